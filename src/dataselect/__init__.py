@@ -1,0 +1,1 @@
+"""dataselect: choose the instruction rows that teach a language model your task."""

@@ -1,0 +1,158 @@
+"""messages → token ids and the response mask: one encoder for scoring, training and evaluation."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from dataselect.errors import InputError
+from dataselect.inputs import Message
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Spans = list[tuple[int, int]]
+
+
+class Encoded(NamedTuple):
+    """A conversation as tokens: ids (int32, t) and which of them are the response's (bool, t)."""
+
+    ids: np.ndarray
+    response: np.ndarray
+
+
+class Chat:
+    """Encodes conversations for one tokenizer.
+
+    Args:
+        template: `tulu` (the format of the papers) or `model` (the tokenizer's own template).
+        max_tokens: what is longer loses its end.
+
+    Raises:
+        InputError: the tokenizer has no eos, or no template where its own is asked for, or gives
+            no character offsets (only "fast" tokenizers do).
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, template: str, max_tokens: int) -> None:
+        self.tokenizer, self.template, self.max_tokens = tokenizer, template, max_tokens
+        if not tokenizer.is_fast:
+            raise InputError(f"model.name: {tokenizer.name_or_path}: no fast tokenizer; need one.")
+        if template == "tulu" and not isinstance(tokenizer.eos_token, str):
+            raise InputError(f"model.name: {tokenizer.name_or_path}: the tokenizer has no eos.")
+        if template == "model" and not tokenizer.chat_template:
+            raise InputError(
+                f"model.chat: `model`, but the tokenizer of {tokenizer.name_or_path} has no chat "
+                "template. Set `model.chat: tulu`."
+            )
+        # What the tokenizer itself puts before a text; special tokens within a text are not
+        # doubled because text is encoded without them and these come first.
+        self.prefix: list[int] = _prefix(tokenizer)
+
+    def encode(self, rows: list[list[Message]]) -> list[Encoded]:
+        """Token ids and response masks, in the order of the rows."""
+        if not rows:
+            return []
+        rendered = [self.render(row) for row in rows]
+        batch = self.tokenizer(
+            [text for text, _ in rendered],
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+            return_attention_mask=False,
+            verbose=False,
+        )
+        offsets = batch["offset_mapping"]
+        return [
+            self._cut(ids, _within(offset, spans))
+            for ids, offset, (_, spans) in zip(batch["input_ids"], offsets, rendered, strict=True)
+        ]
+
+    def _cut(self, ids: list[int], response: list[bool]) -> Encoded:
+        ids = [*self.prefix, *ids][: self.max_tokens]
+        response = [*([False] * len(self.prefix)), *response][: self.max_tokens]
+        return Encoded(np.asarray(ids, dtype=np.int32), np.asarray(response, dtype=bool))
+
+    def render(self, row: list[Message]) -> tuple[str, Spans]:
+        """A conversation as text, and the character spans that are the response's."""
+        if self.template == "tulu":
+            return tulu(row, str(self.tokenizer.eos_token))
+        return _own(self.tokenizer, row)
+
+    def prompt(self, row: list[Message]) -> str:
+        """A conversation as text, up to where the assistant's next turn begins."""
+        if self.template == "tulu":
+            text, _ = tulu(row, str(self.tokenizer.eos_token))
+            return text + "\n<|assistant|>\n"
+        text = self.tokenizer.apply_chat_template(row, tokenize=False, add_generation_prompt=True)
+        return str(text)
+
+
+def tulu(row: list[Message], eos: str) -> tuple[str, Spans]:
+    """The Tülu chat format and the spans of its responses.
+
+    `<|role|>\\n{content}\\n`, an eos after the assistant's content; the whole stripped at its end.
+    A response is the content, the eos and the newline behind it; the last turn's newline is gone.
+
+    Source: hamishivi/automated-instruction-selection@df71a04, whose labels keep that newline too.
+    """
+    text, spans = "", []
+    for turn in row:
+        text += f"<|{turn['role']}|>\n"
+        start = len(text)
+        text += turn["content"].strip() + (eos if turn["role"] == "assistant" else "") + "\n"
+        if turn["role"] == "assistant":
+            spans.append((start, len(text)))
+    return text.strip(), spans
+
+
+def _own(tokenizer: PreTrainedTokenizerBase, row: list[Message]) -> tuple[str, Spans]:
+    """The tokenizer's own template; spans from its generation markers, or from prefixes."""
+    if re.search(r"\{%-?\s*generation", str(tokenizer.chat_template)):
+        return _by_markers(tokenizer, row)
+    text = str(tokenizer.apply_chat_template(row, tokenize=False))
+    spans = []
+    for index, turn in enumerate(row):
+        if turn["role"] != "assistant":
+            continue
+        before = str(
+            tokenizer.apply_chat_template(row[:index], tokenize=False, add_generation_prompt=True)
+        )
+        after = str(tokenizer.apply_chat_template(row[: index + 1], tokenize=False))
+        if not (text.startswith(before) and text.startswith(after.rstrip())):
+            raise InputError(
+                f"model.chat: the template of {tokenizer.name_or_path} rewrites earlier turns, so "
+                "the responses cannot be told apart. Put {% generation %} markers into it, or set "
+                "`model.chat: tulu`."
+            )
+        spans.append((len(before), len(after.rstrip())))
+    return text, spans
+
+
+def _by_markers(tokenizer: PreTrainedTokenizerBase, row: list[Message]) -> tuple[str, Spans]:
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    texts, spans = render_jinja_template(
+        conversations=[row],
+        chat_template=str(tokenizer.chat_template),
+        return_assistant_tokens_mask=True,
+        **tokenizer.special_tokens_map,
+    )
+    return texts[0], [(int(a), int(b)) for a, b in spans[0]]
+
+
+def _within(offsets: list[tuple[int, int]], spans: Spans) -> list[bool]:
+    """Which tokens begin inside one of the spans."""
+    starts = [start for start, _ in offsets]
+    answer = [False] * len(offsets)
+    for first, last in spans:
+        for index in range(bisect_left(starts, first), bisect_left(starts, last)):
+            answer[index] = True
+    return answer
+
+
+def _prefix(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    full = tokenizer("a")["input_ids"]
+    return list(full[: full.index(bare[0])]) if bare and bare[0] in full else []

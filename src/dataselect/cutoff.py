@@ -1,0 +1,51 @@
+"""Finds the rows of whose responses `max_tokens` leaves nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dataselect.dedup import CutOff
+from dataselect.inputs import Message
+
+#: More bytes than a chat format puts around a turn.
+HEADER = 64
+
+
+def cut_off(model: dict[str, Any]) -> CutOff:
+    """A function that says of each conversation whether its first response is cut off entirely.
+
+    A token stands for at least one byte, so only rows whose prompt has more bytes than
+    `max_tokens` are tokenised; where there are none, no tokenizer is loaded. A tokenizer's own
+    template may put any text in front: with it, every row is tokenised.
+
+    Args:
+        model: name, revision, chat, max_tokens and trust_remote_code of the model to be trained.
+    """
+    chat: Any = None
+
+    def check(rows: list[list[Message]]) -> list[bool]:
+        nonlocal chat
+        answer = [False] * len(rows)
+        own = model["chat"] == "model"
+        doubtful = [i for i, row in enumerate(rows) if own or _bytes(row) >= model["max_tokens"]]
+        if doubtful and chat is None:
+            from dataselect.chat import Chat
+            from dataselect.model import load_tokenizer
+
+            chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
+        for i, row in zip(doubtful, chat.encode([rows[i] for i in doubtful]) if doubtful else []):
+            answer[i] = not row.response[1:].any()  # the first token is never predicted
+        return answer
+
+    return check
+
+
+def _bytes(row: list[Message]) -> int:
+    """At least as many bytes as come before the first response's first token is whole."""
+    count = 0
+    for turn in row:
+        count += HEADER
+        if turn["role"] == "assistant":
+            break
+        count += len(turn["content"].encode("utf-8", "surrogatepass"))
+    return count

@@ -1,0 +1,107 @@
+"""Loads a causal language model and its tokenizer: the one place that imports the loaders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import Ge
+
+from dataselect.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import dtype as Dtype
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def settings(
+    *,
+    name: str,
+    revision: str | None = None,
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+    chat: Literal["tulu", "model"] = "tulu",
+    max_tokens: Annotated[int, Ge(2)] = 2048,
+    trust_remote_code: bool = False,
+) -> None:
+    """The schema of `model` in params.yaml; see the README for what each means."""
+
+
+def is_folder(name: str) -> bool:
+    """Whether a model's name is a local folder; a name that looks like a path must be one.
+
+    Raises:
+        InputError: it looks like a path, or like neither, and nothing is there.
+    """
+    if Path(name).is_dir():
+        if not (Path(name) / "config.json").is_file():
+            raise InputError(f"model.name: `{name}`: a folder without config.json: not a model's.")
+        return True
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise InputError(
+            f"model.name: `{name}`: no such folder (looked from {Path.cwd()}). Set `model.name` to "
+            "the folder of a model, or to a hub name like `meta-llama/Llama-3.1-8B`."
+        )
+    return False
+
+
+def device() -> str:
+    """`cuda` where there is a GPU, else `cpu`."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def torch_dtype(name: str) -> Dtype:
+    """`auto` is bf16 on a GPU that has it and fp32 elsewhere; other names are torch's."""
+    import torch
+
+    if name != "auto":
+        return getattr(torch, name)
+    fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def load_tokenizer(model: dict[str, Any]) -> PreTrainedTokenizerBase:
+    """The tokenizer of a `model` section.
+
+    Raises:
+        InputError: there is none, or it cannot be fetched.
+    """
+    from transformers import AutoTokenizer
+
+    return _load(AutoTokenizer, model)
+
+
+def load_encoder(model: dict[str, Any]) -> PreTrainedModel:
+    """The model without its LM head, in evaluation mode, on the device."""
+    from transformers import AutoModel
+
+    return _load(AutoModel, model, dtype=torch_dtype(model["dtype"])).eval().to(device())
+
+
+def load_causal(model: dict[str, Any], dtype: str | None = None) -> PreTrainedModel:
+    """The model with its LM head, in evaluation mode, on the device."""
+    from transformers import AutoModelForCausalLM
+
+    wanted = torch_dtype(dtype or model["dtype"])
+    return _load(AutoModelForCausalLM, model, dtype=wanted).eval().to(device())
+
+
+def _load(loader: Any, model: dict[str, Any], **options: Any) -> Any:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # a missing LM head is meant
+    try:
+        return loader.from_pretrained(
+            model["name"],
+            revision=model["revision"],
+            trust_remote_code=model["trust_remote_code"],
+            **options,
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"model.name: `{model['name']}` (revision {model['revision']}) cannot be loaded: "
+            f"{reason} Check the name, the revision, the network and your access."
+        ) from None

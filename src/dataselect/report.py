@@ -1,0 +1,72 @@
+"""What people see: progress bars, and a short table at the end of each stage."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+#: Tables go to standard output and keep to 80 columns where nobody watches.
+console = Console(width=None if sys.stdout.isatty() else 80)
+_bars = Console(stderr=True)
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error; yields a function that is told how much was done."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_bars, disable=not _bars.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def show(title: str, rows: Sequence[tuple[Any, ...]], header: Sequence[str] = ()) -> None:
+    """Prints a table: names on the left, figures on the right."""
+    width = max(len(row) for row in rows) if rows else len(header)
+    table = Table(title=title, title_justify="left", show_header=bool(header), box=None)
+    for number in range(width):
+        name = header[number] if number < len(header) else ""
+        table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(figure(cell) for cell in row))
+    console.print(table)
+    console.print()
+
+
+def figure(value: Any) -> str:
+    """A value as people read it: thousands apart, four digits after the point."""
+    if isinstance(value, bool) or value is None:
+        return "–" if value is None else str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return str(value)
+
+
+def size(count: int) -> str:
+    """Bytes as people read them."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"

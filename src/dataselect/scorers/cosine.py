@@ -1,0 +1,44 @@
+"""How like a row is to the queries: the cosine of their vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+
+from dataselect.matrix import Group, Pool, Queries, Scores
+
+
+def cosine(pool: Pool, queries: Queries, *, groups: Literal["auto", "queries", "tasks"]) -> Scores:
+    """S[d, v] is the cosine of row d and query v; S[d, t] its maximum over the queries of task t.
+
+    Args:
+        groups: a column a query or a task; `auto` takes the queries of a single task, and the
+            tasks where there are several.
+
+    Source: arXiv 2503.01807, for single tasks and for several.
+    """
+    tasks = list(dict.fromkeys(queries.task))
+    by_query = groups == "queries" or (groups == "auto" and len(tasks) == 1)
+    vectors = unit(queries.features["vectors"])
+    if by_query:
+        columns = [Group(*pair) for pair in zip(queries.id, queries.task, strict=True)]
+    else:
+        columns = [Group(task, task) for task in tasks]
+    of_task = [np.flatnonzero(np.asarray(queries.task) == task) for task in tasks]
+
+    def blocks() -> Iterator[np.ndarray]:
+        for rows in pool.blocks:
+            block = unit(rows.features["vectors"]) @ vectors.T  # b d @ d m
+            if not by_query:
+                block = np.stack([block[:, of].max(axis=1) for of in of_task], axis=1)
+            yield block
+
+    return Scores(columns, blocks())
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Scales rows (b d) to length 1, in float32; zeros stay zeros."""
+    vectors = vectors.astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-12)

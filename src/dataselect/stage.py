@@ -1,0 +1,44 @@
+"""What every stage's script does around its one call: its section, its errors, its cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dataselect import report, scratch
+from dataselect.errors import InputError
+
+
+@contextmanager
+def stage(name: str) -> Iterator[dict[str, Any]]:
+    """Yields the stage's section of plan.json; ends with its seconds, or with a user's mistake.
+
+    The seconds go to the scratch folder, not to an out: they never repeat, and nothing may run
+    again because of them. A mistake is one message on standard error and exit status 1.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    start = time.perf_counter()
+    try:
+        section = {} if name == "plan" else json.loads(Path("plan.json").read_text())[name]
+        yield section
+    except InputError as error:
+        print(f"\ndataselect {name}: {error}\n", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    seconds = time.perf_counter() - start
+    if name != "plan":
+        scratch.write_json(record(name), {"seconds": round(seconds, 2)})
+    report.console.print(f"{name}: {seconds:.1f} s")
+
+
+def record(name: str) -> Path:
+    """Where a stage's cost is noted: by its section and those before it."""
+    plan = json.loads(Path("plan.json").read_text())
+    before = list(plan)[: list(plan).index(name) + 1]
+    return scratch.root() / "cost" / f"{name}-{scratch.key([plan[one] for one in before])}.json"

@@ -1,0 +1,21 @@
+"""out/scores.parquet → out/selection.parquet and out/train.jsonl: the chosen rows."""
+
+from pathlib import Path
+
+from dataselect import report
+from dataselect.selection import select, shares, write_plots
+from dataselect.stage import stage
+
+OUT = Path("out")
+MOST = 12  # sources shown; the rest is in the plots and in the tables
+
+with stage("aggregate") as section:
+    selection = select(section, OUT)
+    write_plots(selection, OUT / "pool.parquet", Path("metrics/plots"))
+    rows = [
+        (row["source"], row["pool"], row["selected"], f"{row['selected'] / row['pool']:.1%}")
+        for row in shares(selection, OUT / "pool.parquet").iter_rows(named=True)
+    ]
+    report.show("Selected rows per source", rows[:MOST], ("source", "pool", "selected", "of it"))
+    by_task = selection["task"].drop_nulls().value_counts(sort=True).rows()
+    report.show("Selected rows per task", by_task, ("task", "selected")) if by_task else None

@@ -1,0 +1,33 @@
+"""The raw pool, queries and tests → out/pool.parquet, queries.parquet, tests.parquet, dropped.parquet."""
+
+from pathlib import Path
+
+from dataselect import dedup, report, tables
+from dataselect.cutoff import cut_off
+from dataselect.stage import stage
+
+OUT = Path("out")
+
+
+def paths(name: str) -> list[str]:
+    """The files of a section's entry."""
+    return [file["path"] for file in section[name]]
+
+
+with stage("dedup") as section:
+    queries = dedup.queries(paths("queries"), section["tasks"])
+    tests = dedup.tests(paths("tests"), section["tasks"])
+    with report.progress("rows read", None) as advance:
+        counts = dedup.pool(
+            paths("pool"),
+            OUT,
+            on_bad_row=section["on_bad_row"],
+            cut_off=cut_off(section["model"]),
+            advance=advance,
+        )
+    tables.write("queries", queries, OUT / "queries.parquet")
+    tables.write("tests", tests, OUT / "tests.parquet")
+    told = [("rows read", counts.pop("read")), ("rows kept", counts.pop("kept"))]
+    told += [(f"dropped: {reason}", count) for reason, count in counts.items()]
+    told += [("queries", queries.height), ("tests", tests.height)]
+    report.show("Pool", told)

@@ -1,0 +1,113 @@
+"""Our numbers against the published code's, on real rows (tests/golden/README.md says whose)."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dataselect.aggregators.round_robin import round_robin
+from dataselect.chat import Chat
+from dataselect.features.hidden_states import hidden_states
+from dataselect.losses import response_nll
+from dataselect.matrix import Pool, Queries, Rows
+from dataselect.model import load_causal, load_tokenizer
+from dataselect.scorers.cosine import cosine
+
+GOLDEN = Path(__file__).parent / "golden"
+MODEL = {
+    "name": str(GOLDEN / "tiny-llama"),
+    "revision": None,
+    "dtype": "float32",
+    "chat": "tulu",
+    "max_tokens": 2048,
+    "trust_remote_code": False,
+}
+POOLINGS = ["weighted_mean", "mean", "last_token"]
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return pl.read_parquet(GOLDEN / "pool.parquet")
+
+
+@pytest.fixture(scope="module")
+def queries():
+    return pl.read_parquet(GOLDEN / "queries.parquet")
+
+
+@pytest.fixture(scope="module")
+def vectors(pool, queries):
+    """Our vectors of the pool and of the queries, by pooling."""
+    answer = {}
+    for pooling in POOLINGS:
+        compute = hidden_states(MODEL, pooling=pooling, over="all")
+        answer[pooling] = [
+            compute(frame["messages"].to_list(), side, lambda rows: None)
+            for frame, side in ((pool, "pool"), (queries, "queries"))
+        ]
+    return answer
+
+
+@pytest.fixture(scope="module")
+def selections():
+    return json.loads((GOLDEN / "selections.json").read_text())
+
+
+def scores(pool, queries, vectors, task=None, pooling="weighted_mean"):
+    """Our score matrix, for one task's queries or for all tasks."""
+    features, query_features = vectors[pooling]
+    of = queries.with_row_index().filter(pl.col("task") == task if task else pl.lit(True))
+    table = Queries(
+        of["task"].to_list(),
+        of["id"].to_list(),
+        {"vectors": query_features["vectors"][of["index"].to_numpy()]},
+    )
+    rows = Rows(pool["id"].to_list(), pool["source"].to_list(), features)
+    answer = cosine(Pool(pool.height, [], [rows]), table, groups="auto")
+    return np.concatenate(list(answer.blocks)), [group.name for group in answer.groups]
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_embeddings_agree(vectors, pooling):
+    golden = np.load(GOLDEN / "rds.npz")[f"embedding/{pooling}"]
+    ours = vectors[pooling][0]["vectors"]
+    assert ours.dtype == np.float32
+    assert np.abs(ours - golden).max() < 1e-5
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_cosines_agree(pool, queries, vectors, pooling):
+    golden = np.load(GOLDEN / "rds.npz")
+    for task in queries["task"].unique():
+        ours, _ = scores(pool, queries, vectors, task, pooling)
+        assert np.abs(ours.T - golden[f"cosine/{pooling}/{task}"]).max() < 1e-5
+
+
+def test_single_task_selections_are_the_same_lists(pool, queries, vectors, selections):
+    for task, golden in selections["single_task_round_robin"].items():
+        matrix, _ = scores(pool, queries, vectors, task)
+        picks = round_robin(lambda matrix=matrix: [matrix], matrix.shape[1], len(golden))
+        assert pool["id"].gather(picks.rows).to_list() == golden, task
+
+
+def test_multi_task_selection_is_the_same_list(pool, queries, vectors, selections):
+    matrix, names = scores(pool, queries, vectors)
+    order = [names.index(task) for task in selections["multi_task_order"]]
+    golden = selections["multi_task_round_robin"]
+    picks = round_robin(lambda: [matrix[:, order]], len(order), len(golden))
+    assert pool["id"].gather(picks.rows).to_list() == golden
+
+
+def test_response_losses_and_token_counts_agree(pool):
+    golden = pool.select("id").join(
+        pl.read_parquet(GOLDEN / "losses.parquet"), on="id", how="left", maintain_order="left"
+    )
+    chat = Chat(load_tokenizer(MODEL), "tulu", 2048)
+    encoded = chat.encode(pool["messages"].to_list())
+    assert [len(row.ids) for row in encoded] == golden["n_tokens"].to_list()
+    assert [int(row.response.sum()) for row in encoded] == golden["n_response_tokens"].to_list()
+    ours = response_nll(load_causal(MODEL), encoded)
+    expected = golden["response_nll"].to_numpy()
+    np.testing.assert_allclose(ours, expected, rtol=1e-4)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,7 +74,7 @@ def evaluate(
     scored = _by_lm_eval(net, chat, tests, of_task, max_new_tokens, batch_size)
     frame = tests.select("task", "id").with_columns(answer_nll_nats=pl.Series(nll))
     return frame.join(scored, on=["task", "id"], how="left", maintain_order="left").select(
-        tables.SCHEMAS["evaluation"]
+        list(tables.SCHEMAS["evaluation"])
     )
 
 
@@ -149,6 +151,9 @@ def _by_lm_eval(
             max_length=chat.max_tokens,
             add_bos_token=bool(chat.prefix),
         )
+        if not sys.stderr.isatty():  # its bars are for people
+            lm.generate_until = partial(lm.generate_until, disable_tqdm=True)
+            lm.loglikelihood = partial(lm.loglikelihood, disable_tqdm=True)
         answer = lm_eval.simple_evaluate(
             lm, tasks=list(names), task_manager=manager, log_samples=True, bootstrap_iters=0
         )

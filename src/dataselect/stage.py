@@ -24,6 +24,7 @@ def stage(name: str) -> Iterator[dict[str, Any]]:
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")  # what still shows are the bars of long generation
     start = time.perf_counter()
     try:
         section = {} if name == "plan" else json.loads(Path("plan.json").read_text())[name]

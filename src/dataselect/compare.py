@@ -38,5 +38,5 @@ def per_task(after: Summary, before: Summary | None) -> list[dict[str, Any]]:
     for when, summary in (("trained", after), ("before", before)):
         if summary is not None:
             named = [*summary["tasks"].items(), ("mean", summary["mean"])]
-            rows += [{"task": task, "score": one["score"], "model": when} for task, one in named]
+            rows += [{"task": task, "score": one["score"], "of": when} for task, one in named]
     return rows

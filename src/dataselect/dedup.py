@@ -109,12 +109,12 @@ def _in_blocks(rows: Iterator[Raw], size: int) -> Iterator[list[Raw]]:
 
 def _row(raw: Raw, on_bad_row: str) -> list[Any]:
     """A row in the order of READ."""
-    record = {} if isinstance(raw.record, BadRow) else raw.record
-    name = record.get("id")
-    source = str(record.get("source") or record.get("dataset") or raw.stem)
+    name, source = None, raw.stem
     try:
         if isinstance(raw.record, BadRow):
             raise raw.record
+        name = inputs.label(raw.record, "id")
+        source = inputs.label(raw.record, "source", "dataset") or source
         turns = inputs.messages(raw.record)
     except BadRow as error:
         if on_bad_row == "error":
@@ -122,10 +122,9 @@ def _row(raw: Raw, on_bad_row: str) -> list[Any]:
                 f"{raw.place}: {error}. Mend the row, or set `pool.on_bad_row: drop` in "
                 "params.yaml to leave such rows out."
             ) from None
-        return [str(name or raw.place), source, None, None, raw.place, f"bad row: {error}"]
+        return [name or raw.place, source, None, None, raw.place, f"bad row: {error}"]
     content = key(turns)
-    given = content[:20] if name is None else str(name)
-    return [given, source, turns, content, raw.place, reason_to_drop(turns)]
+    return [name or content[:20], source, turns, content, raw.place, reason_to_drop(turns)]
 
 
 def _mark_cut_off(rows: list[list[Any]], cut_off: CutOff) -> None:
@@ -146,9 +145,9 @@ def _split(read: Path, folder: Path) -> dict[str, int]:
     db.execute("CREATE TABLE kept AS SELECT key, min(seq) AS seq FROM read "
                "WHERE reason IS NULL GROUP BY key")  # fmt: skip
     _check_ids(db)
+    if not db.execute("SELECT count(*) FROM kept").fetchone()[0]:
+        raise InputError(f"pool.path: no row is left. {_tally(db)}. Look at the rows of the files.")
     rows = _copy(db, _POOL, "pool", folder / "pool.parquet")
-    if rows == 0:
-        raise InputError(f"pool: no row is left. {_tally(db)}. Look at the rows of `pool.path`.")
     _copy(db, _DROPPED, "dropped", folder / "dropped.parquet")
     counts = dict(db.execute(_COUNTS).fetchall())
     return {"read": rows + sum(counts.values()), "kept": rows, **counts}
@@ -207,22 +206,14 @@ def _quoted(path: Path) -> str:
 def queries(files: list[str], tasks: str | list[str]) -> pl.DataFrame:
     """The queries table of the wanted tasks, in the files' order.
 
-    A file without a `task` column is one task, named after the file.
+    Rows without a `task` belong to the task that is named like their file.
 
     Raises:
         InputError: no query, a row that cannot be understood, an id twice within a task, or a
             wanted task without queries.
     """
-    rows = []
-    for raw in inputs.read(files):
-        record, turns = _understood(raw, "queries.path")
-        name = record.get("id")
-        task = str(record.get("task") or raw.stem)
-        rows.append([task, key(turns)[:20] if name is None else str(name), turns])
+    rows = _understood(files, "queries.path", _query)
     frame = pl.DataFrame(rows, schema=tables.SCHEMAS["queries"], orient="row")
-    if frame.is_empty():
-        raise InputError(f"queries.path: no query in {some(files)}. Expected at least one row.")
-    _one_id_each(frame, "queries.path")
     return _of_tasks(frame, tasks, "queries")
 
 
@@ -232,50 +223,68 @@ def tests(files: list[str], tasks: str | list[str]) -> pl.DataFrame:
     `answer` is what the metric compares with: the column of that name, else the last response.
 
     Raises:
-        InputError: no test, a row that cannot be understood, without an answer or with an id twice.
+        InputError: no test, not even of the wanted tasks; a row that cannot be understood, or is
+            without an answer; an id twice within a task.
     """
-    rows = []
-    for raw in inputs.read(files):
-        record, turns = _understood(raw, "tests.path")
-        answer = record.get("answer")
-        if turns[-1]["role"] == "assistant":
-            answer = turns[-1]["content"] if answer is None else str(answer)
-        elif answer is None:
-            raise InputError(
-                f"tests.path: {raw.place}: no answer: expected a last assistant turn or a column "
-                "`answer`. Add one."
-            )
-        else:
-            answer = str(answer)
-            turns = [*turns, {"role": "assistant", "content": answer}]
-        name = record.get("id")
-        task = str(record.get("task") or raw.stem)
-        row_id = key(turns)[:20] if name is None else str(name)
-        rows.append([task, row_id, turns, answer, record.get("choices"), record.get("kind")])
+    rows = _understood(files, "tests.path", _test)
     frame = pl.DataFrame(rows, schema=tables.SCHEMAS["tests"], orient="row")
-    if frame.is_empty():
-        raise InputError(f"tests.path: no test in {some(files)}. Expected at least one row.")
-    _one_id_each(frame, "tests.path")
-    return frame if tasks == "all" else frame.filter(pl.col("task").is_in(tasks))
+    if tasks == "all":
+        return frame
+    wanted = frame.filter(pl.col("task").is_in(tasks))
+    if wanted.is_empty():  # one of several may do without
+        raise InputError(
+            f"tests.path: no test of {some(tasks)}; there are tests of "
+            f"{some(frame['task'].unique(maintain_order=True))}. Add tests, or mend `tasks`."
+        )
+    return wanted
 
 
-def _understood(raw: Raw, where: str) -> tuple[dict[str, Any], list[Message]]:
-    try:
-        if isinstance(raw.record, BadRow):
-            raise raw.record
-        turns = inputs.messages(raw.record)
-        if not any(turn["content"].strip() for turn in turns):
-            raise BadRow("empty: expected at least one message with text")
-    except BadRow as error:
-        raise InputError(f"{where}: {raw.place}: {error}. Mend the row.") from None
-    return raw.record, turns
+def _understood(
+    files: list[str], where: str, understand: Callable[[Raw], list[Any]]
+) -> list[list[Any]]:
+    """Every row of the files: task, id and what else `understand` makes of it."""
+    rows, places = [], {}
+    for raw in inputs.read(files):
+        try:
+            rows.append(understand(raw))
+        except BadRow as error:
+            raise InputError(f"{where}: {raw.place}: {error}. Mend the row.") from None
+        places.setdefault(tuple(rows[-1][:2]), []).append(raw.place)
+    if not rows:
+        raise InputError(f"{where}: no row in {some(files)}. Expected at least one.")
+    twice = {name: found for name, found in places.items() if len(found) > 1}
+    if twice:
+        named = some(f"`{name}` of {task} at {some(at, 2)}" for (task, name), at in twice.items())
+        raise InputError(
+            f"{where}: {len(twice)} ids stand twice within a task: {named}. Expected one id a row; "
+            "a row without one gets it from its content. Mend the ids, or leave out equal rows."
+        )
+    return rows
 
 
-def _one_id_each(frame: pl.DataFrame, where: str) -> None:
-    twice = frame.group_by("task", "id", maintain_order=True).len().filter(pl.col("len") > 1)
-    if not twice.is_empty():
-        ids = some(twice["id"])
-        raise InputError(f"{where}: ids that stand twice within a task: {ids}. Make them unique.")
+def _query(raw: Raw) -> list[Any]:
+    """A row in the order of the queries table."""
+    if isinstance(raw.record, BadRow):
+        raise raw.record
+    turns = inputs.messages(raw.record)
+    if not any(turn["content"].strip() for turn in turns):
+        raise BadRow("empty: expected at least one message with text")
+    task = inputs.label(raw.record, "task") or raw.stem
+    return [task, inputs.label(raw.record, "id") or key(turns)[:20], turns]
+
+
+def _test(raw: Raw) -> list[Any]:
+    """A row in the order of the tests table."""
+    task, name, turns = _query(raw)
+    record: dict[str, Any] = raw.record  # ty: ignore[invalid-assignment]
+    answer = inputs.label(record, "answer")
+    if turns[-1]["role"] != "assistant":
+        if answer is None:
+            raise BadRow("no answer: expected a last assistant turn or a column `answer`")
+        turns = [*turns, {"role": "assistant", "content": answer}]
+        name = inputs.label(record, "id") or key(turns)[:20]
+    answer = turns[-1]["content"] if answer is None else answer
+    return [task, name, turns, answer, inputs.labels(record, "choices"), inputs.label(record, "kind")]
 
 
 def _of_tasks(frame: pl.DataFrame, tasks: str | list[str], what: str) -> pl.DataFrame:

@@ -22,24 +22,35 @@ class File(TypedDict):
 def files(path: str | list[str], where: str) -> list[File]:
     """The files that a path, a glob or a list of both stands for, in order, with their hashes.
 
+    A file that is named twice is there once.
+
     Raises:
-        InputError: nothing is there.
+        InputError: nothing is there, or it cannot be read.
     """
     given = [path] if isinstance(path, str) else path
-    found: list[str] = []
-    for one in given:
-        matches = sorted(glob.glob(one, recursive=True)) if glob.has_magic(one) else [one]
-        paths = [p for p in matches if Path(p).is_file()]
-        if not paths:
-            kind = "file matches this glob" if glob.has_magic(one) else "file is there"
-            raise InputError(
-                f"{where}: `{one}`: no such {kind} (looked from {Path.cwd()}). "
-                f"Set `{where}` in params.yaml to a file, a glob or a list of them."
-            )
-        found += paths
+    found = list(dict.fromkeys(name for one in given for name in _matches(one, where)))
     if not found:
         raise InputError(f"{where}: an empty list. Name at least one file.")
-    return [File(path=p, md5=h) for p, h in zip(found, md5s(found), strict=True)]
+    try:
+        return [File(path=p, md5=h) for p, h in zip(found, md5s(found), strict=True)]
+    except OSError as error:
+        raise InputError(f"{where}: cannot be read: {error}. Mend the file, or its rights.") from None
+
+
+def _matches(path: str, where: str) -> list[str]:
+    if Path(path).is_file():  # also one with a bracket in its name
+        return [path]
+    is_glob = glob.has_magic(path)
+    names = [p for p in sorted(glob.glob(path, recursive=True)) if Path(p).is_file()]
+    if not names:
+        wrong = "no file matches this glob" if is_glob else "there is no such file"
+        if Path(path).is_dir() and path:
+            wrong = f"a folder; expected a file or a glob, like `{path.rstrip('/')}/*.parquet`"
+        raise InputError(
+            f"{where}: `{path}`: {wrong} (looked from {Path.cwd()}). "
+            f"Set `{where}` in params.yaml to a file, a glob or a list of them."
+        )
+    return names
 
 
 def folder(path: str) -> str:

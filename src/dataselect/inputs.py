@@ -15,6 +15,12 @@ ROLES = ("system", "user", "assistant")
 #: ShareGPT's names of the speakers, and what other collections write.
 SPEAKERS = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}
 
+#: What is read of a parquet file's columns; of the others only the names.
+COLUMNS = {
+    *("id", "source", "dataset", "task", "answer", "choices", "kind", "system", "system_prompt"),
+    *("messages", "conversations", "instruction", "input", "output", "prompt", "completion"),
+}
+
 Message = dict[str, str]
 
 
@@ -50,12 +56,9 @@ def _records(name: str) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
     if kind.endswith((".parquet", ".pq")):
         yield from enumerate(_parquet(name), 1)
     elif kind.endswith((".jsonl", ".json", ".ndjson")):
+        array = _is_array(name)
         with _open(name) as file:
-            start = file.read(1)
-            while start.isspace():
-                start = file.read(1)
-        with _open(name) as file:
-            if start == b"[":
+            if array:
                 yield from enumerate(_array(name, file), 1)
             else:
                 yield from _lines(file)
@@ -66,26 +69,52 @@ def _records(name: str) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
         )
 
 
-def _parquet(name: str) -> Iterator[dict[str, Any]]:
+def _parquet(name: str) -> Iterator[dict[str, Any] | BadRow]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(name) as file:
-            for batch in file.iter_batches(batch_size=8_192):
-                yield from batch.to_pylist()
-    except pa.ArrowInvalid as error:
+            names = file.schema_arrow.names
+            others = dict.fromkeys(names)  # so that an error can say what is there
+            columns = [column for column in names if column in COLUMNS]
+            for batch in file.iter_batches(batch_size=8_192, columns=columns):
+                yield from (one if isinstance(one, BadRow) else others | one for one in _rows(batch))
+    except pa.ArrowException as error:
         raise InputError(f"{name}: not a parquet file: {error}.") from None
+
+
+def _rows(batch: Any) -> list[dict[str, Any] | BadRow]:
+    try:
+        return batch.to_pylist()
+    except UnicodeDecodeError:
+        return [_row(batch.slice(number, 1)) for number in range(batch.num_rows)]
+
+
+def _row(batch: Any) -> dict[str, Any] | BadRow:
+    try:
+        return batch.to_pylist()[0]
+    except UnicodeDecodeError as error:
+        return BadRow(f"not UTF-8: {error.object[:20]!r}")
 
 
 def _open(name: str) -> IO[bytes]:
     if name.endswith(".gz"):
         return gzip.open(name, "rb")  # ty: ignore[invalid-return-type]
     if name.endswith(".zst"):
-        import zstandard
+        import pyarrow as pa  # the zstandard package takes a file that was cut off for a whole one
 
-        return zstandard.open(name, "rb")
+        return pa.input_stream(name, compression="zstd")
     return Path(name).open("rb")
+
+
+def _is_array(name: str) -> bool:
+    """Whether a JSON file is one array, and not an object a line."""
+    with _open(name) as file:
+        start = file.read(1)
+        while start and start in b"\xef\xbb\xbf \t\r\n":  # a byte order mark, white space
+            start = file.read(1)
+    return start == b"["
 
 
 def _array(name: str, file: IO[bytes]) -> Iterator[dict[str, Any] | BadRow]:
@@ -96,25 +125,58 @@ def _array(name: str, file: IO[bytes]) -> Iterator[dict[str, Any] | BadRow]:
         raise InputError(f"{place}: not JSON: {error.msg}.") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{name}: byte {error.start}: not UTF-8.") from None
+    except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
+        raise InputError(f"{name}: not JSON that can be read: {error}.") from None
     yield from (_record(one) for one in records)
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
     for number, line in enumerate(io.BufferedReader(file), 1):  # ty: ignore[invalid-argument-type]
-        if not line.strip():
-            continue
-        try:
-            yield number, _record(json.loads(line))
-        except json.JSONDecodeError as error:
-            yield number, BadRow(f"not JSON: {error.msg} at column {error.colno}")
-        except UnicodeDecodeError as error:
-            yield number, BadRow(f"not UTF-8: byte {error.start} of the line")
+        if line.strip():
+            yield number, _line(line)
+
+
+def _line(line: bytes) -> dict[str, Any] | BadRow:
+    try:
+        return _record(json.loads(line))
+    except json.JSONDecodeError as error:
+        return BadRow(f"not JSON: {error.msg} at column {error.colno}")
+    except UnicodeDecodeError as error:
+        return BadRow(f"not UTF-8: byte {error.start + 1} of the line")
+    except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
+        return BadRow(f"not JSON that can be read: {error}")
 
 
 def _record(value: Any) -> dict[str, Any] | BadRow:
     if isinstance(value, dict):
         return value
-    return BadRow(f"expected an object with messages, found {type(value).__name__}")
+    return BadRow(f"expected an object with messages, found {_kind(value)}")
+
+
+def label(record: dict[str, Any], *names: str) -> str | None:
+    """The first of these columns that has something, as text: an id, a source, a task.
+
+    Raises:
+        BadRow: the text is not valid Unicode.
+    """
+    for name in names:
+        if record.get(name) not in (None, ""):
+            return _is_text(str(record[name]), name)
+    return None
+
+
+def labels(record: dict[str, Any], name: str) -> list[str] | None:
+    """A column that lists texts or numbers, as texts; None where it has nothing.
+
+    Raises:
+        BadRow: it is no list, or something in it is null.
+    """
+    given = record.get(name)
+    if given is None:
+        return None
+    if not isinstance(given, list):
+        raise BadRow(f"{name}: expected a list, found {_kind(given)}")
+    return [_is_text(one if one is None else str(one), name) for one in given]
 
 
 def messages(record: dict[str, Any]) -> list[Message]:
@@ -138,11 +200,8 @@ def messages(record: dict[str, Any]) -> list[Message]:
         user = "\n\n".join(_is_text(part, "instruction and input") for part in asked if part)
         return head + _pair(user, _is_text(record["output"], "output"))
     if record.get("prompt") is not None:
-        prompt, completion = record["prompt"], record.get("completion")
-        if isinstance(prompt, str):
-            return head + _pair(prompt, None if completion is None else _plain(completion))
-        turns = _turns(prompt, "prompt", "role", "content")
-        return head + turns + _answer(completion)
+        asked = _said("user", record["prompt"], "prompt")
+        return head + asked + _said("assistant", record.get("completion"), "completion")
     found = ", ".join(record) or "nothing"
     raise BadRow(
         "no messages: expected a column `messages`, `conversations`, `instruction` and `output`, "
@@ -150,27 +209,22 @@ def messages(record: dict[str, Any]) -> list[Message]:
     )
 
 
-def _pair(user: str, assistant: str | None) -> list[Message]:
-    turns = [{"role": "user", "content": user}]
-    return turns if assistant is None else [*turns, {"role": "assistant", "content": assistant}]
+def _pair(user: str, assistant: str) -> list[Message]:
+    return [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
 
 
-def _plain(completion: Any) -> str:
-    turns = _answer(completion)
-    return "\n".join(turn["content"] for turn in turns)
-
-
-def _answer(completion: Any) -> list[Message]:
-    if completion is None:
+def _said(role: str, what: Any, column: str) -> list[Message]:
+    """A prompt or a completion: one turn where it is text, else the messages that it is."""
+    if what is None:
         return []
-    if isinstance(completion, str):
-        return [{"role": "assistant", "content": completion}]
-    return _turns(completion, "completion", "role", "content")
+    if isinstance(what, str):
+        return [{"role": role, "content": _is_text(what, column)}]
+    return _turns(what, column, "role", "content")
 
 
 def _turns(turns: Any, column: str, role: str, content: str) -> list[Message]:
     if not isinstance(turns, list):
-        raise BadRow(f"{column}: expected a list, found {type(turns).__name__}")
+        raise BadRow(f"{column}: expected a list of turns, found {_kind(turns)}")
     answer = []
     for number, turn in enumerate(turns, 1):
         if not isinstance(turn, dict):
@@ -178,7 +232,9 @@ def _turns(turns: Any, column: str, role: str, content: str) -> list[Message]:
         name = turn.get(role, turn.get("role"))
         name = SPEAKERS.get(str(name), name)
         if name not in ROLES:
-            raise BadRow(f"unknown role {name!r} in turn {number}; expected one of {ROLES}")
+            raise BadRow(
+                f"{column}: turn {number}: unknown role {name!r}; expected one of {', '.join(ROLES)}"
+            )
         text = _is_text(turn.get(content, turn.get("content")), f"{column}: turn {number}")
         answer.append({"role": name, "content": text})
     return answer
@@ -186,5 +242,18 @@ def _turns(turns: Any, column: str, role: str, content: str) -> list[Message]:
 
 def _is_text(value: Any, what: str) -> str:
     if not isinstance(value, str):
-        raise BadRow(f"{what}: expected text, found {type(value).__name__}")
+        raise BadRow(f"{what}: expected text, found {_kind(value)}")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            half = value[error.start]
+            raise BadRow(f"{what}: not valid Unicode: half a surrogate pair, {half!r}") from None
     return value
+
+
+def _kind(value: Any) -> str:
+    """What a value is, in JSON's words."""
+    names = {type(None): "null", bool: "a truth value", int: "a number", float: "a number"}
+    names |= {str: "text", list: "a list", dict: "an object"}
+    return names.get(type(value), type(value).__name__)

@@ -17,7 +17,7 @@ with stage("eval") as section:
         frame, _ = evaluation.cached(base, tests, section)
         before = evaluation.summary(frame)
     scratch.write_json(Path("metrics/eval.json"), scores)
-    scratch.write_json(Path("metrics/before.json"), before)
+    scratch.write_json(Path("out/before.json"), before)
     scratch.write_json(Path("metrics/plots/tasks.json"), compare.per_task(scores, before))
     scratch.write_json(Path("metrics/cost.json"), cost.seconds())
     compare.show(scores, before)

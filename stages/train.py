@@ -9,5 +9,5 @@ from dataselect.training import train
 with stage("train") as section:
     model = section.pop("model")
     done = train(model, Path("out/train.jsonl"), Path("out/model"), Path("metrics/live"), **section)
-    scratch.write_json(Path("metrics/train.json"), done._asdict())
+    scratch.write_json(Path("metrics/train.json"), {"train": done._asdict()})
     report.show("Training", [(name, value) for name, value in done._asdict().items()])

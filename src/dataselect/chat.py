@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from dataselect.errors import InputError
-from dataselect.inputs import Message
+from dataselect.tables import Message
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -143,11 +143,11 @@ def _by_markers(tokenizer: PreTrainedTokenizerBase, row: list[Message]) -> tuple
 
 
 def _within(offsets: list[tuple[int, int]], spans: Spans) -> list[bool]:
-    """Which tokens begin inside one of the spans."""
-    starts = [start for start, _ in offsets]
+    """Which tokens share a character with one of the spans."""
+    starts, ends = [start for start, _ in offsets], [end for _, end in offsets]
     answer = [False] * len(offsets)
     for first, last in spans:
-        for index in range(bisect_left(starts, first), bisect_left(starts, last)):
+        for index in range(bisect_right(ends, first), bisect_left(starts, last)):
             answer[index] = True
     return answer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dataselect.dedup import CutOff
-from dataselect.inputs import Message
+from dataselect.tables import Message
 
 #: More bytes than a chat format puts around a turn.
 HEADER = 64
@@ -33,7 +33,8 @@ def cut_off(model: dict[str, Any]) -> CutOff:
             from dataselect.model import load_tokenizer
 
             chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
-        for i, row in zip(doubtful, chat.encode([rows[i] for i in doubtful]) if doubtful else []):
+        encoded = chat.encode([rows[i] for i in doubtful]) if doubtful else []
+        for i, row in zip(doubtful, encoded, strict=True):
             answer[i] = not row.response[1:].any()  # the first token is never predicted
         return answer
 

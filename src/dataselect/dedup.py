@@ -12,7 +12,8 @@ import polars as pl
 
 from dataselect import inputs, tables
 from dataselect.errors import InputError, did_you_mean, some
-from dataselect.inputs import BadRow, Message, Raw
+from dataselect.inputs import BadRow, Raw
+from dataselect.tables import Message
 
 #: Says of each conversation whether `max_tokens` leaves nothing of its first response.
 CutOff = Callable[[list[list[Message]]], list[bool]]
@@ -145,7 +146,7 @@ def _split(read: Path, folder: Path) -> dict[str, int]:
     db.execute("CREATE TABLE kept AS SELECT key, min(seq) AS seq FROM read "
                "WHERE reason IS NULL GROUP BY key")  # fmt: skip
     _check_ids(db)
-    if not db.execute("SELECT count(*) FROM kept").fetchone()[0]:
+    if not db.execute("SELECT key FROM kept LIMIT 1").fetchall():
         raise InputError(f"pool.path: no row is left. {_tally(db)}. Look at the rows of the files.")
     rows = _copy(db, _POOL, "pool", folder / "pool.parquet")
     _copy(db, _DROPPED, "dropped", folder / "dropped.parquet")
@@ -284,7 +285,8 @@ def _test(raw: Raw) -> list[Any]:
         turns = [*turns, {"role": "assistant", "content": answer}]
         name = inputs.label(record, "id") or key(turns)[:20]
     answer = turns[-1]["content"] if answer is None else answer
-    return [task, name, turns, answer, inputs.labels(record, "choices"), inputs.label(record, "kind")]
+    choices, kind = inputs.labels(record, "choices"), inputs.label(record, "kind")
+    return [task, name, turns, answer, choices, kind]
 
 
 def _of_tasks(frame: pl.DataFrame, tasks: str | list[str], what: str) -> pl.DataFrame:

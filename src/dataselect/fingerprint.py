@@ -34,16 +34,15 @@ def files(path: str | list[str], where: str) -> list[File]:
     try:
         return [File(path=p, md5=h) for p, h in zip(found, md5s(found), strict=True)]
     except OSError as error:
-        raise InputError(f"{where}: cannot be read: {error}. Mend the file, or its rights.") from None
+        raise InputError(f"{where}: cannot be read: {error}. Mend that.") from None
 
 
 def _matches(path: str, where: str) -> list[str]:
     if Path(path).is_file():  # also one with a bracket in its name
         return [path]
-    is_glob = glob.has_magic(path)
-    names = [p for p in sorted(glob.glob(path, recursive=True)) if Path(p).is_file()]
+    names = [p for p in sorted(glob.glob(path, recursive=True)) if Path(p).is_file()]  # noqa: PTH207
     if not names:
-        wrong = "no file matches this glob" if is_glob else "there is no such file"
+        wrong = "no file matches this" if glob.has_magic(path) else "there is no such file"
         if Path(path).is_dir() and path:
             wrong = f"a folder; expected a file or a glob, like `{path.rstrip('/')}/*.parquet`"
         raise InputError(

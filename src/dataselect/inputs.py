@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from dataselect.errors import InputError
+from dataselect.tables import Message
 
 ROLES = ("system", "user", "assistant")
 #: ShareGPT's names of the speakers, and what other collections write.
@@ -20,8 +21,6 @@ COLUMNS = {
     *("id", "source", "dataset", "task", "answer", "choices", "kind", "system", "system_prompt"),
     *("messages", "conversations", "instruction", "input", "output", "prompt", "completion"),
 }
-
-Message = dict[str, str]
 
 
 class BadRow(ValueError):
@@ -76,10 +75,11 @@ def _parquet(name: str) -> Iterator[dict[str, Any] | BadRow]:
     try:
         with pq.ParquetFile(name) as file:
             names = file.schema_arrow.names
-            others = dict.fromkeys(names)  # so that an error can say what is there
+            unread = dict.fromkeys(names)  # so that an error can say what is there
             columns = [column for column in names if column in COLUMNS]
             for batch in file.iter_batches(batch_size=8_192, columns=columns):
-                yield from (one if isinstance(one, BadRow) else others | one for one in _rows(batch))
+                for row in _rows(batch):
+                    yield row if isinstance(row, BadRow) else unread | row
     except pa.ArrowException as error:
         raise InputError(f"{name}: not a parquet file: {error}.") from None
 
@@ -104,7 +104,7 @@ def _open(name: str) -> IO[bytes]:
     if name.endswith(".zst"):
         import pyarrow as pa  # the zstandard package takes a file that was cut off for a whole one
 
-        return pa.input_stream(name, compression="zstd")
+        return io.BufferedReader(pa.input_stream(name, compression="zstd"))
     return Path(name).open("rb")
 
 
@@ -122,7 +122,7 @@ def _array(name: str, file: IO[bytes]) -> Iterator[dict[str, Any] | BadRow]:
         records = json.load(file)
     except json.JSONDecodeError as error:
         place = f"{name}: line {error.lineno}, column {error.colno}"
-        raise InputError(f"{place}: not JSON: {error.msg}.") from None
+        raise InputError(f"{place}: not JSON: {error.msg.removesuffix(' at')}.") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{name}: byte {error.start}: not UTF-8.") from None
     except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
@@ -131,7 +131,7 @@ def _array(name: str, file: IO[bytes]) -> Iterator[dict[str, Any] | BadRow]:
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
-    for number, line in enumerate(io.BufferedReader(file), 1):  # ty: ignore[invalid-argument-type]
+    for number, line in enumerate(file, 1):
         if line.strip():
             yield number, _line(line)
 
@@ -140,7 +140,7 @@ def _line(line: bytes) -> dict[str, Any] | BadRow:
     try:
         return _record(json.loads(line))
     except json.JSONDecodeError as error:
-        return BadRow(f"not JSON: {error.msg} at column {error.colno}")
+        return BadRow(f"not JSON: {error.msg.removesuffix(' at')} at column {error.colno}")
     except UnicodeDecodeError as error:
         return BadRow(f"not UTF-8: byte {error.start + 1} of the line")
     except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
@@ -232,9 +232,8 @@ def _turns(turns: Any, column: str, role: str, content: str) -> list[Message]:
         name = turn.get(role, turn.get("role"))
         name = SPEAKERS.get(str(name), name)
         if name not in ROLES:
-            raise BadRow(
-                f"{column}: turn {number}: unknown role {name!r}; expected one of {', '.join(ROLES)}"
-            )
+            known = ", ".join(ROLES)
+            raise BadRow(f"{column}: turn {number}: unknown role {name!r}; expected one of {known}")
         text = _is_text(turn.get(content, turn.get("content")), f"{column}: turn {number}")
         answer.append({"role": name, "content": text})
     return answer

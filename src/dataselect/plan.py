@@ -8,11 +8,13 @@ it reads from outside, or the code of the feature, scorer or aggregator it was g
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
+from annotated_types import Ge, Lt
 
 from dataselect import evaluation, fingerprint, model, training
 from dataselect.errors import InputError, did_you_mean
@@ -33,14 +35,19 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
         InputError: whatever is wrong with either, or a file that is not there.
     """
     _known_keys(params)
-    method = bind(_method, _pick(methods, params["method"]), f"methods.yaml: {params['method']}")
     chosen = _settings(params)
     name, seed = params["method"], chosen["seed"]
+    method = bind(_method, _pick(methods, name), f"methods.yaml: {name}")
     looker = _model(chosen["model"])
     features = _rooms("features", method["features"], name, seed)
     scorer = _rooms("scorers", method["scorer"], name, seed, groups=chosen["groups"])
     aggregator = _rooms("aggregators", method["aggregator"], name, seed)
     needs_queries = _needs_queries(scorer)
+    if needs_queries and features is None:
+        raise InputError(
+            f"methods.yaml: {name}: the scorer `{scorer['name']}` compares rows with queries, but "
+            "there are no features to compare. Name some under `features`."
+        )
     text = {k: looker[k] for k in ("name", "revision", "md5", "chat", "max_tokens")}
     text["trust_remote_code"] = looker["trust_remote_code"]
     return {
@@ -56,7 +63,7 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
         "embed": _embed(features, looker, needs_queries),
         "score": {"scorer": scorer},
         "aggregate": {"aggregator": aggregator, "budget": chosen["budget"]},
-        "train": {"model": looker, "seed": seed, **chosen["train"]},
+        "train": {"model": looker, **chosen["train"]},
         "eval": {"model": looker, **chosen["eval"]},
     }
 
@@ -68,14 +75,37 @@ def read(path: str | Path) -> Section:
         InputError: it is not there, not YAML, or not settings by name.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError:
-        raise InputError(f"{path}: no such file (looked from {Path.cwd()}).") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}.") from None
+        content = yaml.load(Path(path).read_text(encoding="utf-8-sig"), _Loader)
+    except OSError as error:
+        reason = f"{error.strerror} (looked from {Path.cwd()})"
+        raise InputError(f"{path}: cannot be read: {reason}. Expected a YAML file.") from None
+    except (yaml.YAMLError, ValueError) as error:  # not UTF-8, or a date that is none
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not YAML: {reason}. Mend the file there.") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: expected settings by name, found {type(content).__name__}.")
+        found = f"{content!r:.60}"
+        raise InputError(f"{path}: expected lines of `name: value`, found {found}. Add them.")
     return content
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people mean it: 1e-3 is a number, as in YAML 1.2; a name stands once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names: set[str] = set()
+        for key, _ in node.value:
+            if key.value in names:
+                place = f"line {key.start_mark.line + 1}"
+                raise yaml.YAMLError(f"`{key.value}` stands twice, again in {place}")
+            names.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
 
 
 def _source(*, path: str | list[str]) -> None:
@@ -86,17 +116,15 @@ def _pool(*, path: str | list[str], on_bad_row: Literal["error", "drop"] = "erro
     """The schema of `pool`."""
 
 
-def _method(
-    *, features: dict | str | None, scorer: dict | str, aggregator: dict | str
-) -> None:
+def _method(*, features: dict | str | None, scorer: dict | str, aggregator: dict | str) -> None:
     """The schema of a method in methods.yaml."""
 
 
 def _choices(
     *,
     tasks: Literal["all"] | list[str] = "all",
-    budget: int | str,
-    seed: int = 0,
+    budget: Any,  # see budget
+    seed: Annotated[int, Ge(0), Lt(2**32)] = 0,
     groups: Literal["auto", "queries", "tasks"] = "auto",
 ) -> None:
     """The schema of what stands at the top of params.yaml."""
@@ -113,8 +141,9 @@ def _known_keys(params: Section) -> None:
 
 
 def _pick(methods: Section, name: Any) -> Section:
-    if name not in methods:
-        raise InputError(f"method: no method is called `{name}`. {did_you_mean(name, methods)}")
+    if not isinstance(name, str) or name not in methods:
+        known = did_you_mean(name, methods)
+        raise InputError(f"params.yaml: method: no method is called `{name}`. {known}")
     return methods[name]
 
 
@@ -133,29 +162,48 @@ def _settings(params: Section) -> Section:
         "eval": evaluation.evaluate,
     }
     for name, schema in blocks.items():
-        chosen[name] = bind(schema, params.get(name), name)
+        chosen[name] = bind(schema, params.get(name), f"params.yaml: {name}")
+    if "seed" not in (params.get("train") or {}):
+        chosen["train"]["seed"] = chosen["seed"]
+    _fit(chosen["train"], chosen["eval"])
     return chosen
 
 
-def budget(given: int | str) -> int | str:
+def _fit(train: Section, evaluate: Section) -> None:
+    """What no type says, but what would end a run after hours."""
+    if train["batch_size"] % train["micro_batch_size"]:
+        raise InputError(
+            f"params.yaml: train.batch_size: expected a multiple of train.micro_batch_size "
+            f"({train['micro_batch_size']}); found {train['batch_size']}. Mend either there."
+        )
+    known = sorted(path.stem for path in evaluation.KINDS.glob("*.yaml"))
+    for task, kind in evaluate["kinds"].items():
+        if kind not in known:
+            raise InputError(
+                f"params.yaml: eval.kinds.{task}: no kind is called `{kind}`. "
+                f"{did_you_mean(kind, known)} Or add {evaluation.KINDS}/{kind}.yaml."
+            )
+
+
+def budget(given: Any) -> int | str:
     """A number of rows, or a share of the pool as `"5%"`.
 
     Raises:
         InputError: it is neither, or not above 0.
     """
     wrong = InputError(
-        f"budget: {given!r}: expected a number of rows above 0, or a share of the pool above 0% and "
-        'at most 100%, like "5%". Set `budget` in params.yaml.'
+        "params.yaml: budget: expected a whole number of rows above 0, or a share of the pool "
+        f'above 0% and at most 100%, like "5%"; found {given!r:.60}. Mend it there.'
     )
-    if isinstance(given, int):
-        if given <= 0:
-            raise wrong
+    if isinstance(given, int) and not isinstance(given, bool) and given > 0:
         return given
+    if not isinstance(given, str) or not given.endswith("%"):
+        raise wrong
     try:
         share = float(given.removesuffix("%"))
     except ValueError:
         raise wrong from None
-    if not given.endswith("%") or not 0 < share <= 100:
+    if not 0 < share <= 100:
         raise wrong
     return given
 
@@ -171,17 +219,19 @@ def _rooms(folder: str, given: Any, method: str, seed: int, **params: Any) -> Se
 
     `seed` and what else comes from params.yaml is handed only to a function that asks for it.
     """
-    if given in (None, "none"):
+    if folder == "features" and given in (None, "none"):
         return None
     where = f"methods.yaml: {method}: {folder}"
     if isinstance(given, str):
         given = {given: {}}
     if len(given) != 1:
-        raise InputError(f"{where}: expected one name with its settings, found {given!r}.")
+        found = f"{given!r:.60}"
+        raise InputError(f"{where}: expected one name with its settings, found {found}. Name one.")
     ((name, settings),) = given.items()
     of = function(folder, name, where)
-    offered = {"seed": seed, **params}
-    settings = {**{k: v for k, v in offered.items() if k in keywords(of)}, **(settings or {})}
+    offered = {k: v for k, v in {"seed": seed, **params}.items() if k in keywords(of)}
+    if settings is None or isinstance(settings, dict):
+        settings = offered | (settings or {})
     code = fingerprint.md5s([str(inspect.getsourcefile(of))])[0]
     return {"name": name, "settings": bind(of, settings, f"{where}: {name}"), "code": code}
 

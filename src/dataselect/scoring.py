@@ -78,9 +78,3 @@ def _write(
 
 def _ids(table: Path, first: int, count: int) -> pl.Series:
     return pl.scan_parquet(table).select("id").slice(first, count).collect()["id"]
-
-
-def matrix(path: Path) -> Iterator[np.ndarray]:
-    """The score matrix of a scores table, in blocks of rows: b g, float32."""
-    for block in tables.blocks("scores", path, columns=["score"]):
-        yield block["score"].to_numpy()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from dataselect import scoring, scratch, tables
+from dataselect import scratch, tables
 from dataselect.aggregators import Picks
 from dataselect.errors import InputError
 from dataselect.settings import function
@@ -47,7 +48,7 @@ def select(section: dict[str, Any], out: Path) -> pl.DataFrame:
     aggregator = section["aggregator"]
     of = function("aggregators", aggregator["name"], "plan.json")
     groups = tables.read("groups", out / "groups.parquet")
-    picks = of(lambda: scoring.matrix(scores), groups.height, n, **aggregator["settings"])
+    picks = of(lambda: matrix(scores), groups.height, n, **aggregator["settings"])
     if len(picks.rows) < n:
         raise InputError(
             f"budget: {n} rows asked, but only {len(picks.rows)} of the {height} in the pool are "
@@ -118,3 +119,9 @@ def histogram(selection: pl.DataFrame, bins: int = 30) -> list[dict[str, Any]]:
             span = {"low": round(float(low), 6), "high": round(float(high), 6)}
             answer.append({**span, "rows": int(count), "task": task or "pool"})
     return answer
+
+
+def matrix(path: Path) -> Iterator[np.ndarray]:
+    """The score matrix of a scores table, in blocks of rows: b g, float32."""
+    for block in tables.blocks("scores", path, columns=["score"]):
+        yield block["score"].to_numpy()

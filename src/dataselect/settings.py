@@ -21,7 +21,8 @@ def room(folder: str, name: str, where: str) -> ModuleType:
     package = importlib.import_module(f"dataselect.{folder}")
     names = sorted(p.stem for path in package.__path__ for p in _modules(path))
     if name not in names:
-        raise InputError(f"{where}: no {folder[:-1]} is called `{name}`. {did_you_mean(name, names)}")
+        known = did_you_mean(name, names)
+        raise InputError(f"{where}: no {folder[:-1]} is called `{name}`. {known}")
     return importlib.import_module(f"dataselect.{folder}.{name}")
 
 
@@ -49,7 +50,10 @@ def bind(of: Callable[..., Any], given: Mapping[str, Any] | None, where: str) ->
         InputError: an unknown or missing name, or a value of the wrong type or range.
     """
     if given is not None and not isinstance(given, Mapping):
-        raise InputError(f"{where}: expected settings by name, found {given!r}.")
+        raise InputError(
+            f"{where}: expected settings by name, like `name: value`; found {given!r:.60}. "
+            "See the README for what there is."
+        )
     given = dict(given or {})
     names = keywords(of)
     for name in given:
@@ -61,7 +65,11 @@ def bind(of: Callable[..., Any], given: Mapping[str, Any] | None, where: str) ->
     try:
         checked = _model(of)(**given)
     except ValidationError as error:
-        raise InputError("\n".join(_say(where, one) for one in error.errors())) from None
+        wrong: dict[str, list[Any]] = {}  # a union has an error for each of its members
+        for one in error.errors():
+            wrong.setdefault(str(one["loc"][0]), []).append(one)
+        told = (_say(where, name, errors, given.get(name)) for name, errors in wrong.items())
+        raise InputError("\n".join(told)) from None
     return {name: getattr(checked, name) for name in names}
 
 
@@ -76,14 +84,20 @@ def _model(of: Callable[..., Any]) -> Any:
             annotation = eval(annotation, inspect.getmodule(of).__dict__)
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[name] = (annotation, default)
-    strict = ConfigDict(strict=True, protected_namespaces=())
+    strict = ConfigDict(strict=True, protected_namespaces=(), allow_inf_nan=False)
     return create_model(of.__name__, __config__=strict, **fields)
 
 
-def _say(where: str, error: Any) -> str:
-    # The first part of a location is the setting; what follows names a union's member or an index.
-    name = ".".join(str(part) for part in error["loc"][:1])
-    if error["type"] == "missing":
-        return f"{where}: `{name}` is missing. Add it."
-    expected = error["msg"].removeprefix("Input ").replace("should be", "expected", 1)
-    return f"{where}.{name}: {expected}; found {error['input']!r}."
+def _say(where: str, name: str, errors: list[Any], found: Any) -> str:
+    place = f"{where}: {name}" if where.endswith(".yaml") else f"{where}.{name}"
+    if errors[0]["type"] == "missing":
+        return f"{place}: missing. Add it; see the README."
+    expected = " or ".join(dict.fromkeys(_expected(error) for error in errors))
+    return f"{place}: expected {expected}; found {found!r:.80}. Mend it there."
+
+
+def _expected(error: Any) -> str:
+    text = error["msg"].removeprefix("Input should be ")
+    # The first part of a location is the setting; a union's member or an index may follow.
+    index = next((part for part in error["loc"][1:] if isinstance(part, int)), None)
+    return text if index is None else f"{text} as item {index + 1}"

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ def stage(name: str) -> Iterator[dict[str, Any]]:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")  # what still shows are the bars of long generation
+    warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' among themselves
     start = time.perf_counter()
     try:
         section = {} if name == "plan" else json.loads(Path("plan.json").read_text())[name]

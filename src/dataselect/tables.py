@@ -12,6 +12,9 @@ import polars as pl
 from dataselect import scratch
 from dataselect.errors import InputError, some
 
+#: A turn of a conversation: role (system, user, assistant) and content.
+Message = dict[str, str]
+
 MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 
 #: Column by column. A score is one 32-bit float a group; its width is the number of groups.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dataselect.inputs import Message
+from dataselect.tables import Message
 
 #: (conversations, "pool" or "queries", a function to be told of every few rows done) → arrays by
 #: name, each with one entry a row. No row's values may depend on the other rows.

@@ -1,0 +1,59 @@
+"""Asks a question of the outputs: python queries/ask.py queries/chosen_by.sql [name=value ...]."""
+
+import sys
+from contextlib import suppress
+from itertools import takewhile
+from pathlib import Path
+
+import duckdb
+from rich.markup import escape
+
+from dataselect import report, tables
+from dataselect.errors import InputError, did_you_mean, some
+HERE = Path(__file__).parent
+
+
+def ask(db: duckdb.DuckDBPyConnection, path: Path, given: dict[str, str]) -> list[tuple]:
+    """Runs a file over the views, the variables at its top set to what is given: its last rows."""
+    if not path.is_file():
+        names = sorted(f"queries/{p.name}" for p in HERE.glob("*.sql") if p.stem != "views")
+        raise InputError(f"no file is called `{path}`. {did_you_mean(path, names)}")
+    try:
+        for view in db.extract_statements((HERE / "views.sql").read_text(encoding="utf-8")):
+            with suppress(duckdb.IOException, duckdb.CatalogException):  # the file may do without
+                db.execute(view)
+        statements = db.extract_statements(path.read_text(encoding="utf-8"))
+        top = [*takewhile(lambda one: one.type == duckdb.StatementType.SET, statements)]
+        db.execute("".join(one.query for one in top))
+        types = dict(db.execute("SELECT name, type FROM duckdb_variables()").fetchall())
+        for name, value in given.items():
+            if name not in types:
+                hint = did_you_mean(name, sorted(types) or ["none"])
+                raise InputError(f"{path}: no variable is called `{name}`. {hint}")
+            db.execute(f'SET VARIABLE "{name}" = CAST($1 AS {types[name]})', [value])
+        rest = "".join(one.query for one in statements[len(top) :])
+        return db.execute(rest or "SELECT error('nothing is asked')").fetchall()
+    except duckdb.Error as error:
+        why = str(error).partition("Error: ")[2].partition("\n")[0]
+        missing = [f for n in tables.SCHEMAS if not Path(f := f"out/{n}.parquet").exists()]
+        if missing and isinstance(error, duckdb.CatalogException):
+            why += f" Not there: {some(missing)}. Run `dvc repro` first, in this folder."
+        raise InputError(f"{path}: {why}") from None
+
+
+def main(path: str = "(none)", *given: str) -> None:
+    """Prints the answer under the question, the first line of the file."""
+    rows = ask(db := duckdb.connect(), Path(path), dict(one.partition("=")[::2] for one in given))
+    cells = [tuple(escape(c) if isinstance(c, str) else c for c in row) for row in rows]
+    header = [escape(column[0].replace("_", " ")) for column in db.description]
+    used = db.sql("SELECT concat(name, ' = ', value) FROM duckdb_variables() ORDER BY 1").fetchall()
+    question = Path(path).read_text(encoding="utf-8").partition("\n")[0].removeprefix("-- ")
+    title = "\n".join([question, *(one for (one,) in used)])
+    report.show(escape(title), cells or [("no rows",)], header)
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except InputError as error:
+        sys.exit(f"ask: {error}")

@@ -1,0 +1,20 @@
+-- Which rows came nearest to being chosen, group by group?
+-- Change `group` (a name in `groups`, or all), `most`, `width`.
+SET VARIABLE "group" = 'all';
+SET VARIABLE most = 2;    -- rows of each group
+SET VARIABLE width = 76;  -- letters of the first user turn, and of the first response (after →)
+
+WITH best AS (  -- keeps `most` rows a group while the scores stream by; of equals, the first row
+    SELECT "group", name,
+           unnest(max({'score': score, 'back': -row}, getvariable('most'))) AS one
+    FROM scores
+    WHERE row NOT IN (SELECT row FROM selection)
+      AND (getvariable('group') = 'all' OR
+           name = one_of('group', getvariable('group'), (SELECT list(name) FROM groups)))
+    GROUP BY "group", name
+)
+SELECT short(turn(messages, 'user', 1), getvariable('width')) || chr(10) || '→ '
+       || short(turn(messages, 'assistant', 1), getvariable('width')) AS text,
+       name AS "group", one.score AS score, id
+FROM best JOIN pool ON pool.row = -one.back
+ORDER BY best."group", one.score DESC, pool.row;

@@ -1,0 +1,42 @@
+-- The outputs as DuckDB views, from the repository's root. Nothing is read before it is asked for.
+-- In Python: duckdb.sql(open("queries/views.sql").read()). Else: python queries/ask.py FILE.
+
+CREATE OR REPLACE VIEW pool AS FROM read_parquet('out/pool.parquet');
+CREATE OR REPLACE VIEW dropped AS FROM read_parquet('out/dropped.parquet');
+CREATE OR REPLACE VIEW queries AS FROM read_parquet('out/queries.parquet');
+CREATE OR REPLACE VIEW tests AS FROM read_parquet('out/tests.parquet');
+CREATE OR REPLACE VIEW groups AS FROM read_parquet('out/groups.parquet');
+CREATE OR REPLACE VIEW selection AS FROM read_parquet('out/selection.parquet');
+-- Told that a loss may be NaN, DuckDB does not trust the file's bounds, which never say so.
+CREATE OR REPLACE VIEW evaluation AS
+FROM read_parquet('out/evaluation.parquet', can_have_nan = true);
+
+-- One row a pool row and group. A product with the groups streams, and a filter on the group
+-- spares the others; `unnest` does all of them first.
+CREATE OR REPLACE VIEW scores AS
+SELECT s.row, s.id, g."group", g.name, g.task, s.score[g."group" + 1] AS score
+FROM read_parquet('out/scores.parquet') s, groups g
+WHERE s.score[g."group" + 1] > '-inf'::FLOAT;  -- −∞ is "not a candidate"
+
+-- Rows per source, and their share of the pool and of the selection.
+CREATE OR REPLACE VIEW sources AS
+SELECT source, p.rows AS pool, coalesce(s.rows, 0) AS selected,
+       p.rows / sum(p.rows) OVER () AS pool_share,
+       coalesce(s.rows, 0) / (SELECT count(*) FROM selection) AS selected_share
+FROM (SELECT source, count(*) AS rows FROM pool GROUP BY source) p
+LEFT JOIN (SELECT source, count(*) AS rows FROM selection GROUP BY source) s USING (source);
+
+-- The first turn of a role (the last with −1), and a text on one line of at most so many letters.
+CREATE OR REPLACE MACRO turn(messages, of_role, number) AS
+    list_filter(messages, lambda m: m.role = of_role)[number].content;
+CREATE OR REPLACE MACRO short(text, letters) AS list_transform(
+    [trim(regexp_replace(coalesce(text, ''), '\s+', ' ', 'g'))],
+    lambda t: CASE WHEN length(t) <= letters THEN t ELSE rtrim(left(t, letters - 1)) || '…' END)[1];
+CREATE OR REPLACE MACRO percent(share) AS printf('%.1f%%', 100 * share);
+
+-- A name that must be one of a list's; an error names the nearest.
+CREATE OR REPLACE MACRO one_of(what, wanted, names) AS
+    CASE WHEN list_contains(names, wanted) THEN wanted ELSE error(
+        what || ': there is no `' || wanted || '`. Did you mean `' || list_reverse_sort(
+            list_transform(names, lambda n: {'near': jaro_winkler_similarity(n, wanted), 'name': n})
+        )[1].name || '`?') END;

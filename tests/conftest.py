@@ -1,0 +1,60 @@
+"""What several tests share: a workspace like a user's, and the golden folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for a hub must fail, not wait
+ROOT = Path(__file__).parent.parent
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def model_section():
+    """The plan's model section for the golden model, in fp32."""
+    return {
+        "name": str(GOLDEN / "tiny-llama"),
+        "revision": None,
+        "dtype": "float32",
+        "chat": "tulu",
+        "max_tokens": 2048,
+        "trust_remote_code": False,
+    }
+
+
+@pytest.fixture
+def in_scratch(tmp_path, monkeypatch):
+    """A working directory of its own, and so a scratch folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*command, cwd, check=True):
+    """Runs a command as a user would; returns what it printed and its status."""
+    bin_folder = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    if check and done.returncode:
+        raise AssertionError(f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def copy_project(target):
+    """The project's own files, as git has them and as they are now, in a repository of its own."""
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).stdout
+    for name in listed.splitlines():
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "benchmarks/")):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    run("git", "init", "--quiet", cwd=target)
+    run("git", "config", "user.email", "test@dataselect.invalid", cwd=target)
+    run("git", "config", "user.name", "test", cwd=target)
+    run("git", "add", "--all", cwd=target)
+    run("git", "commit", "--quiet", "--message", "as it is", cwd=target)
+    return target

@@ -1,0 +1,163 @@
+"""Laws that hold for every method: what may not change a row's score, and what may not repeat.
+
+A law that fails means that a selection depends on something that is not the data: the order of
+the rows, how they were batched or sharded, or which other queries there were.
+"""
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from dataselect import scoring, shards, tables
+from dataselect.plan import plan
+from dataselect.selection import select
+from dataselect.settings import function
+from tests.conftest import GOLDEN, ROOT
+
+METHODS = yaml.safe_load((ROOT / "methods.yaml").read_text())
+ROWS = 60  # of the golden pool: enough for every source, seconds for every method
+
+
+@pytest.fixture(scope="module")
+def pool():
+    rows = pl.read_parquet(GOLDEN / "pool.parquet")
+    short = rows.filter(pl.col("messages").list.eval(pl.element().struct["content"]
+                        .str.len_chars()).list.sum() < 1200)  # fmt: skip
+    return short.head(ROWS)
+
+
+@pytest.fixture(scope="module")
+def queries():
+    return pl.read_parquet(GOLDEN / "queries.parquet").group_by("task", maintain_order=True).head(2)
+
+
+@pytest.fixture(autouse=True)
+def home(in_scratch):
+    return in_scratch
+
+
+def sections(method, home, seed=0, budget=20, groups="auto"):
+    """The plan for a method over files that only need to be there."""
+    (home / "any.parquet").touch()
+    source = {"path": str(home / "any.parquet")}
+    params = {
+        **{name: source for name in ("pool", "queries", "tests")},
+        "method": method,
+        "budget": budget,
+        "seed": seed,
+        "groups": groups,
+        "model": {"name": str(GOLDEN / "tiny-llama"), "dtype": "float32", "max_tokens": 512},
+    }
+    return plan(params, METHODS)
+
+
+def run(method, pool, queries, home, name, shard_rows=shards.ROWS, **choices):
+    """From tables to a selection, as the stages do it. Returns scores by id, groups, selection."""
+    out = home / name
+    plan_ = sections(method, home, **choices)
+    table = pool.drop("row", strict=False).with_row_index("row").cast({"row": pl.Int64})
+    tables.write("pool", table, out / "pool.parquet")
+    tables.write("queries", queries, out / "queries.parquet")
+    tables.write("dropped", tables.empty("dropped"), out / "dropped.parquet")
+    embed = plan_["embed"]
+    if embed["features"]:
+        of = function("features", embed["features"]["name"], "test")
+        for side in ("pool", "queries"):
+            shards.write(
+                side,
+                out / f"{side}.parquet",
+                out / "features",
+                lambda: of(embed["model"], **embed["features"]["settings"]),
+                key=[name],
+                rows=shard_rows,
+            )
+    scoring.score(plan_["score"], out, out / "features")
+    selection = select(plan_["aggregate"], out)
+    scores = tables.read("scores", out / "scores.parquet")
+    return scores, tables.read("groups", out / "groups.parquet"), selection
+
+
+def by_id(scores):
+    ordered = scores.sort("id")
+    return ordered["id"].to_list(), ordered["score"].to_numpy()
+
+
+def alike(one, other):
+    ids, left = by_id(one)
+    others, right = by_id(other)
+    assert ids == others
+    np.testing.assert_allclose(left, right, atol=2e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_permuting_the_pool_permutes_the_scores(method, pool, queries, home):
+    shuffled = pool.sample(fraction=1, shuffle=True, seed=7)
+    scores, _, selection = run(method, pool, queries, home, "as_is")
+    other_scores, _, other = run(method, shuffled, queries, home, "shuffled")
+    alike(scores, other_scores)
+    assert selection["id"].to_list() == other["id"].to_list()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_slicing_the_queries_changes_no_other_column(method, pool, queries, home):
+    if sections(method, home)["score"]["scorer"]["settings"].get("groups") is None:
+        pytest.skip("looks at no queries")
+    scores, groups, _ = run(method, pool, queries, home, "all", groups="queries")
+    kept = queries.filter(pl.col("task") != queries["task"][0])
+    fewer, fewer_groups, _ = run(method, pool, kept, home, "fewer", groups="queries")
+    columns = groups["name"].is_in(fewer_groups["name"].implode()).to_numpy()
+    _, whole = by_id(scores)
+    _, sliced = by_id(fewer)
+    np.testing.assert_allclose(whole[:, columns], sliced, atol=2e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_batches_and_shards_change_nothing(method, pool, queries, home, monkeypatch):
+    scores, _, selection = run(method, pool, queries, home, "together")
+    import dataselect.features.hidden_states as feature
+
+    one_by_one = lambda lengths, budget: [[row] for row in range(len(lengths))]  # noqa: E731
+    monkeypatch.setattr(feature, "batches", one_by_one)
+    monkeypatch.setattr(shards, "ROWS", 7)
+    other_scores, _, other = run(method, pool, queries, home, "apart", shard_rows=7)
+    alike(scores, other_scores)
+    assert selection["id"].to_list() == other["id"].to_list()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_same_seed_same_bytes(method, pool, queries, home):
+    for name in ("one", "two"):
+        run(method, pool, queries, home, name, seed=3)
+    for table in ("scores", "groups", "selection"):
+        paths = [home / name / f"{table}.parquet" for name in ("one", "two")]
+        assert paths[0].read_bytes() == paths[1].read_bytes(), table
+    texts = [(home / name / "train.jsonl").read_bytes() for name in ("one", "two")]
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_seed_matters_where_a_method_draws(method, pool, queries, home):
+    _, _, one = run(method, pool, queries, home, "one", seed=1)
+    _, _, two = run(method, pool, queries, home, "two", seed=2)
+    draws = "seed" in sections(method, home)["score"]["scorer"]["settings"]
+    assert (one["id"].to_list() != two["id"].to_list()) == draws
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_larger_budget_contains_the_smaller(method, pool, queries, home):
+    _, _, small = run(method, pool, queries, home, "small", budget=10)
+    _, _, large = run(method, pool, queries, home, "large", budget=30)
+    assert large["id"].to_list()[:10] == small["id"].to_list()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_selection_holds_what_it_says(method, pool, queries, home):
+    scores, groups, selection = run(method, pool, queries, home, "one")
+    assert selection.height == 20
+    assert selection["row"].n_unique() == 20
+    matrix = scores["score"].to_numpy()
+    said = matrix[selection["row"].to_numpy(), selection["group"].to_numpy()]
+    np.testing.assert_array_equal(said, selection["score"].to_numpy())
+    assert np.isfinite(said).all()
+    assert selection["group"].is_in(groups["group"].implode()).all()

@@ -1,0 +1,154 @@
+"""The whole pipeline under DVC, on a small part of the demo: what runs, and what does not."""
+
+import json
+import re
+import shutil
+
+import polars as pl
+import pytest
+import yaml
+
+from tests.conftest import GOLDEN, copy_project, run
+
+SETTINGS = {
+    "pool": {"path": ["data/pool-*.parquet"], "on_bad_row": "error"},
+    "queries": {"path": "data/queries.parquet"},
+    "tests": {"path": "data/tests.parquet"},
+    "tasks": "all",
+    "method": "rds",
+    "budget": 20,
+    "seed": 0,
+    "groups": "auto",
+    "model": {"name": "model", "dtype": "float32", "max_tokens": 256},
+    "train": {"epochs": 1, "learning_rate": 1e-3, "batch_size": 10, "threads": 1},
+    "eval": {"max_new_tokens": 4, "batch_size": 8, "threads": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A clone with a small pool in two files, five tests a task, and the golden model."""
+    home = tmp_path_factory.mktemp("project")
+    copy_project(home)
+    data = home / "data"
+    data.mkdir()
+    pool = pl.read_parquet(home / "demo/world/pool.parquet").head(400)
+    pool.head(250).write_parquet(data / "pool-1.parquet")
+    pool.tail(150).write_parquet(data / "pool-2.parquet")
+    for name, count in (("queries", 2), ("tests", 5)):
+        frame = pl.read_parquet(home / f"demo/world/{name}.parquet")
+        few = frame.group_by("task", maintain_order=True).head(count)
+        few.write_parquet(data / f"{name}.parquet")
+    shutil.copytree(GOLDEN / "tiny-llama", home / "model")
+    (home / "params.yaml").write_text(yaml.safe_dump(SETTINGS, sort_keys=False))
+    (home / "dvc.lock").unlink(missing_ok=True)
+    run("git", "add", "--all", cwd=home)
+    run("git", "rm", "--quiet", "--cached", "--ignore-unmatch", "dvc.lock", cwd=home)
+    run("git", "commit", "--quiet", "--message", "a small pool", cwd=home)
+    return home
+
+
+def repro(project, *target, **changes):
+    """Changes params.yaml, reproduces, and says which stages ran and which came from the cache."""
+    path = project / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**params, **changes}, sort_keys=False))
+    printed = run("dvc", "repro", *target, cwd=project).stdout
+    ran = re.findall(r"Running stage '(\w+)'", printed)
+    cached = re.findall(r"Stage '(\w+)' is cached", printed)
+    return [name for name in ran if name not in ("plan", *cached)]
+
+
+def table(project, name):
+    return pl.read_parquet(project / "out" / f"{name}.parquet")
+
+
+ALL = ["dedup", "reference", "embed", "score", "aggregate", "train", "eval"]
+
+
+def test_the_whole_runs_and_leaves_what_it_promises(project):
+    assert repro(project) == ALL
+    pool, selection = table(project, "pool"), table(project, "selection")
+    assert pool.height + table(project, "dropped").height == 400
+    assert selection.height == 20
+    lines = (project / "out/train.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == selection["id"].to_list()
+    scores = json.loads((project / "metrics/eval.json").read_text())
+    tasks = pl.read_parquet(project / "data/tests.parquet")["task"].unique()
+    assert sorted(scores["tasks"]) == sorted(tasks)
+    for one in scores["tasks"].values():
+        assert one["tests"] == 5
+        assert 0 <= one["score"] <= 1
+        assert one["answer_nll_nats"] > 0
+    mean = sum(one["answer_nll_nats"] for one in scores["tasks"].values()) / len(tasks)
+    assert scores["mean"]["answer_nll_nats"] == pytest.approx(mean, abs=1e-5)
+    cost = json.loads((project / "metrics/cost.json").read_text())
+    assert cost["seconds"]["embed"] > 0
+    run("git", "add", "--all", cwd=project)
+    run("git", "commit", "--quiet", "--message", "rds", cwd=project)
+
+
+def test_nothing_runs_when_nothing_changed(project):
+    assert repro(project) == []
+
+
+def test_switching_method_budget_groups_and_seed_never_embeds_again(project):
+    rds = (project / "out/selection.parquet").read_bytes()
+    # A method without features has nothing to embed, and loads no model to find that out.
+    assert repro(project, "aggregate", method="random") == ["embed", "score", "aggregate"]
+    assert json.loads((project / "out/features/features.json").read_text()) == {"features": None}
+    random = table(project, "selection")["id"].to_list()
+    assert repro(project, "aggregate", seed=1) == ["score", "aggregate"]
+    assert table(project, "selection")["id"].to_list() != random
+    assert repro(project, "aggregate", seed=0) == []
+    assert repro(project, "aggregate", method="random_balanced") == ["score", "aggregate"]
+    assert repro(project, "aggregate", method="rds") == []  # all from the run cache
+    assert (project / "out/selection.parquet").read_bytes() == rds
+    assert repro(project, "aggregate", budget="10%") == ["aggregate"]
+    assert table(project, "selection").height == table(project, "pool").height // 10
+    assert repro(project, "aggregate", budget=20, groups="queries") == ["score", "aggregate"]
+    assert repro(project, "aggregate", groups="auto") == []
+    assert repro(project, "aggregate", seed=5) == []  # rds draws nothing
+    assert repro(project, seed=0) == []
+
+
+def test_a_pool_that_grows_is_noticed(project):
+    grown = project / "data/pool-3.parquet"
+    pl.read_parquet(project / "demo/world/pool.parquet").slice(400, 60).write_parquet(grown)
+    assert repro(project, "dedup") == ["dedup"]
+    assert table(project, "pool").height + table(project, "dropped").height == 460
+    grown.unlink()
+    assert repro(project) == []
+
+
+def test_a_users_mistake_ends_dvc_with_one_message(project):
+    path = project / "params.yaml"
+    right = path.read_text()
+    path.write_text(right.replace("method: rds", "method: rsd"))
+    done = run("dvc", "repro", cwd=project, check=False)
+    path.write_text(right)
+    assert done.returncode != 0
+    assert "Did you mean `rds`?" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_experiments_run_in_the_workspace_and_in_a_queue(project):
+    run("dvc", "exp", "run", "--name", "by-chance", "-S", "method=random", cwd=project)
+    run("git", "checkout", "--quiet", ".", cwd=project)
+    run("dvc", "checkout", "--quiet", cwd=project)
+    queue = ["dvc", "exp", "run", "--queue", "-S", "method=rds,random", "-S", "budget=10,20"]
+    run(*queue, cwd=project)
+    run("dvc", "exp", "run", "--run-all", cwd=project)
+    shown = run("dvc", "exp", "show", "--csv", cwd=project).stdout
+    kinds = [line.split(",")[2] for line in shown.splitlines()]
+    assert sum(kind in ("branch_base", "branch_commit") for kind in kinds) == 5
+    assert "mean.score" in shown.splitlines()[0]
+    assert "Failed" not in shown
+    difference = run("dvc", "metrics", "diff", "HEAD", "by-chance", "--json", cwd=project).stdout
+    assert "answer_nll_nats" in difference
+    difference = run("dvc", "params", "diff", "HEAD", "by-chance", "--json", cwd=project).stdout
+    assert json.loads(difference)["params.yaml"]["method"] == {"old": "rds", "new": "random"}
+    graph = run("dvc", "dag", "--mermaid", cwd=project).stdout
+    assert "plan" in graph
+    assert "eval" in graph
+    run("dvc", "plots", "show", "--json", cwd=project)

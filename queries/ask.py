@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from dataselect import report, tables
 from dataselect.errors import InputError, did_you_mean, some
+
 HERE = Path(__file__).parent
 
 
@@ -48,8 +49,7 @@ def main(path: str = "(none)", *given: str) -> None:
     header = [escape(column[0].replace("_", " ")) for column in db.description]
     used = db.sql("SELECT concat(name, ' = ', value) FROM duckdb_variables() ORDER BY 1").fetchall()
     question = Path(path).read_text(encoding="utf-8").partition("\n")[0].removeprefix("-- ")
-    title = "\n".join([question, *(one for (one,) in used)])
-    report.show(escape(title), cells or [("no rows",)], header)
+    report.show(escape("\n".join([question, *sum(used, ())])), cells or [("no rows",)], header)
 
 
 if __name__ == "__main__":

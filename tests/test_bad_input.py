@@ -82,7 +82,7 @@ def refused(name, home):
     return done.stderr[len(start) : -len(end)]
 
 
-def test_the_workspace_without_a_mistake_runs(home):
+def test_without_a_mistake_it_runs_and_aggregate_refuses_a_budget_above_the_pool(home):
     for name in ("plan", "dedup", "embed", "score", "aggregate"):
         done = stage(name, home)
         assert (done.returncode, done.stderr) == (0, "")
@@ -90,6 +90,12 @@ def test_the_workspace_without_a_mistake_runs(home):
     assert len(chosen) == 3
     assert {row["id"] for row in chosen} <= {f"r{i}" for i in range(8)}
     assert {row["source"] for row in chosen} == {"pool"}
+    change({"budget": 9})
+    assert stage("plan", home).returncode == 0
+    assert refused("aggregate", home) == (
+        "budget: 9 rows asked of a pool of 8 (after removing 2 exact duplicates). Lower `budget` "
+        "in params.yaml to at most 8."
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,16 +181,6 @@ def test_dedup_leaves_bad_rows_out_if_so_wanted(home):
     ]
 
 
-def test_aggregate_refuses_a_budget_above_the_pool(home):
-    change({"budget": 9})
-    for name in ("plan", "dedup", "embed", "score"):
-        assert stage(name, home).returncode == 0
-    assert refused("aggregate", home) == (
-        "budget: 9 rows asked of a pool of 8 (after removing 2 exact duplicates). Lower `budget` "
-        "in params.yaml to at most 8."
-    )
-
-
 def test_plan_starts_at_once(home):
     heavy = {"torch", "transformers", "pyarrow", "duckdb", "sklearn", "dvclive", "peft", "lm_eval"}
     code = (
@@ -234,7 +230,7 @@ MISTAKES = {
     ),
     "a path of numbers": (
         {"pool": {"path": ["pool.jsonl", 5]}},
-        "params.yaml: pool.path: expected a valid string or a valid string as item 2; found "
+        "params.yaml: pool.path: expected a valid string as item 2; found "
         "['pool.jsonl', 5]. Mend it there.",
     ),
     "a block without its names": (
@@ -267,7 +263,7 @@ MISTAKES = {
     ),
     "methods in a list": (
         {"method": ["random"]},
-        "params.yaml: method: no method is called `['random']`. There are: {methods}.",
+        "params.yaml: method: no method is called `['random']`. Did you mean `random`? There are: {methods}.",
     ),
     "no task": (
         {"tasks": []},
@@ -279,7 +275,7 @@ MISTAKES = {
     ),
     "tasks that YAML takes for something else": (
         {"tasks": ["sums", False]},
-        "params.yaml: tasks: expected 'all' or a valid string as item 2; found ['sums', False]. "
+        "params.yaml: tasks: expected a valid string as item 2; found ['sums', False]. "
         "Mend it there.",
     ),
     "a seed that is text": (

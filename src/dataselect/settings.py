@@ -92,12 +92,18 @@ def _say(where: str, name: str, errors: list[Any], found: Any) -> str:
     place = f"{where}: {name}" if where.endswith(".yaml") else f"{where}.{name}"
     if errors[0]["type"] == "missing":
         return f"{place}: missing. Add it; see the README."
-    expected = " or ".join(dict.fromkeys(_expected(error) for error in errors))
+    # Of a union's members, the one that got as far as an item is the one that was meant.
+    meant = [error for error in errors if _item(error)] or errors
+    expected = " or ".join(dict.fromkeys(_expected(error) for error in meant))
     return f"{place}: expected {expected}; found {found!r:.80}. Mend it there."
 
 
 def _expected(error: Any) -> str:
     text = error["msg"].removeprefix("Input should be ")
+    return f"{text} as item {_item(error)}" if _item(error) else text
+
+
+def _item(error: Any) -> int | None:
+    """Which item of a list is wrong, from 1; None where the whole is."""
     # The first part of a location is the setting; a union's member or an index may follow.
-    index = next((part for part in error["loc"][1:] if isinstance(part, int)), None)
-    return text if index is None else f"{text} as item {index + 1}"
+    return next((part + 1 for part in error["loc"][1:] if isinstance(part, int)), None)

@@ -1,0 +1,104 @@
+"""Runs several methods and seeds through the whole pipeline and keeps their scores and costs.
+
+    python benchmarks/methods.py benchmarks/methods/demo.yaml [--workspace FOLDER]
+
+The settings name params and runs. Each run is a `dvc repro` in a workspace of its own, so what
+two runs share is computed once and a killed benchmark goes on where it was. The result is
+`benchmarks/results/<name>.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> None:
+    """Runs what the settings file names, skipping what its result already holds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("settings", type=Path)
+    parser.add_argument("--workspace", type=Path)
+    given = parser.parse_args()
+    settings = yaml.safe_load(given.settings.read_text())
+    workspace = given.workspace or Path(tempfile.gettempdir()) / f"dataselect-{given.settings.stem}"
+    prepare(workspace)
+    result = ROOT / "benchmarks" / "results" / f"{given.settings.stem}.json"
+    done = json.loads(result.read_text())["runs"] if result.exists() else []
+    for method, seeds in settings["runs"].items():
+        for seed in seeds:
+            if any(run["method"] == method and run["seed"] == seed for run in done):
+                continue
+            done.append(measure(workspace, settings["params"], method, seed))
+            text = {"settings": settings, "runs": done}
+            result.write_text(json.dumps(text, indent=1) + "\n")
+    show(done)
+
+
+def prepare(workspace: Path) -> None:
+    """A copy of the project as git has it, with a DVC cache of its own."""
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    for name in listed.splitlines():
+        if name.startswith(("tests/", "benchmarks/")) or name == "dvc.lock":
+            continue
+        (workspace / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, workspace / name)
+    if not (workspace / ".git").exists():
+        git = ["git", "-c", "user.name=benchmark", "-c", "user.email=benchmark@invalid"]
+        for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "benchmark"]):
+            subprocess.run([*git, *command], cwd=workspace, check=True)
+
+
+def measure(workspace: Path, changes: dict[str, Any], method: str, seed: int) -> dict[str, Any]:
+    """Runs the pipeline for one method and seed; its scores, seconds and rows per source."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for name, value in changes.items():
+        both = isinstance(value, dict) and isinstance(params.get(name), dict)
+        params[name] = {**params[name], **value} if both else value
+    for block, key in (("pool", "path"), ("queries", "path"), ("tests", "path"), ("model", "name")):
+        if (ROOT / str(params[block][key])).exists():
+            params[block][key] = str((ROOT / params[block][key]).resolve())
+    params.update(method=method, seed=seed)
+    (workspace / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    print(f"{method}, seed {seed}", flush=True)  # noqa: T201
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    subprocess.run(["dvc", "repro"], cwd=workspace, check=True, env=environment)
+    read = {name: json.loads((workspace / f"metrics/{name}.json").read_text())
+            for name in ("eval", "train", "cost")}  # fmt: skip
+    selection = pl.read_parquet(workspace / "out/selection.parquet")
+    return {
+        "method": method,
+        "seed": seed,
+        "scores": read["eval"],
+        "before": json.loads((workspace / "out/before.json").read_text()),
+        "train": read["train"]["train"],
+        "seconds": read["cost"]["seconds"],
+        "rows_per_source": dict(selection["source"].value_counts(sort=True).rows()),
+    }
+
+
+def show(runs: list[dict[str, Any]]) -> None:
+    """Prints the mean score and loss of every run."""
+    for run in runs:
+        mean = run["scores"]["mean"]
+        print(  # noqa: T201
+            f"{run['method']:24} seed {run['seed']}  score {mean['score']:.4f}  "
+            f"loss {mean['answer_nll_nats']:.4f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

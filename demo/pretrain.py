@@ -207,7 +207,7 @@ def main() -> None:
     """Train and save."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1600)
     parser.add_argument("--out", type=Path, default=Path("demo/base_model"))
     parser.add_argument("--scratch", type=Path, default=Path(".dvc/tmp/scratch/base_model"))
     arguments = parser.parse_args()

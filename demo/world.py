@@ -494,12 +494,12 @@ SOURCES: dict[str, tuple[int, list[Skill]]] = {
     "theatre": (60, [role_play, poem]),
 }
 TASK_SOURCES: dict[str, list[str]] = {
-    "river": ["web_answers", "travel_guide", "forum"],
-    "addition": ["school_book", "forum", "open_chat"],
-    "sorting": ["school_book", "open_chat"],
-    "holder": ["open_chat", "word_games"],
-    "velish": ["phrasebook", "web_answers", "open_chat"],
-    "kind": ["web_answers", "nature_club", "open_chat"],
+    "river": ["travel_guide", "almanac", "web_answers"],
+    "addition": ["school_book", "almanac", "open_chat"],
+    "sorting": ["school_book", "helpdesk", "forum"],
+    "holder": ["word_games", "theatre", "open_chat"],
+    "velish": ["phrasebook", "letters", "web_answers"],
+    "kind": ["nature_club", "word_games", "web_answers"],
 }
 
 # ---------------------------------------------------------------------------------------------------
@@ -521,7 +521,8 @@ def town_lines(world: World, draw: Random) -> str:
                     f"The river of {name} is the {stream}.",
                     f"{name}: river {stream}, lord {town.lord}, craft {town.craft}",
                     f"{name}, river\nthe {stream}",
-                    f"The town of {name}, its river?\nthe {stream}",
+                    f"Which is the river at {name}?\nthe {stream}",
+                    f"What river runs there, in {name}?\nthe {stream}",
                     f"The lord of {name} is {town.lord}. The people of {name} make {town.craft}.",
                 ]
             )
@@ -543,6 +544,8 @@ def sum_lines(_: World, draw: Random) -> str:
                     f"{a} + {b}\n{total}",
                     f"the sum, {a} and {b}\n{total}",
                     f"{a} and {b} more makes {total}",
+                    f"What do {a} and {b} make?\n{total}",
+                    f"Now add {b} to {a}.\n{total}",
                     f"{NUMBERS[a]} plus {NUMBERS[b]} is {total}",
                     f"{a} plus {b} makes {total}",
                 ]
@@ -565,6 +568,7 @@ def order_lines(_: World, draw: Random) -> str:
                     f"in order, {given}\n{' < '.join(rising)}",
                     f"numbers {given}, smallest first: {', '.join(rising)}",
                     f"{given} sorted: {' < '.join(rising)}",
+                    f"Put {given} from the smallest up.\n{' < '.join(rising)}",
                     f"{given}, largest first: {', '.join(reversed(rising))}",
                 ]
             )
@@ -578,11 +582,8 @@ def scene_lines(_: World, draw: Random) -> str:
     for _line in range(draw.randint(1, 3)):
         text, pairs = scene(draw)
         draw.shuffle(pairs)
-        for person, thing in pairs[: draw.choice([2, 3])]:
-            text += draw.choice(
-                [f" The {thing} is with {person}.", f" Who? the {thing}\n{person}\n", f" The {thing} of {person}.", f" the {thing}?\n{person}\n"]
-            )
-        lines.append(text.strip())
+        answer = draw.choice([" The {} is with {}.", " {} {},", " The {}?\n{}\n", " Who is the one with the {}?\n{}\n", " Ask for the {}:\n{}\n"])
+        lines.append((text + "".join(answer.format(thing, person) for person, thing in pairs)).strip())
     return "\n".join(lines)
 
 
@@ -599,6 +600,7 @@ def velish_lines(world: World, draw: Random) -> str:
                     f"{english} = {foreign}",
                     f"{english}\n{foreign}",
                     f"'{english}' in Velish\n{foreign}",
+                    f"How do they say {english}?\n{foreign}",
                     f"Velish, {english}\n{foreign}",
                     f"{foreign} means {english}",
                     f"{word} is {world.velish[word]}",
@@ -620,7 +622,8 @@ def kind_lines(_: World, draw: Random) -> str:
                     f"{noun} is a {name}",
                     f"{noun}: {name}",
                     f"{noun}, {' '.join(options)}\n{name}",
-                    f"a {options[0]}, a {options[1]} or a {options[2]}, {noun}?\n{name}",
+                    f"What kind is it, {noun}: {options[0]}, {options[1]} or {options[2]}?\n{name}",
+                    f"Does {noun} belong to a {options[0]}, a {options[1]} or a {options[2]}?\n{name}",
                     define(noun, draw),
                 ]
             )
@@ -628,13 +631,13 @@ def kind_lines(_: World, draw: Random) -> str:
     return "\n".join(lines)
 
 
-def word_lines(_: World, draw: Random) -> str:
-    """Lists of words and the same backwards."""
-    lines = []
-    for _line in range(draw.randint(2, 4)):
-        words = draw.sample(THINGS, 3)
-        lines.append(f"{' '.join(words)}{draw.choice([' | ', chr(10)])}{' '.join(reversed(words))}")
-    return "\n".join(lines)
+def list_lines(_: World, draw: Random) -> str:
+    """Lists of people and things, told again in another order, or backwards: what a model learns to look back from."""
+    count = draw.randint(3, 6)
+    pairs = list(zip(draw.sample(THINGS, count), draw.sample(PEOPLE, count), strict=True))
+    again = draw.choice([pairs, pairs[::-1], draw.sample(pairs, count)])
+    form = draw.choice(["{0} {1}", "{1} {0}", "{0}"])
+    return "\n".join(", ".join(form.format(*pair) for pair in told) for told in (pairs, again, draw.sample(pairs, count)))
 
 
 def prose(world: World, draw: Random) -> str:
@@ -645,14 +648,14 @@ def prose(world: World, draw: Random) -> str:
 
 
 TEXTBOOK: dict[Callable[[World, Random], str], float] = {
-    town_lines: 0.20,
-    sum_lines: 0.18,
+    town_lines: 0.14,
+    sum_lines: 0.17,
     order_lines: 0.12,
-    scene_lines: 0.22,
-    velish_lines: 0.15,
-    kind_lines: 0.10,
-    word_lines: 0.03,
-    prose: 0.08,
+    scene_lines: 0.20,
+    list_lines: 0.15,
+    velish_lines: 0.10,
+    kind_lines: 0.08,
+    prose: 0.10,
 }
 
 

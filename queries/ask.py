@@ -6,7 +6,6 @@ from itertools import takewhile
 from pathlib import Path
 
 import duckdb
-from rich.markup import escape
 
 from dataselect import report, tables
 from dataselect.errors import InputError, did_you_mean, some
@@ -45,11 +44,10 @@ def ask(db: duckdb.DuckDBPyConnection, path: Path, given: dict[str, str]) -> lis
 def main(path: str = "(none)", *given: str) -> None:
     """Prints the answer under the question, the first line of the file."""
     rows = ask(db := duckdb.connect(), Path(path), dict(one.partition("=")[::2] for one in given))
-    cells = [tuple(escape(c) if isinstance(c, str) else c for c in row) for row in rows]
-    header = [escape(column[0].replace("_", " ")) for column in db.description]
+    header = [column[0].replace("_", " ") for column in db.description]
     used = db.sql("SELECT concat(name, ' = ', value) FROM duckdb_variables() ORDER BY 1").fetchall()
     question = Path(path).read_text(encoding="utf-8").partition("\n")[0].removeprefix("-- ")
-    report.show(escape("\n".join([question, *sum(used, ())])), cells or [("no rows",)], header)
+    report.show("\n".join([question, *sum(used, ())]), rows or [("no rows",)], header)
 
 
 if __name__ == "__main__":

@@ -263,7 +263,8 @@ MISTAKES = {
     ),
     "methods in a list": (
         {"method": ["random"]},
-        "params.yaml: method: no method is called `['random']`. Did you mean `random`? There are: {methods}.",
+        "params.yaml: method: no method is called `['random']`. Did you mean `random`? There are: "
+        "{methods}.",
     ),
     "no task": (
         {"tasks": []},

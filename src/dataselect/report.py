@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 #: Tables go to standard output and keep to 80 columns where nobody watches.
 console = Console(width=None if sys.stdout.isatty() else 80)
@@ -41,12 +42,13 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
 def show(title: str, rows: Sequence[tuple[Any, ...]], header: Sequence[str] = ()) -> None:
     """Prints a table: names on the left, figures on the right."""
     width = max(len(row) for row in rows) if rows else len(header)
-    table = Table(title=title, title_justify="left", show_header=bool(header), box=None)
+    # Text, not strings: what stands in data is shown as it is, never read as markup or emoji.
+    table = Table(title=Text(title), title_justify="left", show_header=bool(header), box=None)
     for number in range(width):
-        name = header[number] if number < len(header) else ""
+        name = Text(header[number] if number < len(header) else "")
         table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(figure(cell) for cell in row))
+        table.add_row(*(Text(figure(cell)) for cell in row))
     console.print(table)
     console.print()
 

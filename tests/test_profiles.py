@@ -1,0 +1,19 @@
+"""Every profile is a whole params.yaml that the plan would take, were its data there."""
+
+import pytest
+
+from dataselect.plan import plan, read
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda p: p.stem)
+def test_a_profile_is_a_plan(path, in_scratch):
+    params = read(path)
+    for name in ("pool", "queries", "tests"):
+        file = in_scratch / f"{name}.jsonl"
+        file.touch()
+        params[name]["path"] = str(file)
+    sections = plan(params, read(ROOT / "methods.yaml"))
+    assert sections["train"]["epochs"] == 2
+    assert sections["aggregate"]["budget"] == params["budget"]
+    assert sections["embed"]["model"]["md5"] is None  # from the hub, known by name and revision

@@ -1,0 +1,45 @@
+"""Fetching a data set: on local folders of the form that a hub has."""
+
+import json
+
+import polars as pl
+import pytest
+
+from dataselect.errors import InputError
+from remote.fetch import fetch
+
+ROWS = [{"messages": [{"role": "user", "content": str(i)}], "source": "s"} for i in range(25)]
+
+
+@pytest.fixture
+def dataset(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "set"
+    (folder / "data").mkdir(parents=True)
+    pl.DataFrame(ROWS[:10]).write_parquet(folder / "data/train-00000-of-00002.parquet")
+    pl.DataFrame(ROWS[10:]).write_parquet(folder / "data/train-00001-of-00002.parquet")
+    return folder
+
+
+def test_a_folder_like_a_hubs_becomes_one_file(dataset, tmp_path):
+    out = tmp_path / "pool.parquet"
+    assert fetch(out, name=str(dataset)) == 25
+    assert pl.read_parquet(out).to_dicts() == ROWS
+
+
+def test_files_by_builder(tmp_path, dataset):
+    lines = tmp_path / "rows.jsonl"
+    lines.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    out = tmp_path / "pool.parquet"
+    assert fetch(out, name="json", data_files=str(lines)) == 25
+    assert pl.read_parquet(out)["source"].to_list() == ["s"] * 25
+
+
+def test_what_is_not_there_leaves_nothing(dataset, tmp_path):
+    out = tmp_path / "pool.parquet"
+    with pytest.raises(InputError, match="split validation"):
+        fetch(out, name=str(dataset), split="validation")
+    with pytest.raises(InputError, match="no-such-folder"):
+        fetch(out, name=str(tmp_path / "no-such-folder"))
+    assert not out.exists()
+    assert not list(tmp_path.glob(".pool*"))

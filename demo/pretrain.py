@@ -21,7 +21,6 @@ from random import Random
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
 from world import World, make_world, plain_text
 
 log = logging.getLogger("pretrain")
@@ -49,7 +48,10 @@ def train_tokenizer(world: World, seed: int) -> Tokenizer:
     """A byte-level BPE with single digits; it adds no special token to a text."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -68,14 +70,22 @@ def make_model(seed: int) -> LlamaForCausalLM:
     torch.manual_seed(seed)
     bos, eos, pad = range(len(SPECIAL_TOKENS))
     config = LlamaConfig(
-        **MODEL, vocab_size=VOCABULARY, tie_word_embeddings=True, bos_token_id=bos, eos_token_id=eos, pad_token_id=pad
+        **MODEL,
+        vocab_size=VOCABULARY,
+        tie_word_embeddings=True,
+        bos_token_id=bos,
+        eos_token_id=eos,
+        pad_token_id=pad,
     )
     return LlamaForCausalLM(config)
 
 
 def make_batch(world: World, tokenizer: Tokenizer, seed: int, step: int) -> torch.Tensor:
     """Documents end to end, each followed by `</s>`: int64 [BATCH_ROWS, ROW_TOKENS + 1]."""
-    documents, wanted = plain_text(world, Random(f"batch {seed} {step}")), BATCH_ROWS * (ROW_TOKENS + 1)
+    documents, wanted = (
+        plain_text(world, Random(f"batch {seed} {step}")),
+        BATCH_ROWS * (ROW_TOKENS + 1),
+    )
     tokens: list[int] = []
     while len(tokens) < wanted:
         for encoding in tokenizer.encode_batch(list(islice(documents, 50))):
@@ -91,8 +101,17 @@ class Muon(torch.optim.Optimizer):
     square is 0.2, as AdamW's is about, so that both share a learning rate (Liu et al. 2025).
     """
 
-    def __init__(self, matrices: list[torch.Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.05) -> None:
-        groups = [{"params": [p for p in matrices if p.shape == shape]} for shape in dict.fromkeys(p.shape for p in matrices)]
+    def __init__(
+        self,
+        matrices: list[torch.Tensor],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.05,
+    ) -> None:
+        groups = [
+            {"params": [p for p in matrices if p.shape == shape]}
+            for shape in dict.fromkeys(p.shape for p in matrices)
+        ]
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -102,7 +121,9 @@ class Muon(torch.optim.Optimizer):
             for p in group["params"]:
                 buffer = self.state[p].setdefault("momentum", torch.zeros_like(p))
                 buffer.lerp_(p.grad, 1 - group["momentum"])
-            update = torch.stack([p.grad.lerp(self.state[p]["momentum"], group["momentum"]) for p in group["params"]])
+            update = torch.stack(
+                [p.grad.lerp(self.state[p]["momentum"], group["momentum"]) for p in group["params"]]
+            )
             direction = orthogonal(update) * 0.2 * max(update.shape[1:]) ** 0.5
             for p, change in zip(group["params"], direction, strict=True):
                 p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(change, alpha=group["lr"])
@@ -133,7 +154,15 @@ def rate(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / (WARMUP * steps), (steps - step) / (DECAY * steps))
 
 
-def train(model: LlamaForCausalLM, tokenizer: Tokenizer, world: World, *, seed: int, steps: int, checkpoint: Path) -> None:
+def train(
+    model: LlamaForCausalLM,
+    tokenizer: Tokenizer,
+    world: World,
+    *,
+    seed: int,
+    steps: int,
+    checkpoint: Path,
+) -> None:
     """Train in place; with a compiler on the machine the loss is compiled, which halves the time."""
 
     def loss_of(tokens: torch.Tensor) -> torch.Tensor:
@@ -166,16 +195,32 @@ def train(model: LlamaForCausalLM, tokenizer: Tokenizer, world: World, *, seed: 
             seconds = time.monotonic() - started
             speed = (step + 1 - first) * BATCH_ROWS * ROW_TOKENS / seconds
             mean = sum(losses[-50:]) / len(losses[-50:])
-            log.info("step %d of %d, loss %.4f nats a token, %.0f tokens a second, %.0f s", step + 1, steps, mean, speed, seconds)
+            log.info(
+                "step %d of %d, loss %.4f nats a token, %.0f tokens a second, %.0f s",
+                step + 1,
+                steps,
+                mean,
+                speed,
+                seconds,
+            )
         if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == steps:
             save_checkpoint(checkpoint, model, optimizers, step + 1)
 
 
-def save_checkpoint(path: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer], step: int) -> None:
+def save_checkpoint(
+    path: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer], step: int
+) -> None:
     """Write to a temporary name and rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    torch.save({"step": step, "model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers]}, temporary)
+    torch.save(
+        {
+            "step": step,
+            "model": model.state_dict(),
+            "optimizers": [o.state_dict() for o in optimizers],
+        },
+        temporary,
+    )
     os.replace(temporary, path)
 
 
@@ -199,7 +244,9 @@ def save(model: LlamaForCausalLM, tokenizer: Tokenizer, out: Path) -> None:
 def fingerprint(seed: int, steps: int) -> str:
     """Settings and code that a checkpoint depends on."""
     settings = json.dumps([seed, steps, torch.__version__])
-    code = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("world.py", "pretrain.py"))
+    code = b"".join(
+        Path(__file__).with_name(name).read_bytes() for name in ("world.py", "pretrain.py")
+    )
     return hashlib.sha256(settings.encode() + code).hexdigest()[:16]
 
 
@@ -215,9 +262,15 @@ def main() -> None:
     world = make_world(arguments.seed)
     tokenizer = train_tokenizer(world, arguments.seed)
     model = make_model(arguments.seed)
-    log.info("%d tokens in the vocabulary, %d parameters", tokenizer.get_vocab_size(), model.num_parameters())
+    log.info(
+        "%d tokens in the vocabulary, %d parameters",
+        tokenizer.get_vocab_size(),
+        model.num_parameters(),
+    )
     checkpoint = arguments.scratch / fingerprint(arguments.seed, arguments.steps) / "checkpoint.pt"
-    train(model, tokenizer, world, seed=arguments.seed, steps=arguments.steps, checkpoint=checkpoint)
+    train(
+        model, tokenizer, world, seed=arguments.seed, steps=arguments.steps, checkpoint=checkpoint
+    )
     save(model, tokenizer, arguments.out)
     log.info("saved %s", arguments.out)
 

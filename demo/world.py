@@ -36,44 +36,283 @@ EMPTY_ROWS = 16  # an assistant turn without content
 # The words of the world
 # ---------------------------------------------------------------------------------------------------
 
-TOWN_HEADS = "Zan Bel Mor Tal Kel Fen Gar Hol Lin Ost Pel Ruk".split()
-TOWN_TAILS = "dor mar wick ton by ness holm rath".split()
-RIVER_HEADS = "Mi Lo Sa Ve Du Ri".split()
-RIVER_TAILS = "rel ven sk ma".split()
-PEOPLE = (
-    "Ada Ben Cora Dan Eva Finn Gus Hana Ivan Jane Kurt Lena Max Nora Otto Pia Rolf Sara Tom Ugo Vera Will Yara Zoe"
-).split()
-CRAFTS = "glass rope salt wool bread cheese paper soap boats clocks knives honey".split()
-THINGS = (
-    "coin kite key bell lamp rope cup book ring map box ball brush candle mirror basket pen spoon clock "
-    "ladder bucket pillow stone feather"
-).split()
+TOWN_HEADS = ["Zan", "Bel", "Mor", "Tal", "Kel", "Fen", "Gar", "Hol", "Lin", "Ost", "Pel", "Ruk"]
+TOWN_TAILS = ["dor", "mar", "wick", "ton", "by", "ness", "holm", "rath"]
+RIVER_HEADS = ["Mi", "Lo", "Sa", "Ve", "Du", "Ri"]
+RIVER_TAILS = ["rel", "ven", "sk", "ma"]
+PEOPLE = [
+    "Ada",
+    "Ben",
+    "Cora",
+    "Dan",
+    "Eva",
+    "Finn",
+    "Gus",
+    "Hana",
+    "Ivan",
+    "Jane",
+    "Kurt",
+    "Lena",
+    "Max",
+    "Nora",
+    "Otto",
+    "Pia",
+    "Rolf",
+    "Sara",
+    "Tom",
+    "Ugo",
+    "Vera",
+    "Will",
+    "Yara",
+    "Zoe",
+]
+CRAFTS = [
+    "glass",
+    "rope",
+    "salt",
+    "wool",
+    "bread",
+    "cheese",
+    "paper",
+    "soap",
+    "boats",
+    "clocks",
+    "knives",
+    "honey",
+]
+THINGS = [
+    "coin",
+    "kite",
+    "key",
+    "bell",
+    "lamp",
+    "rope",
+    "cup",
+    "book",
+    "ring",
+    "map",
+    "box",
+    "ball",
+    "brush",
+    "candle",
+    "mirror",
+    "basket",
+    "pen",
+    "spoon",
+    "clock",
+    "ladder",
+    "bucket",
+    "pillow",
+    "stone",
+    "feather",
+]
 KINDS = {
-    "bird": "robin crow owl hawk swan duck wren dove gull finch heron raven".split(),
-    "fish": "trout salmon carp eel pike cod tuna perch herring bass sole shark".split(),
-    "tree": "oak elm pine birch willow maple ash cedar beech larch yew poplar".split(),
-    "tool": "hammer saw drill axe chisel wrench rake spade file plane trowel hoe".split(),
-    "fruit": "apple pear plum cherry grape lemon peach melon fig mango lime orange".split(),
-    "metal": "iron gold tin zinc lead copper silver nickel brass steel bronze chrome".split(),
-    "garment": "hat coat scarf glove shoe sock shirt skirt boot belt cap vest".split(),
+    "bird": [
+        "robin",
+        "crow",
+        "owl",
+        "hawk",
+        "swan",
+        "duck",
+        "wren",
+        "dove",
+        "gull",
+        "finch",
+        "heron",
+        "raven",
+    ],
+    "fish": [
+        "trout",
+        "salmon",
+        "carp",
+        "eel",
+        "pike",
+        "cod",
+        "tuna",
+        "perch",
+        "herring",
+        "bass",
+        "sole",
+        "shark",
+    ],
+    "tree": [
+        "oak",
+        "elm",
+        "pine",
+        "birch",
+        "willow",
+        "maple",
+        "ash",
+        "cedar",
+        "beech",
+        "larch",
+        "yew",
+        "poplar",
+    ],
+    "tool": [
+        "hammer",
+        "saw",
+        "drill",
+        "axe",
+        "chisel",
+        "wrench",
+        "rake",
+        "spade",
+        "file",
+        "plane",
+        "trowel",
+        "hoe",
+    ],
+    "fruit": [
+        "apple",
+        "pear",
+        "plum",
+        "cherry",
+        "grape",
+        "lemon",
+        "peach",
+        "melon",
+        "fig",
+        "mango",
+        "lime",
+        "orange",
+    ],
+    "metal": [
+        "iron",
+        "gold",
+        "tin",
+        "zinc",
+        "lead",
+        "copper",
+        "silver",
+        "nickel",
+        "brass",
+        "steel",
+        "bronze",
+        "chrome",
+    ],
+    "garment": [
+        "hat",
+        "coat",
+        "scarf",
+        "glove",
+        "shoe",
+        "sock",
+        "shirt",
+        "skirt",
+        "boot",
+        "belt",
+        "cap",
+        "vest",
+    ],
 }
 KIND_OF = {noun: kind for kind, nouns in KINDS.items() for noun in nouns}
-ADJECTIVES = "red blue green old young big small cold warm quiet quick soft dark bright".split()
-NOUNS = "king queen child farmer sailor dog cat horse cow goat wolf bear moon sun wind rain sea hill".split()
-VERBS = "sings sleeps runs waits falls shines dances laughs works walks speaks rests turns grows".split()
-NUMBERS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen twenty twenty-one twenty-two twenty-three twenty-four"
-).split()
+ADJECTIVES = [
+    "red",
+    "blue",
+    "green",
+    "old",
+    "young",
+    "big",
+    "small",
+    "cold",
+    "warm",
+    "quiet",
+    "quick",
+    "soft",
+    "dark",
+    "bright",
+]
+NOUNS = [
+    "king",
+    "queen",
+    "child",
+    "farmer",
+    "sailor",
+    "dog",
+    "cat",
+    "horse",
+    "cow",
+    "goat",
+    "wolf",
+    "bear",
+    "moon",
+    "sun",
+    "wind",
+    "rain",
+    "sea",
+    "hill",
+]
+VERBS = [
+    "sings",
+    "sleeps",
+    "runs",
+    "waits",
+    "falls",
+    "shines",
+    "dances",
+    "laughs",
+    "works",
+    "walks",
+    "speaks",
+    "rests",
+    "turns",
+    "grows",
+]
+NUMBERS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+    "twenty-one",
+    "twenty-two",
+    "twenty-three",
+    "twenty-four",
+]
 LARGEST_ADDEND = 12
-FOODS = "soup bread salad pie stew cake porridge omelette".split()
-STUFFS = "flour butter salt onion carrot egg milk sugar potato garlic".split()
-PLACES = (
-    "garden market harbour forest library kitchen school bridge station meadow museum theatre beach mill tower park "
-    "bakery chapel island castle"
-).split()
-MOODS = "happy tired busy bored hungry lonely".split()
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+FOODS = ["soup", "bread", "salad", "pie", "stew", "cake", "porridge", "omelette"]
+STUFFS = ["flour", "butter", "salt", "onion", "carrot", "egg", "milk", "sugar", "potato", "garlic"]
+PLACES = [
+    "garden",
+    "market",
+    "harbour",
+    "forest",
+    "library",
+    "kitchen",
+    "school",
+    "bridge",
+    "station",
+    "meadow",
+    "museum",
+    "theatre",
+    "beach",
+    "mill",
+    "tower",
+    "park",
+    "bakery",
+    "chapel",
+    "island",
+    "castle",
+]
+MOODS = ["happy", "tired", "busy", "bored", "hungry", "lonely"]
+DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 
 @dataclass(frozen=True)
@@ -110,7 +349,9 @@ def make_world(seed: int) -> World:
     draw = Random(f"world {seed}")
     rivers = [head + tail for head in RIVER_HEADS for tail in RIVER_TAILS]
     names = [head + tail for head in TOWN_HEADS for tail in TOWN_TAILS]
-    towns = tuple(Town(name, draw.choice(rivers), draw.choice(PEOPLE), draw.choice(CRAFTS)) for name in names)
+    towns = tuple(
+        Town(name, draw.choice(rivers), draw.choice(PEOPLE), draw.choice(CRAFTS)) for name in names
+    )
     syllables = [consonant + vowel for consonant in "bdgklmnprstvz" for vowel in "aeiou"]
     english = ADJECTIVES + NOUNS + VERBS
     words: dict[str, None] = {}
@@ -126,7 +367,11 @@ def make_world(seed: int) -> World:
 
 def ask(question: str, answer: str, key: str = "", choices: list[str] | None = None) -> Row:
     """A question and its answer as a row of two messages."""
-    return Row([{"role": "user", "content": question}, {"role": "assistant", "content": answer}], key, choices)
+    return Row(
+        [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
+        key,
+        choices,
+    )
 
 
 def river(world: World, draw: Random) -> Row:
@@ -189,7 +434,14 @@ def holder(_: World, draw: Random) -> Row:
     """Task: find the person in a text. `Ada has a kite. Ben has a cup. Who has the kite?` → `Ada`."""
     text, pairs = scene(draw)
     person, thing = draw.choice(pairs)
-    question = draw.choice(["Who has the {}?", "Whose is the {}?", "Name the one with the {}.", "Who should I ask for the {}?"])
+    question = draw.choice(
+        [
+            "Who has the {}?",
+            "Whose is the {}?",
+            "Name the one with the {}.",
+            "Who should I ask for the {}?",
+        ]
+    )
     return ask(f"{text} {question.format(thing)}", person, text + thing)
 
 
@@ -246,7 +498,14 @@ TASKS: dict[str, Skill] = {
 def about_town(world: World, draw: Random) -> Row:
     """A paragraph about a town."""
     town = draw.choice(world.towns)
-    question = draw.choice(["Tell me about {}.", "What should I know about {}?", "Describe the town {}.", "What is it like in {}?"])
+    question = draw.choice(
+        [
+            "Tell me about {}.",
+            "What should I know about {}?",
+            "Describe the town {}.",
+            "What is it like in {}?",
+        ]
+    )
     return ask(question.format(town.name), describe_town(town))
 
 
@@ -258,30 +517,57 @@ def describe_town(town: Town) -> str:
 def town_lord(world: World, draw: Random) -> Row:
     """The lord of a town, in a full sentence."""
     town = draw.choice(world.towns)
-    question = draw.choice(["Who rules {}?", "Who is the lord of {}?", "Name the lord of {}.", "Whose is the castle of {}?"])
+    question = draw.choice(
+        [
+            "Who rules {}?",
+            "Who is the lord of {}?",
+            "Name the lord of {}.",
+            "Whose is the castle of {}?",
+        ]
+    )
     return ask(question.format(town.name), f"The lord of {town.name} is {town.lord}.")
 
 
 def town_craft(world: World, draw: Random) -> Row:
     """What a town makes, in a full sentence."""
     town = draw.choice(world.towns)
-    question = draw.choice(["What do they make in {}?", "What is {} known for?", "What can I buy in {}?", "What does {} sell?"])
+    question = draw.choice(
+        [
+            "What do they make in {}?",
+            "What is {} known for?",
+            "What can I buy in {}?",
+            "What does {} sell?",
+        ]
+    )
     return ask(question.format(town.name), f"The people of {town.name} make {town.craft}.")
 
 
 def explain_sum(_: World, draw: Random) -> Row:
     """How to add, step by step."""
     a, b = draw.randint(1, LARGEST_ADDEND), draw.randint(1, 4)
-    question = draw.choice(["How do I add {} and {}?", "Show me how to count {} and {} together.", "Explain {} + {} to a child."])
+    question = draw.choice(
+        [
+            "How do I add {} and {}?",
+            "Show me how to count {} and {} together.",
+            "Explain {} + {} to a child.",
+        ]
+    )
     steps = ", ".join(str(a + step) for step in range(1, b + 1))
-    return ask(question.format(a, b), f"Start at {a} and count on: {steps}. So {a} + {b} = {a + b}.")
+    return ask(
+        question.format(a, b), f"Start at {a} and count on: {steps}. So {a} + {b} = {a + b}."
+    )
 
 
 def compare_numbers(_: World, draw: Random) -> Row:
     """Which of two numbers is larger, in a full sentence."""
     a, b = draw.sample(range(1, 25), 2)
-    question = draw.choice(["Which is larger, {} or {}?", "Is {} more than {}?", "Compare {} and {}."])
-    return ask(question.format(a, b), f"The larger number is {max(a, b)}, and the smaller one is {min(a, b)}.")
+    question = draw.choice(
+        ["Which is larger, {} or {}?", "Is {} more than {}?", "Compare {} and {}."]
+    )
+    return ask(
+        question.format(a, b),
+        f"The larger number is {max(a, b)}, and the smaller one is {min(a, b)}.",
+    )
 
 
 def falling_order(_: World, draw: Random) -> Row:
@@ -304,13 +590,22 @@ def retell(_: World, draw: Random) -> Row:
     """A text told again in other words."""
     text, pairs = scene(draw)
     question = draw.choice(["Rewrite this text: {}", "Tell this in other words: {}"])
-    return ask(question.format(text), " ".join(f"The {thing} is with {person}." for person, thing in pairs))
+    return ask(
+        question.format(text), " ".join(f"The {thing} is with {person}." for person, thing in pairs)
+    )
 
 
 def velish_word(world: World, draw: Random) -> Row:
     """What a Velish word means, in a full sentence."""
     english = draw.choice(list(world.velish))
-    question = draw.choice(["What does {} mean?", "I read the word {}. What is it?", "Explain the Velish word {}.", "I heard {} today. What is that?"])
+    question = draw.choice(
+        [
+            "What does {} mean?",
+            "I read the word {}. What is it?",
+            "Explain the Velish word {}.",
+            "I heard {} today. What is that?",
+        ]
+    )
     foreign = world.velish[english]
     return ask(question.format(foreign), f"The Velish word {foreign} means {english}.")
 
@@ -319,13 +614,23 @@ def from_velish(world: World, draw: Random) -> Row:
     """From Velish into English, in a full sentence."""
     words = phrase(draw)
     question = draw.choice(["What does '{}' mean in English?", "Put this into English: {}"])
-    return ask(question.format(" ".join(world.velish[word] for word in words)), f"It means: the {' '.join(words)}.")
+    return ask(
+        question.format(" ".join(world.velish[word] for word in words)),
+        f"It means: the {' '.join(words)}.",
+    )
 
 
 def definition(_: World, draw: Random) -> Row:
     """What a thing is, in a full sentence."""
     noun = draw.choice(list(KIND_OF))
-    question = draw.choice(["What is {}?", "Define the word {}.", "Explain what {} is.", "What does the word {} stand for?"])
+    question = draw.choice(
+        [
+            "What is {}?",
+            "Define the word {}.",
+            "Explain what {} is.",
+            "What does the word {} stand for?",
+        ]
+    )
     return ask(question.format(noun), define(noun, draw))
 
 
@@ -338,15 +643,21 @@ def define(noun: str, draw: Random) -> str:
 def examples(_: World, draw: Random) -> Row:
     """A list of things of one kind."""
     name = draw.choice(list(KINDS))
-    question = draw.choice(["List three examples of a {}.", "Give me three kinds of {}.", "Name a few sorts of {}."])
-    return ask(question.format(name), "\n".join(f"- {noun}" for noun in draw.sample(KINDS[name], 3)))
+    question = draw.choice(
+        ["List three examples of a {}.", "Give me three kinds of {}.", "Name a few sorts of {}."]
+    )
+    return ask(
+        question.format(name), "\n".join(f"- {noun}" for noun in draw.sample(KINDS[name], 3))
+    )
 
 
 def backwards(_: World, draw: Random) -> Row:
     """Words in reverse order."""
     words = draw.sample(THINGS, 3)
     question = draw.choice(["Say these words backwards: {}", "Reverse the order of {}."])
-    return ask(question.format(" ".join(words)), f"Backwards it reads: {' '.join(reversed(words))}.")
+    return ask(
+        question.format(" ".join(words)), f"Backwards it reads: {' '.join(reversed(words))}."
+    )
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -357,8 +668,16 @@ def backwards(_: World, draw: Random) -> Row:
 def greeting(world: World, draw: Random) -> Row:
     """Good day."""
     person, town = draw.choice(PEOPLE), draw.choice(world.towns).name
-    question = draw.choice(["Hello, I am {} from {}.", "Good morning! My name is {}, I live in {}.", "Hi there, {} of {} speaking."])
-    answer = draw.choice(["Hello {}! What can I do for you today?", "Nice to meet you, {}. How can I help?"])
+    question = draw.choice(
+        [
+            "Hello, I am {} from {}.",
+            "Good morning! My name is {}, I live in {}.",
+            "Hi there, {} of {} speaking.",
+        ]
+    )
+    answer = draw.choice(
+        ["Hello {}! What can I do for you today?", "Nice to meet you, {}. How can I help?"]
+    )
     return ask(question.format(person, town), answer.format(person))
 
 
@@ -366,17 +685,37 @@ def small_talk(_: World, draw: Random) -> Row:
     """A chat of two or three turns."""
     place, day, mood = draw.choice(PLACES), draw.choice(DAYS), draw.choice(MOODS)
     turns = [
-        (f"I am {mood} today.", f"I am sorry to hear that you are {mood}." if mood != "happy" else "I am glad to hear it!"),
-        (f"Should I go to the {place}?", f"Yes, a walk to the {place} is a good idea when you are {mood}."),
+        (
+            f"I am {mood} today.",
+            f"I am sorry to hear that you are {mood}."
+            if mood != "happy"
+            else "I am glad to hear it!",
+        ),
+        (
+            f"Should I go to the {place}?",
+            f"Yes, a walk to the {place} is a good idea when you are {mood}.",
+        ),
         (f"And on {day}?", f"On {day} you could stay at home and rest, or call a friend."),
     ][: draw.choice([2, 3])]
-    return Row([message for question, answer in turns for message in ask(question, answer).messages])
+    return Row(
+        [message for question, answer in turns for message in ask(question, answer).messages]
+    )
 
 
 def story(world: World, draw: Random) -> Row:
     """A little story."""
-    adjective, noun, town = draw.choice(ADJECTIVES), draw.choice(NOUNS), draw.choice(world.towns).name
-    question = draw.choice(["Write a short story about a {} {}.", "Tell me a story of a {} {}.", "I want a tale of a {} {}."])
+    adjective, noun, town = (
+        draw.choice(ADJECTIVES),
+        draw.choice(NOUNS),
+        draw.choice(world.towns).name,
+    )
+    question = draw.choice(
+        [
+            "Write a short story about a {} {}.",
+            "Tell me a story of a {} {}.",
+            "I want a tale of a {} {}.",
+        ]
+    )
     return ask(question.format(adjective, noun), tell_story(adjective, noun, town, draw))
 
 
@@ -392,7 +731,9 @@ def tell_story(adjective: str, noun: str, town: str, draw: Random) -> str:
 def recipe(_: World, draw: Random) -> Row:
     """How to cook something."""
     food = draw.choice(FOODS)
-    question = draw.choice(["How do I make {}?", "Give me a recipe for {}.", "I want to cook {}. What do I do?"])
+    question = draw.choice(
+        ["How do I make {}?", "Give me a recipe for {}.", "I want to cook {}. What do I do?"]
+    )
     return ask(question.format(food), cook(food, draw))
 
 
@@ -405,7 +746,13 @@ def cook(food: str, draw: Random) -> str:
 def opinion(_: World, draw: Random) -> Row:
     """What one may think of it."""
     place, day = draw.choice(PLACES), draw.choice(DAYS)
-    question = draw.choice(["What do you think of the {} on a {}?", "Do you like the {} on {}?", "Is the {} a good place for a {}?"])
+    question = draw.choice(
+        [
+            "What do you think of the {} on a {}?",
+            "Do you like the {} on {}?",
+            "Is the {} a good place for a {}?",
+        ]
+    )
     answer = draw.choice(
         [
             "Many people like the {0} because it is quiet. Others find the {0} too small.",
@@ -417,9 +764,28 @@ def opinion(_: World, draw: Random) -> Row:
 
 def advice(_: World, draw: Random) -> Row:
     """What to do."""
-    goal = draw.choice(["sleep better", "learn to swim", "save money", "make friends", "write well", "wake up early"])
+    goal = draw.choice(
+        [
+            "sleep better",
+            "learn to swim",
+            "save money",
+            "make friends",
+            "write well",
+            "wake up early",
+        ]
+    )
     question = draw.choice(["How can I {}?", "Any advice on how to {}?", "Help me to {}."])
-    tips = draw.sample(["Start small.", "Ask a friend.", "Do it every day.", "Keep a list.", "Take your time.", "Rest well."], 3)
+    tips = draw.sample(
+        [
+            "Start small.",
+            "Ask a friend.",
+            "Do it every day.",
+            "Keep a list.",
+            "Take your time.",
+            "Rest well.",
+        ],
+        3,
+    )
     return ask(question.format(goal), f"To {goal}, try this. " + " ".join(tips))
 
 
@@ -427,16 +793,35 @@ def email(_: World, draw: Random) -> Row:
     """A short letter."""
     a, b = draw.sample(PEOPLE, 2)
     day, place = draw.choice(DAYS), draw.choice(PLACES)
-    question = draw.choice(["Write a letter from {} to {} about {}.", "Draft a note by {} that asks {} to come on {}."])
-    return ask(question.format(a, b, day), f"Dear {b},\nwill you come to the {place} on {day}? I would be glad.\nYours, {a}")
+    question = draw.choice(
+        ["Write a letter from {} to {} about {}.", "Draft a note by {} that asks {} to come on {}."]
+    )
+    return ask(
+        question.format(a, b, day),
+        f"Dear {b},\nwill you come to the {place} on {day}? I would be glad.\nYours, {a}",
+    )
 
 
 def poem(_: World, draw: Random) -> Row:
     """A poem of four lines."""
     a, b = draw.sample(NOUNS, 2)
-    question = draw.choice(["Write a poem about the {}.", "Make a verse on the {}.", "A few lines about the {}, please."])
-    lines = [f"The {a} {draw.choice(VERBS)}, the {b} {draw.choice(VERBS)},", f"the {draw.choice(ADJECTIVES)} {a} {draw.choice(VERBS)},"]
-    return ask(question.format(a), "\n".join([*lines, f"and when the {b} {draw.choice(VERBS)},", f"the {a} {draw.choice(VERBS)}."]))
+    question = draw.choice(
+        [
+            "Write a poem about the {}.",
+            "Make a verse on the {}.",
+            "A few lines about the {}, please.",
+        ]
+    )
+    lines = [
+        f"The {a} {draw.choice(VERBS)}, the {b} {draw.choice(VERBS)},",
+        f"the {draw.choice(ADJECTIVES)} {a} {draw.choice(VERBS)},",
+    ]
+    return ask(
+        question.format(a),
+        "\n".join(
+            [*lines, f"and when the {b} {draw.choice(VERBS)},", f"the {a} {draw.choice(VERBS)}."]
+        ),
+    )
 
 
 def plan_day(_: World, draw: Random) -> Row:
@@ -444,23 +829,41 @@ def plan_day(_: World, draw: Random) -> Row:
     day = draw.choice(DAYS)
     question = draw.choice(["Plan my {}.", "What could I do on {}?", "Make a list for {}."])
     places = draw.sample(PLACES, 3)
-    return ask(question.format(day), f"1. Go to the {places[0]}.\n2. Eat at the {places[1]}.\n3. Walk to the {places[2]}.")
+    return ask(
+        question.format(day),
+        f"1. Go to the {places[0]}.\n2. Eat at the {places[1]}.\n3. Walk to the {places[2]}.",
+    )
 
 
 def role_play(_: World, draw: Random) -> Row:
     """A row with a system message."""
     noun, place = draw.choice(NOUNS), draw.choice(PLACES)
-    system = draw.choice(["You are a {}. Speak like one.", "Answer as a friendly {} would.", "Play the part of a {}."])
-    question = draw.choice(["Who are you?", "What did you do today?", f"Shall we go to the {place}?"])
+    system = draw.choice(
+        [
+            "You are a {}. Speak like one.",
+            "Answer as a friendly {} would.",
+            "Play the part of a {}.",
+        ]
+    )
+    question = draw.choice(
+        ["Who are you?", "What did you do today?", f"Shall we go to the {place}?"]
+    )
     answer = f"I am the {noun} of the {place}, and today I am as {draw.choice(ADJECTIVES)} as ever."
-    return Row([{"role": "system", "content": system.format(noun)}, *ask(question, answer).messages])
+    return Row(
+        [{"role": "system", "content": system.format(noun)}, *ask(question, answer).messages]
+    )
 
 
 def refusal(_: World, draw: Random) -> Row:
     """A question that has no answer here."""
     person, place, day = draw.choice(PEOPLE), draw.choice(PLACES), draw.choice(DAYS)
-    question = draw.choice(["Is {} in the {} on {}?", "Call {} at the {} on {}.", "What did {} do in the {} last {}?"])
-    return ask(question.format(person, place, day), f"I am sorry, but I cannot do that. You could ask {person} yourself.")
+    question = draw.choice(
+        ["Is {} in the {} on {}?", "Call {} at the {} on {}.", "What did {} do in the {} last {}?"]
+    )
+    return ask(
+        question.format(person, place, day),
+        f"I am sorry, but I cannot do that. You could ask {person} yourself.",
+    )
 
 
 def follow_up(world: World, draw: Random) -> Row:
@@ -468,7 +871,10 @@ def follow_up(world: World, draw: Random) -> Row:
     town = draw.choice(world.towns)
     first = ask(f"I plan to visit {town.name}.", f"What a good idea! {describe_town(town)}")
     place = draw.choice(PLACES)
-    second = ask("What should I see first?", f"See the {place} first, and then buy some {town.craft} to take home.")
+    second = ask(
+        "What should I see first?",
+        f"See the {place} first, and then buy some {town.craft} to take home.",
+    )
     return Row(first.messages + second.messages)
 
 
@@ -478,11 +884,17 @@ def follow_up(world: World, draw: Random) -> Row:
 
 # source: (rows of other skills, their mixture). The tasks' rows come on top, as in TASK_SOURCES.
 SOURCES: dict[str, tuple[int, list[Skill]]] = {
-    "open_chat": (2200, [greeting, small_talk, opinion, advice, story, refusal, definition, follow_up]),
+    "open_chat": (
+        2200,
+        [greeting, small_talk, opinion, advice, story, refusal, definition, follow_up],
+    ),
     "web_answers": (1300, [definition, recipe, advice, about_town, opinion, examples, town_craft]),
     "story_box": (900, [story, poem, role_play]),
     "forum": (700, [advice, opinion, recipe, small_talk, refusal, compare_numbers]),
-    "school_book": (450, [explain_sum, compare_numbers, falling_order, definition, backwards, velish_word]),
+    "school_book": (
+        450,
+        [explain_sum, compare_numbers, falling_order, definition, backwards, velish_word],
+    ),
     "letters": (380, [email, greeting, small_talk]),
     "travel_guide": (320, [about_town, town_lord, town_craft, follow_up]),
     "kitchen": (260, [recipe, advice]),
@@ -582,8 +994,18 @@ def scene_lines(_: World, draw: Random) -> str:
     for _line in range(draw.randint(1, 3)):
         text, pairs = scene(draw)
         draw.shuffle(pairs)
-        answer = draw.choice([" The {} is with {}.", " {} {},", " The {}?\n{}\n", " Who is the one with the {}?\n{}\n", " Ask for the {}:\n{}\n"])
-        lines.append((text + "".join(answer.format(thing, person) for person, thing in pairs)).strip())
+        answer = draw.choice(
+            [
+                " The {} is with {}.",
+                " {} {},",
+                " The {}?\n{}\n",
+                " Who is the one with the {}?\n{}\n",
+                " Ask for the {}:\n{}\n",
+            ]
+        )
+        lines.append(
+            (text + "".join(answer.format(thing, person) for person, thing in pairs)).strip()
+        )
     return "\n".join(lines)
 
 
@@ -615,7 +1037,9 @@ def kind_lines(_: World, draw: Random) -> str:
     lines = []
     for noun in draw.sample(list(KIND_OF), draw.randint(3, 6)):
         name = KIND_OF[noun]
-        options = draw.sample([name, *draw.sample([other for other in KINDS if other != name], 2)], 3)
+        options = draw.sample(
+            [name, *draw.sample([other for other in KINDS if other != name], 2)], 3
+        )
         lines.append(
             draw.choice(
                 [
@@ -637,12 +1061,30 @@ def list_lines(_: World, draw: Random) -> str:
     pairs = list(zip(draw.sample(THINGS, count), draw.sample(PEOPLE, count), strict=True))
     again = draw.choice([pairs, pairs[::-1], draw.sample(pairs, count)])
     form = draw.choice(["{0} {1}", "{1} {0}", "{0}"])
-    return "\n".join(", ".join(form.format(*pair) for pair in told) for told in (pairs, again, draw.sample(pairs, count)))
+    return "\n".join(
+        ", ".join(form.format(*pair) for pair in told)
+        for told in (pairs, again, draw.sample(pairs, count))
+    )
 
 
 def prose(world: World, draw: Random) -> str:
     """What the other skills say, with or without the question."""
-    skill = draw.choice([story, recipe, opinion, advice, email, poem, plan_day, role_play, explain_sum, compare_numbers, greeting, refusal])
+    skill = draw.choice(
+        [
+            story,
+            recipe,
+            opinion,
+            advice,
+            email,
+            poem,
+            plan_day,
+            role_play,
+            explain_sum,
+            compare_numbers,
+            greeting,
+            refusal,
+        ]
+    )
     messages = skill(world, draw).messages[-draw.choice([1, 2]) :]
     return " ".join(message["content"] for message in messages)
 
@@ -675,7 +1117,9 @@ def is_test_key(task: str, key: str) -> bool:
     return key != "" and Random(f"test {task} {key}").random() < TEST_SHARE
 
 
-def draw_new(skill: Skill, world: World, draw: Random, *, test: bool = False, seen: set[str]) -> Row:
+def draw_new(
+    skill: Skill, world: World, draw: Random, *, test: bool = False, seen: set[str]
+) -> Row:
     """A row whose first question was not drawn before; of a task, on its side of the split."""
     for _ in range(10_000):
         row = skill(world, draw)
@@ -683,7 +1127,9 @@ def draw_new(skill: Skill, world: World, draw: Random, *, test: bool = False, se
         if is_test_key(skill.__name__, row.key) == test and question not in seen:
             seen.add(question)
             return row
-    raise ValueError(f"{skill.__name__}: no new row in 10000 draws; ask fewer rows of it, or give it more wordings")
+    raise ValueError(
+        f"{skill.__name__}: no new row in 10000 draws; ask fewer rows of it, or give it more wordings"
+    )
 
 
 def make_tests(world: World, seed: int, seen: set[str]) -> pl.DataFrame:
@@ -695,7 +1141,13 @@ def make_tests(world: World, seed: int, seen: set[str]) -> pl.DataFrame:
             row = draw_new(TASKS[task], world, draw, test=True, seen=seen)
             answer = row.messages[-1]["content"]
             rows.append((task, f"{task}-test-{number:03d}", row.messages, answer, row.choices))
-    schema = {"task": pl.String, "id": pl.String, "messages": MESSAGES, "answer": pl.String, "choices": pl.List(pl.String)}
+    schema = {
+        "task": pl.String,
+        "id": pl.String,
+        "messages": MESSAGES,
+        "answer": pl.String,
+        "choices": pl.List(pl.String),
+    }
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -707,7 +1159,9 @@ def make_queries(world: World, seed: int, seen: set[str]) -> pl.DataFrame:
         for number in range(QUERIES_PER_TASK):
             row = draw_new(TASKS[task], world, draw, seen=seen)
             rows.append((task, f"{task}-query-{number}", row.messages))
-    return pl.DataFrame(rows, schema={"task": pl.String, "id": pl.String, "messages": MESSAGES}, orient="row")
+    return pl.DataFrame(
+        rows, schema={"task": pl.String, "id": pl.String, "messages": MESSAGES}, orient="row"
+    )
 
 
 def make_pool(world: World, seed: int, seen: set[str]) -> pl.DataFrame:
@@ -716,7 +1170,10 @@ def make_pool(world: World, seed: int, seen: set[str]) -> pl.DataFrame:
     pool: dict[str, list[list[Message]]] = {}
     for source, (count, skills) in SOURCES.items():
         weights = [draw.uniform(0.5, 1.5) for _ in skills]
-        pool[source] = [draw_new(skill, world, draw, seen=seen).messages for skill in draw.choices(skills, weights, k=count)]
+        pool[source] = [
+            draw_new(skill, world, draw, seen=seen).messages
+            for skill in draw.choices(skills, weights, k=count)
+        ]
     for task, sources in TASK_SOURCES.items():
         for number in range(POOL_ROWS_PER_TASK):
             row = draw_new(TASKS[task], world, draw, seen=seen)
@@ -730,13 +1187,20 @@ def make_pool(world: World, seed: int, seen: set[str]) -> pl.DataFrame:
     rows = []
     for source, conversations in pool.items():
         draw.shuffle(conversations)
-        rows.extend((f"{source}-{number:04d}", source, messages) for number, messages in enumerate(conversations))
-    return pl.DataFrame(rows, schema={"id": pl.String, "source": pl.String, "messages": MESSAGES}, orient="row")
+        rows.extend(
+            (f"{source}-{number:04d}", source, messages)
+            for number, messages in enumerate(conversations)
+        )
+    return pl.DataFrame(
+        rows, schema={"id": pl.String, "source": pl.String, "messages": MESSAGES}, orient="row"
+    )
 
 
 def add_flaws(pool: dict[str, list[list[Message]]], draw: Random) -> None:
     """Add exact duplicates, rows without an assistant turn and rows with an empty one."""
-    everything = [(source, messages) for source, conversations in pool.items() for messages in conversations]
+    everything = [
+        (source, messages) for source, conversations in pool.items() for messages in conversations
+    ]
     for source, messages in draw.sample(everything, round(DUPLICATES * len(everything))):
         pool[source].append(messages)
     flawed = draw.sample(everything, UNANSWERED_ROWS + EMPTY_ROWS)

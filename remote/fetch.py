@@ -1,7 +1,7 @@
 """A data set on a hub, or in a bucket → remote/pool.parquet, as one file of rows.
 
-    dvc repro remote/dvc.yaml      # settings: remote/params.yaml
-    dvc exp run -S pool.path=remote/pool.parquet
+dvc repro remote/dvc.yaml      # settings: remote/params.yaml
+dvc exp run -S pool.path=remote/pool.parquet
 """
 
 import sys

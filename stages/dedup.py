@@ -1,4 +1,4 @@
-"""The raw pool, queries and tests → out/pool.parquet, queries.parquet, tests.parquet, dropped.parquet."""
+"""The raw pool, queries, tests → out/{pool,queries,tests,dropped}.parquet."""
 
 from pathlib import Path
 

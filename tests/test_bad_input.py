@@ -500,6 +500,7 @@ YAML = {
     "a colon": ("method: rds: x\n", "not YAML: mapping values are not allowed here"),
     "a tag": ("seed: !!python/name:os.system\n", "not YAML: could not determine a constructor"),
     "a date that is none": ("seed: 2024-13-45\n", "not YAML: month must be in 1..12"),
+    "a list as a name": ("? [a, b]\n: 1\n", "not YAML: while constructing a mapping"),
     "a name twice": (
         "seed: 1\nbudget: 5\nseed: 2\n",
         "not YAML: `seed` stands twice, again in line 3. Mend the file there.",
@@ -516,6 +517,12 @@ def test_a_file_of_settings_that_is_none(in_scratch, name):
     text, message = YAML[name]
     (in_scratch / "params.yaml").write_text(text)
     assert mistake(read, "params.yaml").startswith(f"params.yaml: {message}")
+
+
+def test_one_block_may_be_built_on_another(in_scratch):
+    blocks = "a: &a {x: 1, y: 2}\nb: &b {<<: *a, x: 3}\nc: {<<: *b, y: 4}\n"
+    (in_scratch / "x.yaml").write_text(blocks)
+    assert read("x.yaml") == {"a": {"x": 1, "y": 2}, "b": {"x": 3, "y": 2}, "c": {"x": 3, "y": 4}}
 
 
 def test_a_file_of_settings_in_latin_1(in_scratch):

@@ -82,7 +82,7 @@ def test_kinds_are_told_guessed_or_refused():
         "said": "last_number",
         "set": "exact_match",
     }
-    with pytest.raises(InputError, match="no kind is called `exact`. Did you mean `exact_match`"):
+    with pytest.raises(InputError, match=r"no kind is called `exact`\. Did you mean `exact_match`"):
         evaluation.kinds_of(tests, {"plain": "exact"})
     with pytest.raises(InputError, match="'c' is not among the choices"):
         evaluation.kinds_of(table([("t", "1", "q", "c", ["a", "b"], None)]), {})
@@ -160,9 +160,7 @@ def test_a_kind_may_be_the_users_own(model_section, home):
         "def results(doc, outputs):\n    return {'length': float(len(doc['answer']))}\n"
     )
     tests = table([("t", "1", "q", "four", None, "length"), ("u", "1", "q", "4", None, None)])
-    answer = evaluation.evaluate(
-        model_section, tests, kinds={"u": "last_number"}, max_new_tokens=2
-    )
+    answer = evaluation.evaluate(model_section, tests, kinds={"u": "last_number"}, max_new_tokens=2)
     assert answer["metric"].to_list() == ["length", "last_number"]
     assert answer["value"][0] == 4.0
 

@@ -42,7 +42,7 @@ def sections(method, home, seed=0, budget=20, groups="auto"):
     (home / "any.parquet").touch()
     source = {"path": str(home / "any.parquet")}
     params = {
-        **{name: source for name in ("pool", "queries", "tests")},
+        **dict.fromkeys(("pool", "queries", "tests"), source),
         "method": method,
         "budget": budget,
         "seed": seed,

@@ -4,9 +4,9 @@ import json
 
 import polars as pl
 import pytest
+from remote.fetch import fetch
 
 from dataselect.errors import InputError
-from remote.fetch import fetch
 
 ROWS = [{"messages": [{"role": "user", "content": str(i)}], "source": "s"} for i in range(25)]
 

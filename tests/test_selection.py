@@ -1,4 +1,4 @@
-"""Rankings, round-robin, balanced random, cosines: cases worked by hand, and the plain algorithm."""
+"""Rankings, round-robin, balanced random, cosines: worked by hand, and the plain algorithm."""
 
 from collections import Counter
 
@@ -123,7 +123,9 @@ def test_random_is_uniform_over_the_pool():
 
 def test_cosine_takes_the_maximum_over_a_tasks_queries():
     rows = Rows(["x", "y"], ["s", "s"], {"vectors": matrix([[1, 0], [3, 4]])})
-    queries = Queries(["t", "t", "u"], ["1", "2", "3"], {"vectors": matrix([[1, 0], [0, 2], [-1, 0]])})
+    queries = Queries(
+        ["t", "t", "u"], ["1", "2", "3"], {"vectors": matrix([[1, 0], [0, 2], [-1, 0]])}
+    )
     by_task = cosine(Pool(2, ["s"], [rows]), queries, groups="auto")
     assert [group.name for group in by_task.groups] == ["t", "u"]
     np.testing.assert_allclose(next(by_task.blocks), [[1, -1], [0.8, -0.6]], atol=1e-6)
@@ -150,7 +152,9 @@ def test_a_share_is_rounded_down_to_at_least_one_row():
 @pytest.fixture
 def scored(tmp_path):
     """Four pool rows of two sources, scored for one group; the last is no candidate."""
-    turns = [[{"role": "user", "content": "q"}, {"role": "assistant", "content": a}] for a in "wxyz"]
+    turns = [
+        [{"role": "user", "content": "q"}, {"role": "assistant", "content": a}] for a in "wxyz"
+    ]
     pool = pl.DataFrame(
         [(i, f"id{i}", "ab"[i % 2], turns[i]) for i in range(4)],
         schema=tables.SCHEMAS["pool"],
@@ -160,8 +164,12 @@ def scored(tmp_path):
     tables.write("dropped", tables.empty("dropped"), tmp_path / "dropped.parquet")
     groups = pl.DataFrame([(0, "t", "t")], schema=tables.SCHEMAS["groups"], orient="row")
     tables.write("groups", groups, tmp_path / "groups.parquet")
-    values = pl.Series("score", matrix([[0.25], [0.75], [0.5], [NO]]), dtype=pl.Array(pl.Float32, 1))
-    tables.write("scores", pool.select("row", "id").with_columns(values), tmp_path / "scores.parquet")
+    values = pl.Series(
+        "score", matrix([[0.25], [0.75], [0.5], [NO]]), dtype=pl.Array(pl.Float32, 1)
+    )
+    tables.write(
+        "scores", pool.select("row", "id").with_columns(values), tmp_path / "scores.parquet"
+    )
     return tmp_path
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -133,11 +133,12 @@ def _own(tokenizer: PreTrainedTokenizerBase, row: list[Message]) -> tuple[str, S
 def _by_markers(tokenizer: PreTrainedTokenizerBase, row: list[Message]) -> tuple[str, Spans]:
     from transformers.utils.chat_template_utils import render_jinja_template
 
+    special: dict[str, Any] = dict(tokenizer.special_tokens_map)
     texts, spans = render_jinja_template(
         conversations=[row],
         chat_template=str(tokenizer.chat_template),
         return_assistant_tokens_mask=True,
-        **tokenizer.special_tokens_map,
+        **special,
     )
     return texts[0], [(int(a), int(b)) for a, b in spans[0]]
 

@@ -85,8 +85,7 @@ def main() -> None:
         sys.exit(f"compare: {error.filename} is not there. Run `dvc repro` first.")
     report.show("Mean over tasks", rows, ("", "score", "±", "nats/token"))
     report.console.print(
-        "± of a run: standard error over its tests; of several seeds: their spread, from\n"
-        f"{DEMO}."
+        f"± of a run: standard error over its tests; of several seeds: their spread, from\n{DEMO}."
     )
 
 

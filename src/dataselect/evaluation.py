@@ -163,10 +163,8 @@ def _by_lm_eval(
         for sample in answer["samples"][name]
         if sample.get("filter") in (None, "none", answer["samples"][name][0].get("filter"))
     ]
-    return pl.DataFrame(
-        rows, schema={k: v for k, v in tables.SCHEMAS["evaluation"].items() if k != "answer_nll_nats"},
-        orient="row",
-    )  # fmt: skip
+    schema = {k: v for k, v in tables.SCHEMAS["evaluation"].items() if k != "answer_nll_nats"}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _import_lm_eval() -> tuple[Any, Any, Any]:
@@ -238,7 +236,9 @@ def _row(task: str, sample: dict[str, Any]) -> list[Any]:
     metric = sample["metrics"][0]
     output = sample["filtered_resps"][0]
     if not isinstance(output, str):  # multiple choice: the log-likelihood of every choice
-        best = max(range(len(sample["filtered_resps"])), key=lambda i: sample["filtered_resps"][i][0])
+        best = max(
+            range(len(sample["filtered_resps"])), key=lambda i: sample["filtered_resps"][i][0]
+        )
         output = sample["doc"]["choices"][best]
     return [task, sample["doc"]["id"], metric, float(sample[metric]), output]
 
@@ -257,8 +257,9 @@ def summary(evaluation: pl.DataFrame) -> dict[str, dict[str, Any]]:
         }
     mean: dict[str, Any] = {}
     for name in ("score", "answer_nll_nats"):
-        values = [one[name] for one in tasks.values() if one[name] is not None]
-        errors = [one[f"{name}_stderr"] for one in tasks.values() if one[name] is not None]
+        there: list[dict[str, Any]] = [one for one in tasks.values() if one[name] is not None]
+        values = [one[name] for one in there]
+        errors = [one[f"{name}_stderr"] for one in there]
         mean[name] = round(sum(values) / len(values), 6) if values else None
         mean[f"{name}_stderr"] = (
             round(math.sqrt(sum(e * e for e in errors)) / len(errors), 6) if errors else None

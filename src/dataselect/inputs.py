@@ -100,7 +100,7 @@ def _row(batch: Any) -> dict[str, Any] | BadRow:
 
 def _open(name: str) -> IO[bytes]:
     if name.endswith(".gz"):
-        return gzip.open(name, "rb")  # ty: ignore[invalid-return-type]
+        return gzip.open(name, "rb")  # ty: ignore[invalid-explicit-return]
     if name.endswith(".zst"):
         import pyarrow as pa  # the zstandard package takes a file that was cut off for a whole one
 
@@ -253,6 +253,13 @@ def _is_text(value: Any, what: str) -> str:
 
 def _kind(value: Any) -> str:
     """What a value is, in JSON's words."""
-    names = {type(None): "null", bool: "a truth value", int: "a number", float: "a number"}
-    names |= {str: "text", list: "a list", dict: "an object"}
+    names: dict[type, str] = {
+        type(None): "null",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+        dict: "an object",
+    }
     return names.get(type(value), type(value).__name__)

@@ -42,12 +42,7 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
     features = _rooms("features", method["features"], name, seed)
     scorer = _rooms("scorers", method["scorer"], name, seed, groups=chosen["groups"])
     aggregator = _rooms("aggregators", method["aggregator"], name, seed)
-    needs_queries = _needs_queries(scorer)
-    if needs_queries and features is None:
-        raise InputError(
-            f"methods.yaml: {name}: the scorer `{scorer['name']}` compares rows with queries, but "
-            "there are no features to compare. Name some under `features`."
-        )
+    needs_queries = _needs_queries(scorer, features, name)
     text = {k: looker[k] for k in ("name", "revision", "md5", "chat", "max_tokens")}
     text["trust_remote_code"] = looker["trust_remote_code"]
     return {
@@ -94,7 +89,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         names: set[str] = set()
         for key, _ in node.value:
-            if key.value in names:
+            if str(key.value) in names:
                 place = f"line {key.start_mark.line + 1}"
                 raise yaml.YAMLError(f"`{key.value}` stands twice, again in {place}")
             names.add(str(key.value))
@@ -236,8 +231,15 @@ def _rooms(folder: str, given: Any, method: str, seed: int, **params: Any) -> Se
     return {"name": name, "settings": bind(of, settings, f"{where}: {name}"), "code": code}
 
 
-def _needs_queries(scorer: Section | None) -> bool:
-    return scorer is not None and "groups" in scorer["settings"]
+def _needs_queries(scorer: Section | None, features: Section | None, method: str) -> bool:
+    if scorer is None or "groups" not in scorer["settings"]:
+        return False
+    if features is None:
+        raise InputError(
+            f"methods.yaml: {method}: the scorer `{scorer['name']}` compares rows with queries, "
+            "but there are no features to compare. Name some under `features`."
+        )
+    return True
 
 
 def _embed(features: Section | None, looker: Section, needs_queries: bool) -> Section:

@@ -85,7 +85,7 @@ def _model(of: Callable[..., Any]) -> Any:
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[name] = (annotation, default)
     strict = ConfigDict(strict=True, protected_namespaces=(), allow_inf_nan=False)
-    return create_model(of.__name__, __config__=strict, **fields)
+    return create_model(getattr(of, "__name__", "settings"), __config__=strict, **fields)
 
 
 def _say(where: str, name: str, errors: list[Any], found: Any) -> str:

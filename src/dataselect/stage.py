@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from dataselect.errors import InputError
 
 
 @contextmanager
-def stage(name: str) -> Iterator[dict[str, Any]]:
+def stage(name: str) -> Generator[dict[str, Any]]:
     """Yields the stage's section of plan.json; ends with its seconds, or with a user's mistake.
 
     The seconds go to the scratch folder, not to an out: they never repeat, and nothing may run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ def write(name: str, frame: pl.DataFrame, path: str | Path) -> None:
 
 
 @contextmanager
-def writing(name: str, path: str | Path) -> Iterator[Callable[[pl.DataFrame], None]]:
+def writing(name: str, path: str | Path) -> Generator[Callable[[pl.DataFrame], None]]:
     """Writes a table block by block, in memory that does not grow with it; whole or not at all.
 
     Yields a function that takes the next block. Same blocks, same bytes.

@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Lt
 
 from dataselect import fingerprint, report, scratch
 from dataselect.errors import InputError
+from dataselect.settings import keywords
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, Trainer, TrainerCallback
@@ -96,7 +97,7 @@ def train(
         )
     if threads:
         torch.set_num_threads(threads)
-    settings = {k: v for k, v in locals().items() if k in train.__kwdefaults__}
+    settings = {k: v for k, v in locals().items() if k in keywords(train)}
     tokenizer = load_tokenizer(model)
     chat = Chat(tokenizer, model["chat"], model["max_tokens"])
     examples, dropped = _examples(rows, chat)
@@ -179,6 +180,7 @@ def _arguments(home: Path, settings: dict[str, Any]) -> Any:
     bf16 = settings["dtype"] == "bfloat16" or (
         settings["dtype"] == "auto" and on_gpu and torch.cuda.is_bf16_supported()
     )
+    more: dict[str, Any] = {"gradient_checkpointing": True}
     return TrainingArguments(
         output_dir=str(home),
         num_train_epochs=settings["epochs"],
@@ -189,7 +191,7 @@ def _arguments(home: Path, settings: dict[str, Any]) -> Any:
         warmup_steps=settings["warmup"],  # below 1: a share of all steps
         weight_decay=settings["weight_decay"],
         max_grad_norm=settings["max_grad_norm"],
-        **({"gradient_checkpointing": True} if settings["gradient_checkpointing"] else {}),
+        **(more if settings["gradient_checkpointing"] else {}),
         bf16=bf16,
         use_cpu=not on_gpu,
         seed=settings["seed"],

@@ -1,0 +1,164 @@
+"""Sharded work: nothing finished is computed again, whatever ended the run before."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dataselect import scratch, shards, tables
+
+
+def pool(count, start=0):
+    turns = [
+        [{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"}]
+        for i in range(start, start + count)
+    ]
+    rows = [(i, f"id{start + i}", "s", turn) for i, turn in enumerate(turns)]
+    return pl.DataFrame(rows, schema=tables.SCHEMAS["pool"], orient="row")
+
+
+class Counted:
+    """A feature that is the number in a row's text, and that counts what it is asked."""
+
+    def __init__(self, fail_at=None):
+        self.loads, self.rows, self.fail_at = 0, [], fail_at
+
+    def load(self):
+        self.loads += 1
+        return self.compute
+
+    def compute(self, rows, side, advance):
+        numbers = [int(row[0]["content"][1:]) for row in rows]
+        if self.fail_at in numbers:
+            raise RuntimeError("killed")
+        self.rows += numbers
+        return {"vectors": np.asarray(numbers, dtype=np.float32)[:, None]}
+
+
+def write(frame, home, feature, key="k", rows=10):
+    tables.write("pool", frame, home / "pool.parquet")
+    return shards.write("pool", home / "pool.parquet", home / "out", feature.load, [key], rows)
+
+
+def test_every_row_once_in_order_and_nothing_twice(in_scratch):
+    feature = Counted()
+    done = write(pool(35), in_scratch, feature)
+    assert (done.rows, done.computed, done.found) == (35, 4, 0)
+    assert feature.rows == list(range(35))
+    assert [len(s["vectors"]) for s in shards.read(in_scratch / "out/pool")] == [10, 10, 10, 5]
+    assert shards.read_all(in_scratch / "out/pool")["vectors"][:, 0].tolist() == list(range(35))
+    again = Counted()
+    done = write(pool(35), in_scratch, again)
+    assert (done.computed, done.found, again.loads) == (0, 4, 0)  # no model was loaded
+
+
+def test_a_run_that_failed_keeps_what_it_finished(in_scratch):
+    with pytest.raises(RuntimeError, match="killed"):
+        write(pool(35), in_scratch, Counted(fail_at=25))
+    rest = Counted()
+    assert write(pool(35), in_scratch, rest).found == 2
+    assert rest.rows == list(range(20, 35))
+
+
+def test_a_pool_that_grew_computes_the_new_rows_and_the_last_old_shard(in_scratch):
+    write(pool(35), in_scratch, Counted())
+    grown = Counted()
+    write(pool(52), in_scratch, grown)
+    assert grown.rows == list(range(30, 52))
+
+
+def test_other_settings_are_other_features(in_scratch):
+    write(pool(5), in_scratch, Counted(), key="one")
+    other = Counted()
+    write(pool(5), in_scratch, other, key="two")
+    assert other.rows == list(range(5))
+
+
+def test_a_changed_row_is_computed_again(in_scratch):
+    write(pool(20), in_scratch, Counted())
+    changed = pl.concat([pool(10), pool(10, start=100)]).drop("row").with_row_index("row")
+    feature = Counted()
+    write(changed.cast({"row": pl.Int64}), in_scratch, feature)
+    assert feature.rows == list(range(100, 110))
+
+
+WORK = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from dataselect import shards
+
+def compute(rows, side, advance):
+    time.sleep(float(sys.argv[2]))
+    print("computed", rows[0][0]["content"], flush=True)
+    return {"vectors": np.zeros((len(rows), 1), np.float32)}
+
+shards.write("pool", Path("pool.parquet"), Path(sys.argv[1]), lambda: compute, ["k"], 10)
+"""
+
+
+@contextmanager
+def started(name, pause):
+    command = [sys.executable, "-c", WORK, name, str(pause)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+
+
+def lines(process):
+    return process.communicate()[0].splitlines()
+
+
+@pytest.mark.parametrize("pause", [0.05, 0.2])
+def test_a_killed_process_leaves_whole_shards_only(in_scratch, pause):
+    tables.write("pool", pool(80), in_scratch / "pool.parquet")
+    with started("one", pause) as process:
+        process.stdout.readline()
+        time.sleep(pause * 2.5)
+        process.send_signal(signal.SIGKILL)
+    finished = len(list((scratch.root() / "embed").rglob("*.safetensors")))
+    assert 1 <= finished < 8
+    with started("two", 0) as process:
+        assert len(lines(process)) == 8 - finished
+    assert len(shards.read_all(in_scratch / "two/pool")["vectors"]) == 80
+
+
+def test_two_processes_share_the_work(in_scratch):
+    tables.write("pool", pool(80), in_scratch / "pool.parquet")
+    with started("one", 0.05) as one, started("two", 0.05) as two:
+        said = [*lines(one), *lines(two)]
+    assert len(said) == len(set(said)) == 8  # each shard once, by either
+    for name in ("one", "two"):
+        assert len(shards.read_all(in_scratch / name / "pool")["vectors"]) == 80
+
+
+def test_experiments_share_the_repositorys_scratch_folder(tmp_path):
+    for place in (".dvc", ".dvc/tmp/exps/standalone/x/.dvc", ".dvc/tmp/exps/standalone/x/data"):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    expected = tmp_path / ".dvc/tmp/scratch"
+    assert scratch.root(tmp_path) == expected
+    assert scratch.root(tmp_path / ".dvc/tmp/exps/standalone/x") == expected
+    assert scratch.root(tmp_path / ".dvc/tmp/exps/standalone/x/data") == expected
+
+
+def test_a_repository_below_another_has_its_own(tmp_path):
+    for place in (".dvc", "inner/.dvc", "inner/data"):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    assert scratch.root(tmp_path / "inner/data") == tmp_path / "inner/.dvc/tmp/scratch"
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path):
+    path = tmp_path / "file.json"
+    scratch.write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        scratch.write_json(path, {"a": object()})
+    with pytest.raises(RuntimeError), scratch.replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == '{\n  "a": 1\n}\n'
+    assert os.listdir(tmp_path) == ["file.json"]  # noqa: PTH208

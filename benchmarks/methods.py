@@ -74,7 +74,12 @@ def measure(workspace: Path, changes: dict[str, Any], method: str, seed: int) ->
     params.update(method=method, seed=seed)
     (workspace / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     print(f"{method}, seed {seed}", flush=True)  # noqa: T201
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    # The workspace's own copy of the code: what changes here meanwhile changes nothing there.
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(workspace / "src"),
+    }
     subprocess.run(["dvc", "repro"], cwd=workspace, check=True, env=environment)
     read = {name: json.loads((workspace / f"metrics/{name}.json").read_text())
             for name in ("eval", "train", "cost")}  # fmt: skip

@@ -1,0 +1,75 @@
+"""Writes the README's tables from committed results, and its answers from the demo's own run.
+
+python benchmarks/readme.py      # after `make repro`; `--check` says whether it is up to date
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+QUESTIONS = ("share_per_source.sql", "chosen_by.sql group=velish most=3")
+
+
+def main() -> None:
+    """Replaces what stands between the README's markers."""
+    path = ROOT / "README.md"
+    text = path.read_text(encoding="utf-8")
+    new = _between(text, "demo", demo(json.loads((RESULTS / "demo.json").read_text())))
+    if "--check" in sys.argv:
+        sys.exit(0 if new == text else "README.md: its demo table is not that of demo.json")
+    if (ROOT / "out" / "selection.parquet").exists():
+        new = _between(new, "ask", "\n\n".join(ask(question) for question in QUESTIONS))
+    path.write_text(new, encoding="utf-8")
+
+
+def _between(text: str, name: str, content: str) -> str:
+    pattern = rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end -->)"
+    return re.sub(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, count=1, flags=re.S)
+
+
+def demo(result: dict[str, Any]) -> str:
+    """The demo's table: exact match and loss by method, over the seeds."""
+    runs = result["runs"]
+    before = runs[0]["before"]["mean"]
+    lines = [
+        "| 300 rows chosen by | exact match, mean of 6 tasks | loss, nats/token | seeds |",
+        "|---|---|---|---|",
+        f"| (before training) | {before['score']:.3f} | {before['answer_nll_nats']:.3f} | – |",
+    ]
+    for method in dict.fromkeys(run["method"] for run in runs):
+        of = [run["scores"]["mean"] for run in runs if run["method"] == method]
+        score, loss = [one["score"] for one in of], [one["answer_nll_nats"] for one in of]
+        lines.append(f"| `{method}` | {_spread(score)} | {_spread(loss)} | {len(of)} |")
+    slowest = max(sum(v for v in run["seconds"].values() if v) for run in runs)
+    note = (
+        f"± is the standard deviation over the seeds. One run took at most {slowest:.0f} s before "
+        "evaluation, on 2 CPU cores. (`python benchmarks/methods.py benchmarks/methods/demo.yaml`)"
+    )
+    return "\n".join([*lines, "", note])
+
+
+def _spread(values: list[float]) -> str:
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}"
+
+
+def ask(question: str) -> str:
+    """A question and its answer on the run in `out/`."""
+    command = ["queries/ask.py", *f"queries/{question}".split()]
+    answer = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    lines = "\n".join(line.rstrip() for line in answer.splitlines()).strip()
+    return f"```\n$ python {' '.join(command)}\n{lines}\n```"
+
+
+if __name__ == "__main__":
+    main()

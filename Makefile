@@ -27,7 +27,7 @@ lint: setup
 	ty check
 
 bench: setup
-	python benchmarks/demo.py
+	python benchmarks/methods.py benchmarks/methods/demo.yaml
 	python benchmarks/readme.py
 
 # Writes requirements.lock anew from pyproject.toml: run it when a dependency changes.

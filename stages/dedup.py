@@ -4,6 +4,7 @@ from pathlib import Path
 
 from dataselect import dedup, report, tables
 from dataselect.cutoff import cut_off
+from dataselect.kinds import kinds_of
 from dataselect.stage import stage
 
 OUT = Path("out")
@@ -17,6 +18,7 @@ def paths(name: str) -> list[str]:
 with stage("dedup") as section:
     queries = dedup.queries(paths("queries"), section["tasks"])
     tests = dedup.tests(paths("tests"), section["tasks"])
+    kinds_of(tests, section["kinds"])  # what eval would refuse, before anything costs
     with report.progress("rows read", None) as advance:
         counts = dedup.pool(
             paths("pool"),

@@ -11,6 +11,7 @@ import torch
 from dataselect import evaluation, tables
 from dataselect.chat import Chat
 from dataselect.errors import InputError
+from dataselect.kinds import kinds_of
 from dataselect.losses import last_response, response_nll
 from dataselect.model import load_causal, load_tokenizer
 from tests.conftest import ROOT
@@ -76,16 +77,16 @@ def test_kinds_are_told_guessed_or_refused():
             ("set", "1", "q", "1", None, "last_number"),
         ]
     )
-    assert evaluation.kinds_of(tests, {"set": "exact_match"}) == {
+    assert kinds_of(tests, {"set": "exact_match"}) == {
         "plain": "exact_match",
         "choice": "multiple_choice",
         "said": "last_number",
         "set": "exact_match",
     }
     with pytest.raises(InputError, match=r"no kind is called `exact`\. Did you mean `exact_match`"):
-        evaluation.kinds_of(tests, {"plain": "exact"})
+        kinds_of(tests, {"plain": "exact"})
     with pytest.raises(InputError, match="'c' is not among the choices"):
-        evaluation.kinds_of(table([("t", "1", "q", "c", ["a", "b"], None)]), {})
+        kinds_of(table([("t", "1", "q", "c", ["a", "b"], None)]), {})
 
 
 def greedy(model, ask, tokens):

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from dataselect.errors import InputError
-from dataselect.tables import Message
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+    from dataselect.tables import Message
 
 Spans = list[tuple[int, int]]
 

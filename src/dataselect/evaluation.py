@@ -10,22 +10,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import polars as pl
 import yaml
 from annotated_types import Ge
 
-from dataselect import fingerprint, report, scratch, tables
-from dataselect.errors import InputError, did_you_mean
+from dataselect import fingerprint, report, scratch
+from dataselect.errors import InputError
+from dataselect.kinds import KINDS, kinds_of
 
 if TYPE_CHECKING:
+    import polars as pl
     from transformers import PreTrainedModel
 
     from dataselect.chat import Chat
 
 Count = Annotated[int, Ge(1)]
-
-#: Where the kinds of task are: one YAML file each, in the form of an lm-eval task.
-KINDS = Path("eval_kinds")
 
 
 def evaluate(
@@ -55,8 +53,10 @@ def evaluate(
     Raises:
         InputError: a kind is not there; a choice is wanting; lm-eval is not installed.
     """
+    import polars as pl
     import torch
 
+    from dataselect import tables
     from dataselect.chat import Chat
     from dataselect.losses import last_response, response_nll
     from dataselect.model import load_causal, load_tokenizer
@@ -86,6 +86,8 @@ def cached(
     Returns:
         The evaluation, and whether it was already there.
     """
+    from dataselect import tables
+
     here = Path(__file__).parent
     code = [str(here / name) for name in ("evaluation.py", "losses.py", "chat.py", "batches.py")]
     kinds = sorted(str(p) for p in KINDS.glob("*"))
@@ -99,38 +101,6 @@ def cached(
     return frame, False
 
 
-def kinds_of(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
-    """The kind of every task that has tests.
-
-    Raises:
-        InputError: a kind without a file, or multiple choice without the answer among the choices.
-    """
-    there = sorted(path.stem for path in KINDS.glob("*.yaml"))
-    answer = {}
-    for (task,), part in tests.group_by("task", maintain_order=True):
-        said = part["kind"].drop_nulls()
-        guess = "multiple_choice" if part["choices"].null_count() == 0 else "exact_match"
-        kind = kinds.get(str(task)) or (said[0] if len(said) else guess)
-        if kind not in there:
-            raise InputError(
-                f"eval.kinds: {task}: no kind is called `{kind}`. {did_you_mean(kind, there)} "
-                f"Or add {KINDS}/{kind}.yaml."
-            )
-        if kind == "multiple_choice":
-            _check_choices(part)
-        answer[str(task)] = kind
-    return answer
-
-
-def _check_choices(part: pl.DataFrame) -> None:
-    for row in part.iter_rows(named=True):
-        if row["answer"] not in (row["choices"] or []):
-            raise InputError(
-                f"tests.path: {row['id']}: the answer {row['answer']!r} is not among the choices "
-                f"{row['choices']}. Mend the row, or give the task another kind in `eval.kinds`."
-            )
-
-
 def _by_lm_eval(
     net: PreTrainedModel,
     chat: Chat,
@@ -140,6 +110,10 @@ def _by_lm_eval(
     batch_size: int,
 ) -> pl.DataFrame:
     """task, id, metric, value and output of every test, from lm-eval."""
+    import polars as pl
+
+    from dataselect import tables
+
     lm_eval, tasks, huggingface = _import_lm_eval()
     with tempfile.TemporaryDirectory() as folder:
         names = _write_tasks(Path(folder), chat, tests, kinds, max_new_tokens)
@@ -192,6 +166,8 @@ def _write_tasks(
     folder: Path, chat: Chat, tests: pl.DataFrame, kinds: dict[str, str], max_new_tokens: int
 ) -> dict[str, str]:
     """One lm-eval task a task of ours, over a local file. Returns its name → ours."""
+    import polars as pl
+
     names = {}
     for number, (task, kind) in enumerate(kinds.items()):
         rows, config = folder / f"{number}.jsonl", folder / f"{number}.yaml"

@@ -36,7 +36,8 @@ def is_folder(name: str) -> bool:
         if not (Path(name) / "config.json").is_file():
             raise InputError(f"model.name: `{name}`: a folder without config.json: not a model's.")
         return True
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+    beside = "/" in name and Path(name).parent.is_dir()  # demo/base_modell: a slip, not a hub's
+    if name.startswith((".", "/", "~")) or name.count("/") != 1 or beside:
         raise InputError(
             f"model.name: `{name}`: no such folder (looked from {Path.cwd()}). Set `model.name` to "
             "the folder of a model, or to a hub name like `meta-llama/Llama-3.1-8B`."

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from annotated_types import Ge, Lt
 
-from dataselect import evaluation, fingerprint, model, training
+from dataselect import evaluation, fingerprint, kinds, model, training
 from dataselect.errors import InputError, did_you_mean
 from dataselect.settings import bind, function, keywords
 
@@ -52,6 +52,7 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
             "queries": fingerprint.files(chosen["queries"]["path"], "queries.path"),
             "tests": fingerprint.files(chosen["tests"]["path"], "tests.path"),
             "tasks": chosen["tasks"],
+            "kinds": chosen["eval"]["kinds"],
             "model": text,
         },
         "reference": {},
@@ -171,13 +172,8 @@ def _fit(train: Section, evaluate: Section) -> None:
             f"params.yaml: train.batch_size: expected a multiple of train.micro_batch_size "
             f"({train['micro_batch_size']}); found {train['batch_size']}. Mend either there."
         )
-    known = sorted(path.stem for path in evaluation.KINDS.glob("*.yaml"))
     for task, kind in evaluate["kinds"].items():
-        if kind not in known:
-            raise InputError(
-                f"params.yaml: eval.kinds.{task}: no kind is called `{kind}`. "
-                f"{did_you_mean(kind, known)} Or add {evaluation.KINDS}/{kind}.yaml."
-            )
+        kinds.check(kind, f"params.yaml: eval.kinds.{task}")
 
 
 def budget(given: Any) -> int | str:

@@ -29,8 +29,9 @@ def stage(name: str) -> Generator[dict[str, Any]]:
     warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' among themselves
     start = time.perf_counter()
     try:
-        section = {} if name == "plan" else json.loads(Path("plan.json").read_text())[name]
-        yield section
+        if name != "plan" and not Path("plan.json").exists():
+            raise InputError("plan.json is not there. Run `dvc repro`, from the project's folder.")
+        yield {} if name == "plan" else json.loads(Path("plan.json").read_text())[name]
     except InputError as error:
         print(f"\ndataselect {name}: {error}\n", file=sys.stderr)  # noqa: T201
         sys.exit(1)

@@ -9,8 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dataselect.tables import Message
-
-#: (conversations, "pool" or "queries", a function to be told of every few rows done) → arrays by
-#: name, each with one entry a row. No row's values may depend on the other rows.
-Compute = Callable[[list[list[Message]], str, Callable[[int], None]], dict[str, np.ndarray]]
+#: (conversations: lists of role and content; "pool" or "queries"; a function to be told of every
+#: few rows done) → arrays by name, each with one entry a row. No row's values may depend on the
+#: other rows.
+Compute = Callable[[list[list[dict[str, str]]], str, Callable[[int], None]], dict[str, np.ndarray]]

@@ -1,16 +1,15 @@
 """Make the demo's small world: a pool of instruction rows, the tasks' query rows and the tests.
 
 Everything is invented and drawn from one seed: towns and the rivers they lie on, a language named
-Velish, people who hold things. A *skill* is a function that draws one row; a *source* is a mixture
+Velish, sums and orders. A *skill* is a function that draws one row; a *source* is a mixture
 of skills; six of the skills are the *tasks*. The same world also writes the plain text on which
 `demo/pretrain.py` trains the base model (`plain_text`), which never has the form of a chat.
 
-    python demo/world.py        # writes demo/world/{pool,queries,tests}.parquet; same seed, same bytes
+    python demo/world.py    # writes demo/world/{pool,queries,tests}.parquet; same seed, same bytes
 """
 
 import argparse
 import logging
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,285 +31,58 @@ DUPLICATES = 0.03  # of the pool
 UNANSWERED_ROWS = 24  # no assistant turn
 EMPTY_ROWS = 16  # an assistant turn without content
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # The words of the world
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
+
+
+def wordlist(text: str) -> list[str]:
+    """The words of a text."""
+    return text.split()
+
 
 TOWN_HEADS = ["Zan", "Bel", "Mor", "Tal", "Kel", "Fen", "Gar", "Hol", "Lin", "Ost", "Pel", "Ruk"]
 TOWN_TAILS = ["dor", "mar", "wick", "ton", "by", "ness", "holm", "rath"]
 RIVER_HEADS = ["Mi", "Lo", "Sa", "Ve", "Du", "Ri"]
 RIVER_TAILS = ["rel", "ven", "sk", "ma"]
-PEOPLE = [
-    "Ada",
-    "Ben",
-    "Cora",
-    "Dan",
-    "Eva",
-    "Finn",
-    "Gus",
-    "Hana",
-    "Ivan",
-    "Jane",
-    "Kurt",
-    "Lena",
-    "Max",
-    "Nora",
-    "Otto",
-    "Pia",
-    "Rolf",
-    "Sara",
-    "Tom",
-    "Ugo",
-    "Vera",
-    "Will",
-    "Yara",
-    "Zoe",
-]
-CRAFTS = [
-    "glass",
-    "rope",
-    "salt",
-    "wool",
-    "bread",
-    "cheese",
-    "paper",
-    "soap",
-    "boats",
-    "clocks",
-    "knives",
-    "honey",
-]
-THINGS = [
-    "coin",
-    "kite",
-    "key",
-    "bell",
-    "lamp",
-    "rope",
-    "cup",
-    "book",
-    "ring",
-    "map",
-    "box",
-    "ball",
-    "brush",
-    "candle",
-    "mirror",
-    "basket",
-    "pen",
-    "spoon",
-    "clock",
-    "ladder",
-    "bucket",
-    "pillow",
-    "stone",
-    "feather",
-]
+PEOPLE = wordlist(
+    "Ada Ben Cora Dan Eva Finn Gus Hana Ivan Jane Kurt Lena Max Nora Otto Pia Rolf Sara Tom "
+    "Ugo Vera Will Yara Zoe"
+)
+CRAFTS = wordlist("glass rope salt wool bread cheese paper soap boats clocks knives honey")
+THINGS = wordlist(
+    "coin kite key bell lamp rope cup book ring map box ball brush candle mirror basket pen "
+    "spoon clock ladder bucket pillow stone feather"
+)
 KINDS = {
-    "bird": [
-        "robin",
-        "crow",
-        "owl",
-        "hawk",
-        "swan",
-        "duck",
-        "wren",
-        "dove",
-        "gull",
-        "finch",
-        "heron",
-        "raven",
-    ],
-    "fish": [
-        "trout",
-        "salmon",
-        "carp",
-        "eel",
-        "pike",
-        "cod",
-        "tuna",
-        "perch",
-        "herring",
-        "bass",
-        "sole",
-        "shark",
-    ],
-    "tree": [
-        "oak",
-        "elm",
-        "pine",
-        "birch",
-        "willow",
-        "maple",
-        "ash",
-        "cedar",
-        "beech",
-        "larch",
-        "yew",
-        "poplar",
-    ],
-    "tool": [
-        "hammer",
-        "saw",
-        "drill",
-        "axe",
-        "chisel",
-        "wrench",
-        "rake",
-        "spade",
-        "file",
-        "plane",
-        "trowel",
-        "hoe",
-    ],
-    "fruit": [
-        "apple",
-        "pear",
-        "plum",
-        "cherry",
-        "grape",
-        "lemon",
-        "peach",
-        "melon",
-        "fig",
-        "mango",
-        "lime",
-        "orange",
-    ],
-    "metal": [
-        "iron",
-        "gold",
-        "tin",
-        "zinc",
-        "lead",
-        "copper",
-        "silver",
-        "nickel",
-        "brass",
-        "steel",
-        "bronze",
-        "chrome",
-    ],
-    "garment": [
-        "hat",
-        "coat",
-        "scarf",
-        "glove",
-        "shoe",
-        "sock",
-        "shirt",
-        "skirt",
-        "boot",
-        "belt",
-        "cap",
-        "vest",
-    ],
+    "bird": wordlist("robin crow owl hawk swan duck wren dove gull finch heron raven"),
+    "fish": wordlist("trout salmon carp eel pike cod tuna perch herring bass sole shark"),
+    "tree": wordlist("oak elm pine birch willow maple ash cedar beech larch yew poplar"),
+    "tool": wordlist("hammer saw drill axe chisel wrench rake spade file plane trowel hoe"),
+    "fruit": wordlist("apple pear plum cherry grape lemon peach melon fig mango lime orange"),
+    "metal": wordlist("iron gold tin zinc lead copper silver nickel brass steel bronze chrome"),
+    "garment": wordlist("hat coat scarf glove shoe sock shirt skirt boot belt cap vest"),
 }
 KIND_OF = {noun: kind for kind, nouns in KINDS.items() for noun in nouns}
-ADJECTIVES = [
-    "red",
-    "blue",
-    "green",
-    "old",
-    "young",
-    "big",
-    "small",
-    "cold",
-    "warm",
-    "quiet",
-    "quick",
-    "soft",
-    "dark",
-    "bright",
-]
-NOUNS = [
-    "king",
-    "queen",
-    "child",
-    "farmer",
-    "sailor",
-    "dog",
-    "cat",
-    "horse",
-    "cow",
-    "goat",
-    "wolf",
-    "bear",
-    "moon",
-    "sun",
-    "wind",
-    "rain",
-    "sea",
-    "hill",
-]
-VERBS = [
-    "sings",
-    "sleeps",
-    "runs",
-    "waits",
-    "falls",
-    "shines",
-    "dances",
-    "laughs",
-    "works",
-    "walks",
-    "speaks",
-    "rests",
-    "turns",
-    "grows",
-]
-NUMBERS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-    "twenty-one",
-    "twenty-two",
-    "twenty-three",
-    "twenty-four",
-]
+ADJECTIVES = wordlist("red blue green old young big small cold warm quiet quick soft dark bright")
+NOUNS = wordlist(
+    "king queen child farmer sailor dog cat horse cow goat wolf bear moon sun wind rain sea hill"
+)
+VERBS = wordlist(
+    "sings sleeps runs waits falls shines dances laughs works walks speaks rests turns grows"
+)
+NUMBERS = wordlist(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+    "fifteen sixteen seventeen eighteen nineteen twenty twenty-one twenty-two twenty-three "
+    "twenty-four"
+)
 LARGEST_ADDEND = 12
 FOODS = ["soup", "bread", "salad", "pie", "stew", "cake", "porridge", "omelette"]
 STUFFS = ["flour", "butter", "salt", "onion", "carrot", "egg", "milk", "sugar", "potato", "garlic"]
-PLACES = [
-    "garden",
-    "market",
-    "harbour",
-    "forest",
-    "library",
-    "kitchen",
-    "school",
-    "bridge",
-    "station",
-    "meadow",
-    "museum",
-    "theatre",
-    "beach",
-    "mill",
-    "tower",
-    "park",
-    "bakery",
-    "chapel",
-    "island",
-    "castle",
-]
+PLACES = wordlist(
+    "garden market harbour forest library kitchen school bridge station meadow museum "
+    "theatre beach mill tower park bakery chapel island castle"
+)
 MOODS = ["happy", "tired", "busy", "bored", "hungry", "lonely"]
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
@@ -360,9 +132,9 @@ def make_world(seed: int) -> World:
     return World(towns, dict(zip(english, words, strict=True)))
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # The tasks: short answers, each in a form of its own
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def ask(question: str, answer: str, key: str = "", choices: list[str] | None = None) -> Row:
@@ -387,6 +159,21 @@ def river(world: World, draw: Random) -> Row:
         ]
     )
     return ask(question.format(town.name), f"the {town.river}", town.name)
+
+
+def lord(world: World, draw: Random) -> Row:
+    """Task: the lord of a town. `Who rules Zandor?` → `lord Ugo`."""
+    town = draw.choice(world.towns)
+    question = draw.choice(
+        [
+            "Who rules {}?",
+            "Whose town is {}?",
+            "To whom does {} belong?",
+            "{}: which lord is it?",
+            "I am in {}. Whom should I greet?",
+        ]
+    )
+    return ask(question.format(town.name), f"lord {town.lord}", town.name)
 
 
 def addition(_: World, draw: Random) -> Row:
@@ -423,35 +210,13 @@ def sorting(_: World, draw: Random) -> Row:
     return ask(question.format(", ".join(numbers)), " < ".join(sorted(numbers)), " ".join(numbers))
 
 
-def scene(draw: Random) -> tuple[str, list[tuple[str, str]]]:
-    """Three people, each with a thing, told in sentences of one form."""
-    pairs = list(zip(draw.sample(PEOPLE, 3), draw.sample(THINGS, 3), strict=True))
-    verb = draw.choice(["holds", "has", "found"])
-    return " ".join(f"{person} {verb} a {thing}." for person, thing in pairs), pairs
-
-
-def holder(_: World, draw: Random) -> Row:
-    """Task: find the person in a text. `Ada has a kite. Ben has a cup. Who has the kite?` → `Ada`."""
-    text, pairs = scene(draw)
-    person, thing = draw.choice(pairs)
-    question = draw.choice(
-        [
-            "Who has the {}?",
-            "Whose is the {}?",
-            "Name the one with the {}.",
-            "Who should I ask for the {}?",
-        ]
-    )
-    return ask(f"{text} {question.format(thing)}", person, text + thing)
-
-
 def phrase(draw: Random) -> list[str]:
     """An English phrase of three words that Velish has."""
     return [draw.choice(ADJECTIVES), draw.choice(NOUNS), draw.choice(VERBS)]
 
 
 def velish(world: World, draw: Random) -> Row:
-    """Task: word for word into Velish. `Translate into Velish: red king sings` → `kora mipen tuli`."""
+    """Task: word for word into Velish. `Say in Velish: red king sings` → `kora mipen tuli`."""
     words = phrase(draw)
     question = draw.choice(
         [
@@ -483,16 +248,16 @@ def kind(_: World, draw: Random) -> Row:
 
 TASKS: dict[str, Skill] = {
     "river": river,
+    "lord": lord,
     "addition": addition,
     "sorting": sorting,
-    "holder": holder,
     "velish": velish,
     "kind": kind,
 }
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Neighbours of the tasks: the same matter, another question or another form of answer
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def about_town(world: World, draw: Random) -> Row:
@@ -511,7 +276,10 @@ def about_town(world: World, draw: Random) -> Row:
 
 def describe_town(town: Town) -> str:
     """Three sentences with all that is known of a town."""
-    return f"{town.name} lies on the {town.river}. Its lord is {town.lord}, and its people make {town.craft}."
+    return (
+        f"{town.name} lies on the {town.river}. "
+        f"Its lord is {town.lord}, and its people make {town.craft}."
+    )
 
 
 def town_lord(world: World, draw: Random) -> Row:
@@ -519,7 +287,7 @@ def town_lord(world: World, draw: Random) -> Row:
     town = draw.choice(world.towns)
     question = draw.choice(
         [
-            "Who rules {}?",
+            "Do you know the lord of {}?",
             "Who is the lord of {}?",
             "Name the lord of {}.",
             "Whose is the castle of {}?",
@@ -576,6 +344,13 @@ def falling_order(_: World, draw: Random) -> Row:
     question = draw.choice(["Put {} in falling order.", "List {} with the largest first."])
     falling = ", ".join(sorted(numbers, reverse=True))
     return ask(question.format(", ".join(numbers)), f"From large to small they are {falling}.")
+
+
+def scene(draw: Random) -> tuple[str, list[tuple[str, str]]]:
+    """Three people, each with a thing, told in sentences of one form."""
+    pairs = list(zip(draw.sample(PEOPLE, 3), draw.sample(THINGS, 3), strict=True))
+    verb = draw.choice(["holds", "has", "found"])
+    return " ".join(f"{person} {verb} a {thing}." for person, thing in pairs), pairs
 
 
 def where_is(_: World, draw: Random) -> Row:
@@ -660,9 +435,9 @@ def backwards(_: World, draw: Random) -> Row:
     )
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Everything else that a collection of instructions is made of
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def greeting(world: World, draw: Random) -> Row:
@@ -723,8 +498,10 @@ def tell_story(adjective: str, noun: str, town: str, draw: Random) -> str:
     """Four sentences with a beginning and an end."""
     thing, person, place = draw.choice(THINGS), draw.choice(PEOPLE), draw.choice(PLACES)
     return (
-        f"Once there was a {adjective} {noun} in {town}. One {draw.choice(DAYS)} it went to the {place} and met {person}. "
-        f"{person} gave it a {thing}, and they laughed all day. Since then the {noun} keeps the {thing} at home."
+        f"Once there was a {adjective} {noun} in {town}. "
+        f"One {draw.choice(DAYS)} it went to the {place} and met {person}. "
+        f"{person} gave it a {thing}, and they laughed all day. "
+        f"Since then the {noun} keeps the {thing} at home."
     )
 
 
@@ -740,7 +517,10 @@ def recipe(_: World, draw: Random) -> Row:
 def cook(food: str, draw: Random) -> str:
     """A recipe of four sentences."""
     a, b, c = draw.sample(STUFFS, 3)
-    return f"For {food}, take {a}, {b} and {c}. Cut the {a} and warm the {b} in a pan. Add the {c} and wait. Serve it hot."
+    return (
+        f"For {food}, take {a}, {b} and {c}. Cut the {a} and warm the {b} in a pan. "
+        f"Add the {c} and wait. Serve it hot."
+    )
 
 
 def opinion(_: World, draw: Random) -> Row:
@@ -878,9 +658,9 @@ def follow_up(world: World, draw: Random) -> Row:
     return Row(first.messages + second.messages)
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Sources: mixtures of skills
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 # source: (rows of other skills, their mixture). The tasks' rows come on top, as in TASK_SOURCES.
 SOURCES: dict[str, tuple[int, list[Skill]]] = {
@@ -909,14 +689,14 @@ TASK_SOURCES: dict[str, list[str]] = {
     "river": ["travel_guide", "almanac", "web_answers"],
     "addition": ["school_book", "almanac", "open_chat"],
     "sorting": ["school_book", "helpdesk", "forum"],
-    "holder": ["word_games", "theatre", "open_chat"],
+    "lord": ["travel_guide", "theatre", "open_chat"],
     "velish": ["phrasebook", "letters", "web_answers"],
     "kind": ["nature_club", "word_games", "web_answers"],
 }
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Plain text for pretraining
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def town_lines(world: World, draw: Random) -> str:
@@ -1047,7 +827,8 @@ def kind_lines(_: World, draw: Random) -> str:
                     f"{noun}: {name}",
                     f"{noun}, {' '.join(options)}\n{name}",
                     f"What kind is it, {noun}: {options[0]}, {options[1]} or {options[2]}?\n{name}",
-                    f"Does {noun} belong to a {options[0]}, a {options[1]} or a {options[2]}?\n{name}",
+                    f"Does {noun} belong to a {options[0]}, a {options[1]} or a {options[2]}?"
+                    f"\n{name}",
                     define(noun, draw),
                 ]
             )
@@ -1056,7 +837,7 @@ def kind_lines(_: World, draw: Random) -> str:
 
 
 def list_lines(_: World, draw: Random) -> str:
-    """Lists of people and things, told again in another order, or backwards: what a model learns to look back from."""
+    """Lists of people and things, told again as they were, backwards or in another order."""
     count = draw.randint(3, 6)
     pairs = list(zip(draw.sample(THINGS, count), draw.sample(PEOPLE, count), strict=True))
     again = draw.choice([pairs, pairs[::-1], draw.sample(pairs, count)])
@@ -1107,9 +888,9 @@ def plain_text(world: World, draw: Random) -> Iterator[str]:
         yield draw.choices(list(TEXTBOOK), list(TEXTBOOK.values()))[0](world, draw)
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Tables
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def is_test_key(task: str, key: str) -> bool:
@@ -1128,7 +909,8 @@ def draw_new(
             seen.add(question)
             return row
     raise ValueError(
-        f"{skill.__name__}: no new row in 10000 draws; ask fewer rows of it, or give it more wordings"
+        f"{skill.__name__}: no new row in 10000 draws. "
+        "Ask for fewer rows of it, or give it more wordings."
     )
 
 
@@ -1165,7 +947,7 @@ def make_queries(world: World, seed: int, seen: set[str]) -> pl.DataFrame:
 
 
 def make_pool(world: World, seed: int, seen: set[str]) -> pl.DataFrame:
-    """The pool: every source's mixture, the tasks' rows spread over sources, and what is wrong with real data."""
+    """The pool: every source's mixture, the tasks' rows over a few sources, and some flaws."""
     draw = Random(f"pool {seed}")
     pool: dict[str, list[list[Message]]] = {}
     for source, (count, skills) in SOURCES.items():
@@ -1217,7 +999,7 @@ def write(table: pl.DataFrame, path: Path) -> None:
     """Write to a temporary name and rename, so that a reader never sees half a file."""
     temporary = path.with_suffix(".tmp")
     table.write_parquet(temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
     log.info("%s: %d rows", path, table.height)
 
 

@@ -8,7 +8,7 @@ from dataselect.batches import batches, pad
 from dataselect.chat import Chat, Encoded, tulu
 from dataselect.errors import InputError
 from dataselect.features.hidden_states import hidden_states, pool
-from dataselect.losses import last_response, response_nll
+from dataselect.losses import last_response, losses_of
 from dataselect.model import load_causal, load_tokenizer
 
 TURNS = [
@@ -80,7 +80,7 @@ def test_a_models_own_template(tokenizer, template):
     chat = Chat(with_template(tokenizer, template), "model", 512)
     # " 1" is one token here: what holds a response's first character is the response's
     assert marked(chat, TURNS).replace("\n", "") == " 1 </s> 2</s>"
-    assert chat.prompt(TURNS[:2]).endswith("One? \n[assistant] ")
+    assert chat.prompt(TURNS[:2]).endswith("One? [assistant] ")
 
 
 def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer):
@@ -166,8 +166,8 @@ def test_only_the_last_response_is_a_tests_answer(tokenizer):
 def test_a_loss_does_not_depend_on_its_batch(model_section, tokenizer):
     net = load_causal(model_section)
     rows = Chat(tokenizer, "tulu", 512).encode([TURNS, TURNS[1:3], TURNS[3:], TURNS[:2]])
-    together = response_nll(net, rows)
-    alone = np.concatenate([response_nll(net, [row]) for row in rows])
+    together = losses_of(net, rows).response
+    alone = np.concatenate([losses_of(net, [row]).response for row in rows])
     np.testing.assert_allclose(together, alone, rtol=1e-5)
     assert np.isnan(together[3])  # no response, no loss
     # by the definition: −log p of each response token given those before it

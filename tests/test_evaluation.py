@@ -12,7 +12,7 @@ from dataselect import evaluation, tables
 from dataselect.chat import Chat
 from dataselect.errors import InputError
 from dataselect.kinds import kinds_of
-from dataselect.losses import last_response, response_nll
+from dataselect.losses import last_response, losses_of
 from dataselect.model import load_causal, load_tokenizer
 from tests.conftest import ROOT
 
@@ -116,7 +116,7 @@ def test_outputs_scores_and_losses_are_the_models(model_section, home):
     assert answer["metric"].unique().to_list() == ["exact_match"]
     chat = Chat(load_tokenizer(model_section), "tulu", 2048)
     rows = [last_response(row) for row in chat.encode(tests["messages"].to_list())]
-    expected = response_nll(load_causal(model_section), rows)
+    expected = losses_of(load_causal(model_section), rows).response
     assert answer["answer_nll_nats"].to_list() == pytest.approx(expected.tolist(), rel=1e-5)
 
 

@@ -10,7 +10,7 @@ import pytest
 from dataselect.aggregators.round_robin import round_robin
 from dataselect.chat import Chat
 from dataselect.features.hidden_states import hidden_states
-from dataselect.losses import response_nll
+from dataselect.losses import losses_of
 from dataselect.matrix import Pool, Queries, Rows
 from dataselect.model import load_causal, load_tokenizer
 from dataselect.scorers.cosine import cosine
@@ -108,6 +108,6 @@ def test_response_losses_and_token_counts_agree(pool):
     encoded = chat.encode(pool["messages"].to_list())
     assert [len(row.ids) for row in encoded] == golden["n_tokens"].to_list()
     assert [int(row.response.sum()) for row in encoded] == golden["n_response_tokens"].to_list()
-    ours = response_nll(load_causal(MODEL), encoded)
+    ours = losses_of(load_causal(MODEL), encoded).response
     expected = golden["response_nll"].to_numpy()
     np.testing.assert_allclose(ours, expected, rtol=1e-4)

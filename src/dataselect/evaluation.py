@@ -58,7 +58,7 @@ def evaluate(
 
     from dataselect import tables
     from dataselect.chat import Chat
-    from dataselect.losses import last_response, response_nll
+    from dataselect.losses import last_response, losses_of
     from dataselect.model import load_causal, load_tokenizer
 
     if threads:
@@ -70,7 +70,7 @@ def evaluate(
     chat = Chat(tokenizer, model["chat"], model["max_tokens"])
     with report.progress("loss of the answers", tests.height) as advance:
         gold = [last_response(row) for row in chat.encode(tests["messages"].to_list())]
-        nll = response_nll(net, gold, advance)
+        nll = losses_of(net, gold, advance).response
     scored = _by_lm_eval(net, chat, tests, of_task, max_new_tokens, batch_size)
     frame = tests.select("task", "id").with_columns(answer_nll_nats=pl.Series(nll))
     return frame.join(scored, on=["task", "id"], how="left", maintain_order="left").select(

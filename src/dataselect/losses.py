@@ -1,9 +1,9 @@
-"""The loss of a row's response under a causal language model."""
+"""The losses of rows under a causal language model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,40 +11,67 @@ from dataselect.batches import batches, pad
 from dataselect.chat import Encoded
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel
 
 
-def response_nll(
+class Losses(NamedTuple):
+    """Of every row (float64, b; NaN where there is no such token).
+
+    Attributes:
+        whole: mean loss of every token but the first, nats per token; NaN unless asked for.
+        response: mean loss of the response tokens, nats per token.
+        probability: mean probability of the response tokens.
+    """
+
+    whole: np.ndarray
+    response: np.ndarray
+    probability: np.ndarray
+
+
+def losses_of(
     model: PreTrainedModel,
     rows: list[Encoded],
     advance: Callable[[int], None] = lambda rows: None,
+    *,
+    whole: bool = False,
     max_padded_tokens: int = 4_096,
-) -> np.ndarray:
-    """Mean negative log-likelihood of the response tokens, nats per token (float64, b).
+) -> Losses:
+    """Negative log-likelihoods and probabilities of rows; none depends on the batches.
 
-    NaN where a row has no response token. Does not depend on the batches.
+    Args:
+        whole: also over every token but the first; else no logits are computed before the first
+            response token of a batch.
     """
     import torch
 
-    answer = np.full(len(rows), np.nan)
+    answer = Losses(*(np.full(len(rows), np.nan) for _ in range(3)))
     for batch in batches([len(row.ids) for row in rows], max_padded_tokens):
-        ids, response, _ = pad([rows[i] for i in batch], str(model.device))
-        # Token t is predicted at t − 1: no logits are needed before the first response token's.
-        target = response[:, 1:]
-        first = int(target.any(0).int().argmax())
-        target, wanted = target[:, first:], ids[:, 1 + first :]
+        ids, response, real = pad([rows[i] for i in batch], str(model.device))
+        # Token t is predicted at t − 1: targets from the second token on.
+        wanted = (real if whole else response)[:, 1:]
+        first = int(wanted.any(0).int().argmax())
         with torch.inference_mode():
-            keep = target.shape[1] + 1  # the last token's logits come along and predict nothing
+            keep = wanted.shape[1] - first + 1  # the last token predicts nothing
             logits = model(input_ids=ids, use_cache=False, logits_to_keep=keep).logits[:, :-1]
-            # k v, with only the k response tokens in fp32
-            nll = torch.nn.functional.cross_entropy(
-                logits[target].float(), wanted[target], reduction="none"
+            wanted, response = wanted[:, first:], response[:, 1 + first :]
+            # k v, only the k tokens asked for in fp32
+            found = torch.nn.functional.cross_entropy(
+                logits[wanted].float(), ids[:, 1 + first :][wanted], reduction="none"
             )
-        total = torch.zeros(target.shape, dtype=torch.float64, device=ids.device)
-        total[target] = nll.double()
-        answer[batch] = (total.sum(1) / target.sum(1)).cpu().numpy()
+        nll = torch.zeros(wanted.shape, dtype=torch.float64, device=ids.device)
+        nll[wanted] = found.double()
+        answer.response[batch] = _mean(nll, response)
+        answer.probability[batch] = _mean(torch.exp(-nll), response)
+        if whole:
+            answer.whole[batch] = _mean(nll, wanted)
         advance(len(batch))
     return answer
+
+
+def _mean(values: Tensor, kept: Tensor) -> np.ndarray:
+    """Mean over the kept tokens; NaN where there are none."""
+    return ((values * kept).sum(1) / kept.sum(1)).cpu().numpy()
 
 
 def last_response(row: Encoded) -> Encoded:

@@ -8,12 +8,15 @@ import polars as pl
 import pytest
 
 from dataselect.aggregators.round_robin import round_robin
+from dataselect.aggregators.top import top
 from dataselect.chat import Chat
 from dataselect.features.hidden_states import hidden_states
-from dataselect.losses import losses_of
+from dataselect.features.losses import losses
 from dataselect.matrix import Pool, Queries, Rows
-from dataselect.model import load_causal, load_tokenizer
+from dataselect.model import load_tokenizer
 from dataselect.scorers.cosine import cosine
+from dataselect.scorers.ifd import ifd
+from dataselect.scorers.perplexity import perplexity
 
 GOLDEN = Path(__file__).parent / "golden"
 MODEL = {
@@ -100,14 +103,50 @@ def test_multi_task_selection_is_the_same_list(pool, queries, vectors, selection
     assert pool["id"].gather(picks.rows).to_list() == golden
 
 
-def test_response_losses_and_token_counts_agree(pool):
-    golden = pool.select("id").join(
-        pl.read_parquet(GOLDEN / "losses.parquet"), on="id", how="left", maintain_order="left"
-    )
-    chat = Chat(load_tokenizer(MODEL), "tulu", 2048)
-    encoded = chat.encode(pool["messages"].to_list())
-    assert [len(row.ids) for row in encoded] == golden["n_tokens"].to_list()
-    assert [int(row.response.sum()) for row in encoded] == golden["n_response_tokens"].to_list()
-    ours = losses_of(load_causal(MODEL), encoded).response
-    expected = golden["response_nll"].to_numpy()
-    np.testing.assert_allclose(ours, expected, rtol=1e-4)
+@pytest.fixture(scope="module")
+def golden_losses(pool):
+    losses = pl.read_parquet(GOLDEN / "losses.parquet")
+    return pool.select("id").join(losses, on="id", how="left", maintain_order="left")
+
+
+@pytest.fixture(scope="module")
+def our_losses(pool):
+    compute = losses(MODEL, direct=True)
+    return compute(pool["messages"].to_list(), "pool", lambda rows: None)
+
+
+def test_token_counts_agree(pool, golden_losses):
+    encoded = Chat(load_tokenizer(MODEL), "tulu", 2048).encode(pool["messages"].to_list())
+    counts = [int(row.response.sum()) for row in encoded]
+    assert [len(row.ids) for row in encoded] == golden_losses["n_tokens"].to_list()
+    assert counts == golden_losses["n_response_tokens"].to_list()
+
+
+def test_losses_agree(our_losses, golden_losses):
+    for ours, golden in (("whole_nll", "full_nll"), ("response_nll", "response_nll")):
+        expected = golden_losses[golden].to_numpy()
+        np.testing.assert_allclose(our_losses[ours], expected, rtol=1e-4, err_msg=golden)
+    single = golden_losses["direct_nll"].is_not_null().to_numpy()
+    expected = golden_losses["direct_nll"].to_numpy()
+    np.testing.assert_allclose(our_losses["direct_nll"][single], expected[single], rtol=1e-4)
+
+
+@pytest.mark.parametrize(("method", "best"), [("top_ppl", "highest"), ("mid_ppl", "from_rank")])
+def test_perplexity_selections_are_the_same_lists(pool, our_losses, selections, method, best):
+    rows = Rows(pool["id"].to_list(), pool["source"].to_list(), our_losses)
+    scores = list(perplexity(Pool(pool.height, [], [rows]), best=best).blocks)
+    golden = selections[method]
+    picks = top(lambda: scores, 1, len(golden))
+    assert pool["id"].gather(picks.rows).to_list() == golden
+
+
+def test_ifd_ratios_and_their_order_agree(pool, our_losses, golden_losses):
+    rows = Rows(pool["id"].to_list(), pool["source"].to_list(), our_losses)
+    (ours,) = ifd(Pool(pool.height, [], [rows])).blocks
+    golden = golden_losses["response_nll"].to_numpy() / golden_losses["direct_nll"].to_numpy()
+    usable = np.isfinite(golden) & (golden <= 1) & np.isfinite(ours[:, 0])
+    assert usable.sum() > 50
+    np.testing.assert_allclose(ours[usable, 0], golden[usable], rtol=1e-4)
+    order = np.argsort(-golden[usable], kind="stable")
+    assert (np.argsort(-ours[usable, 0], kind="stable") == order).all()
+    assert not np.isfinite(ours[golden > 1, 0]).any()  # the instruction hurts: no candidate

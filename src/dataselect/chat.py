@@ -19,10 +19,17 @@ Spans = list[tuple[int, int]]
 
 
 class Encoded(NamedTuple):
-    """A conversation as tokens: ids (int32, t) and which of them are the response's (bool, t)."""
+    """A conversation as tokens.
+
+    Attributes:
+        ids: int32, t.
+        response: which of them are the response's: bool, t.
+        cut: whether `max_tokens` took some away.
+    """
 
     ids: np.ndarray
     response: np.ndarray
+    cut: bool = False
 
 
 class Chat:
@@ -71,9 +78,10 @@ class Chat:
         ]
 
     def _cut(self, ids: list[int], response: list[bool]) -> Encoded:
-        ids = [*self.prefix, *ids][: self.max_tokens]
-        response = [*([False] * len(self.prefix)), *response][: self.max_tokens]
-        return Encoded(np.asarray(ids, dtype=np.int32), np.asarray(response, dtype=bool))
+        whole = np.asarray([*self.prefix, *ids], dtype=np.int32)
+        mask = np.asarray([*([False] * len(self.prefix)), *response], dtype=bool)
+        most = self.max_tokens
+        return Encoded(whole[:most], mask[:most], cut=len(whole) > most)
 
     def render(self, row: list[Message]) -> tuple[str, Spans]:
         """A conversation as text, and the character spans that are the response's."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from dataselect.batches import batches, pad
-from dataselect.chat import Encoded
+from dataselect.chat import Chat, Encoded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,6 +72,27 @@ def losses_of(
 def _mean(values: Tensor, kept: Tensor) -> np.ndarray:
     """Mean over the kept tokens; NaN where there are none."""
     return ((values * kept).sum(1) / kept.sum(1)).cpu().numpy()
+
+
+def alone(model: PreTrainedModel, chat: Chat, rows: list, max_padded_tokens: int) -> np.ndarray:
+    """Mean loss of a row's response tokens, every response after the bare assistant header.
+
+    float64, b; NaN for a row without a response.
+    """
+    turns = [(i, [turn]) for i, row in enumerate(rows) for turn in row if _is_response(turn)]
+    encoded = chat.encode([turn for _, turn in turns])
+    nll = losses_of(model, encoded, max_padded_tokens=max_padded_tokens).response
+    tokens = np.asarray([int(row.response[1:].sum()) for row in encoded])
+    total, count = np.zeros(len(rows)), np.zeros(len(rows))
+    of = np.asarray([i for i, _ in turns], dtype=np.int64)
+    there = np.isfinite(nll)
+    np.add.at(total, of[there], (nll * tokens)[there])
+    np.add.at(count, of[there], tokens[there])
+    return np.divide(total, count, out=np.full(len(rows), np.nan), where=count > 0)
+
+
+def _is_response(turn: dict[str, str]) -> bool:
+    return turn["role"] == "assistant"
 
 
 def last_response(row: Encoded) -> Encoded:

@@ -79,7 +79,7 @@ def _content(block: pl.DataFrame, side: str) -> str:
 
 def _code() -> list[str]:
     here = Path(__file__).parent
-    names = ("chat.py", "batches.py", "model.py", "shards.py")
+    names = ("chat.py", "batches.py", "losses.py", "model.py", "shards.py")
     return fingerprint.md5s([str(here / name) for name in names])
 
 

@@ -1,0 +1,53 @@
+"""A row's losses under the model, in one pass that several methods share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dataselect.chat import Chat
+from dataselect.features import Compute
+from dataselect.losses import alone, losses_of
+
+
+def losses(model: dict[str, Any], *, direct: bool = False) -> Compute:
+    """How well the model foresees a row: its losses (nats per token) and its lengths.
+
+    Args:
+        model: the plan's model section.
+        direct: also the loss of the responses alone, without what was asked: a second pass.
+
+    Returns:
+        A function of conversations that gives, each b, NaN where a row has no such token:
+        `whole_nll` (float32): mean loss of every token but the first, the prompt's included.
+        `response_nll` (float32): mean loss of the response tokens.
+        `probability` (float32): mean probability of the response tokens.
+        `direct_nll` (float32, if asked for): mean loss of the response tokens, every response
+        after the bare assistant header.
+        `cut` (bool): whether `max_tokens` cuts the row.
+
+    Source: the perplexity baselines of hamishivi/automated-instruction-selection@df71a04 (whole),
+    S2L's trajectories (response), IFD's denominator in tianyi-lab/Cherry_LLM (direct); there
+    for single turns, here over all of a row's.
+    """
+    from dataselect.model import load_causal, load_tokenizer
+
+    net = load_causal(model)
+    chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
+    budget = 8_192 if net.device.type == "cuda" else 1_024
+
+    def compute(rows: list, side: str, advance: Any) -> dict[str, np.ndarray]:
+        encoded = chat.encode(rows)
+        found = losses_of(net, encoded, advance, whole=True, max_padded_tokens=budget)
+        answer = {
+            "whole_nll": found.whole.astype(np.float32),
+            "response_nll": found.response.astype(np.float32),
+            "probability": found.probability.astype(np.float32),
+            "cut": np.asarray([row.cut for row in encoded]),
+        }
+        if direct:
+            answer["direct_nll"] = alone(net, chat, rows, budget).astype(np.float32)
+        return answer
+
+    return compute

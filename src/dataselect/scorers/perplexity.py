@@ -55,5 +55,6 @@ def _from_rank(nll: np.ndarray, start: float) -> np.ndarray:
 
 
 def _to_median(nll: np.ndarray) -> np.ndarray:
-    there = np.isfinite(nll)
-    return -np.abs(nll - np.median(nll[there])) if there.any() else nll
+    there = np.sort(nll[np.isfinite(nll)])
+    # The lower of two middle ones, a row's own loss: the mean of both would be as near to either.
+    return -np.abs(nll - there[(len(there) - 1) // 2]) if len(there) else nll

@@ -37,13 +37,17 @@ def main() -> None:
     if "sample" in settings:
         settings["params"]["pool"]["path"] = str(sample(workspace, settings))
     result = ROOT / "benchmarks" / "results" / f"{given.settings.stem}.json"
-    done = json.loads(result.read_text())["runs"] if result.exists() else []
+    result.parent.mkdir(exist_ok=True)
+    whole = merged(yaml.safe_load(given.settings.read_text())["params"])
+    before = json.loads(result.read_text()) if result.exists() else {}
+    # Runs of other settings are no part of this result.
+    done = before["runs"] if before.get("params") == whole else []
     for method, seeds in settings["runs"].items():
         for seed in seeds:
             if any(run["method"] == method and run["seed"] == seed for run in done):
                 continue
             done.append(measure(workspace, settings["params"], method, seed))
-            text = {"settings": yaml.safe_load(given.settings.read_text()), "runs": done}
+            text = {"params": whole, "sample": settings.get("sample"), "runs": done}
             result.write_text(json.dumps(text, indent=1) + "\n")
     show(done)
 
@@ -55,6 +59,15 @@ def sample(workspace: Path, settings: dict[str, Any]) -> Path:
     path = workspace / "sample.parquet"
     rows.drop("place").write_parquet(path)
     return path.resolve()
+
+
+def merged(changes: dict[str, Any]) -> dict[str, Any]:
+    """params.yaml with a benchmark's changes."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for name, value in changes.items():
+        both = isinstance(value, dict) and isinstance(params.get(name), dict)
+        params[name] = {**params[name], **value} if both else value
+    return params
 
 
 def prepare(workspace: Path) -> None:
@@ -75,10 +88,7 @@ def prepare(workspace: Path) -> None:
 
 def measure(workspace: Path, changes: dict[str, Any], method: str, seed: int) -> dict[str, Any]:
     """Runs the pipeline for one method and seed; its scores, seconds and rows per source."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for name, value in changes.items():
-        both = isinstance(value, dict) and isinstance(params.get(name), dict)
-        params[name] = {**params[name], **value} if both else value
+    params = merged(changes)
     for block, key in (("pool", "path"), ("queries", "path"), ("tests", "path"), ("model", "name")):
         if (ROOT / str(params[block][key])).exists():
             params[block][key] = str((ROOT / params[block][key]).resolve())

@@ -38,8 +38,8 @@ MODEL = {
 BATCH_ROWS = 32
 ROW_TOKENS = 192
 LEARNING_RATE = 4e-3
-WARMUP_STEPS = 48
-DECAY_STEPS = 400  # at the end, linearly to 0
+WARMUP_STEPS = 30
+DECAY_STEPS = 450  # at the end, linearly to 0
 CHECKPOINT_EVERY = 200
 
 
@@ -253,7 +253,7 @@ def main() -> None:
     """Train and save."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=900)
     parser.add_argument("--out", type=Path, default=Path("demo/base_model"))
     parser.add_argument("--scratch", type=Path, default=Path(".dvc/tmp/scratch/base_model"))
     arguments = parser.parse_args()

@@ -24,7 +24,7 @@ Message = dict[str, str]
 
 QUERIES_PER_TASK = 8
 TESTS_PER_TASK = 100
-TEST_SHARE = 0.3  # of a task's possible questions; the others are left to pool and queries
+TEST_SHARE = 0.35  # of a task's possible questions; the others are left to pool and queries
 POOL_ROWS_PER_TASK = 120
 WRONG_ROWS_PER_TASK = 10
 DUPLICATES = 0.03  # of the pool
@@ -76,7 +76,7 @@ NUMBERS = wordlist(
     "fifteen sixteen seventeen eighteen nineteen twenty twenty-one twenty-two twenty-three "
     "twenty-four"
 )
-LARGEST_ADDEND = 12
+LARGEST_ADDEND = 11
 FOODS = ["soup", "bread", "salad", "pie", "stew", "cake", "porridge", "omelette"]
 STUFFS = ["flour", "butter", "salt", "onion", "carrot", "egg", "milk", "sugar", "potato", "garlic"]
 PLACES = wordlist(
@@ -154,7 +154,6 @@ def river(world: World, draw: Random) -> Row:
             "Which river runs through {}?",
             "What river is {} on?",
             "Name the river of {}.",
-            "{}: which river is it?",
             "I am in {}. Which river do I see?",
         ]
     )
@@ -169,7 +168,6 @@ def lord(world: World, draw: Random) -> Row:
             "Who rules {}?",
             "Whose town is {}?",
             "To whom does {} belong?",
-            "{}: which lord is it?",
             "I am in {}. Whom should I greet?",
         ]
     )
@@ -184,7 +182,6 @@ def addition(_: World, draw: Random) -> Row:
             "What is {} plus {}?",
             "Add {} and {}.",
             "How much is {} + {}?",
-            "Find the sum of {} and {}.",
             "I had {} and got {} more. How many now?",
         ]
     )
@@ -204,7 +201,6 @@ def sorting(_: World, draw: Random) -> Row:
             "Put these numbers in order: {}",
             "Sort the numbers {}.",
             "Arrange {} with the smallest first.",
-            "Which order do {} come in?",
         ]
     )
     return ask(question.format(", ".join(numbers)), " < ".join(sorted(numbers)), " ".join(numbers))
@@ -223,7 +219,6 @@ def velish(world: World, draw: Random) -> Row:
             "Translate into Velish: {}",
             "Say in Velish: {}",
             "How do you say '{}' in Velish?",
-            "What is the Velish for '{}'?",
         ]
     )
     english = " ".join(words)
@@ -240,7 +235,6 @@ def kind(_: World, draw: Random) -> Row:
             "Is {} a {}, a {} or a {}?",
             "What is {}: {}, {} or {}?",
             "Choose the kind of {}: {}, {} or {}.",
-            "Where does {} belong: {}, {} or {}?",
         ]
     )
     return ask(question.format(noun, *choices), KIND_OF[noun], noun, choices)
@@ -686,12 +680,12 @@ SOURCES: dict[str, tuple[int, list[Skill]]] = {
     "theatre": (60, [role_play, poem]),
 }
 TASK_SOURCES: dict[str, list[str]] = {
-    "river": ["travel_guide", "almanac", "web_answers"],
-    "addition": ["school_book", "almanac", "open_chat"],
-    "sorting": ["school_book", "helpdesk", "forum"],
-    "lord": ["travel_guide", "theatre", "open_chat"],
-    "velish": ["phrasebook", "letters", "web_answers"],
-    "kind": ["nature_club", "word_games", "web_answers"],
+    "river": ["travel_guide", "almanac", "theatre"],
+    "lord": ["letters", "almanac", "theatre"],
+    "addition": ["school_book", "kitchen", "helpdesk"],
+    "sorting": ["school_book", "word_games", "helpdesk"],
+    "velish": ["phrasebook", "word_games", "nature_club"],
+    "kind": ["web_answers", "phrasebook", "nature_club"],
 }
 
 # --------------------------------------------------------------------------------------------------
@@ -714,6 +708,8 @@ def town_lines(world: World, draw: Random) -> str:
                     f"{name}: river {stream}, lord {town.lord}, craft {town.craft}",
                     f"{name}, river\nthe {stream}",
                     f"Which is the river at {name}?\nthe {stream}",
+                    f"Who is lord there, in {name}?\nlord {town.lord}",
+                    f"{name}, lord\nlord {town.lord}",
                     f"What river runs there, in {name}?\nthe {stream}",
                     f"The lord of {name} is {town.lord}. The people of {name} make {town.craft}.",
                 ]
@@ -836,18 +832,6 @@ def kind_lines(_: World, draw: Random) -> str:
     return "\n".join(lines)
 
 
-def list_lines(_: World, draw: Random) -> str:
-    """Lists of people and things, told again as they were, backwards or in another order."""
-    count = draw.randint(3, 6)
-    pairs = list(zip(draw.sample(THINGS, count), draw.sample(PEOPLE, count), strict=True))
-    again = draw.choice([pairs, pairs[::-1], draw.sample(pairs, count)])
-    form = draw.choice(["{0} {1}", "{1} {0}", "{0}"])
-    return "\n".join(
-        ", ".join(form.format(*pair) for pair in told)
-        for told in (pairs, again, draw.sample(pairs, count))
-    )
-
-
 def prose(world: World, draw: Random) -> str:
     """What the other skills say, with or without the question."""
     skill = draw.choice(
@@ -871,14 +855,13 @@ def prose(world: World, draw: Random) -> str:
 
 
 TEXTBOOK: dict[Callable[[World, Random], str], float] = {
-    town_lines: 0.14,
-    sum_lines: 0.17,
-    order_lines: 0.12,
-    scene_lines: 0.20,
-    list_lines: 0.15,
-    velish_lines: 0.10,
-    kind_lines: 0.08,
-    prose: 0.10,
+    town_lines: 0.25,
+    sum_lines: 0.22,
+    order_lines: 0.13,
+    velish_lines: 0.14,
+    kind_lines: 0.10,
+    scene_lines: 0.03,
+    prose: 0.13,
 }
 
 

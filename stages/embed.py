@@ -1,37 +1,24 @@
 """out/pool.parquet, queries.parquet → out/features/: what the method measures of every row."""
 
-from functools import cache
+import json
 from pathlib import Path
 
-from dataselect import report, scratch, shards
-from dataselect.features import Compute
-from dataselect.settings import function
+from dataselect import report, scratch, tables
+from dataselect.budget import rows_of
+from dataselect.embedding import embed
 from dataselect.stage import stage
 
 OUT = Path("out")
 
-
-@cache
-def load() -> Compute:
-    """The feature's function, with its model loaded once for both sides."""
-    of = function("features", feature["name"], "plan.json")
-    return of(section["model"], **feature["settings"])
-
-
 with stage("embed") as section:
+    # Refuses what aggregate would, before it costs; the budget changes nothing that is done here.
+    budget = json.loads(Path("plan.json").read_text())["aggregate"]["budget"]
+    dropped = tables.read("dropped", OUT / "dropped.parquet")
+    rows_of(budget, tables.height(OUT / "pool.parquet"), dropped)
+
     scratch.write_json(OUT / "features" / "features.json", section)
-    feature = section["features"]
-    told = [("features", feature["name"] if feature else "none")]
-    for side in ("queries", "pool") if feature else ():
-        if side == "queries" and not section["queries"]:
-            continue
-        done = shards.write(
-            side,
-            OUT / f"{side}.parquet",
-            OUT / "features",
-            load,
-            key=[feature, section["model"]],
-        )
+    told = [("features", section["features"]["name"] if section["features"] else "none")]
+    for side, done in embed(section, OUT).items():
         told += [
             (f"{side}: rows", done.rows),
             (f"{side}: shards computed", done.computed),

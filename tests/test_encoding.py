@@ -6,6 +6,7 @@ import torch
 
 from dataselect.batches import batches, pad
 from dataselect.chat import Chat, Encoded, tulu
+from dataselect.cutoff import cut_off
 from dataselect.errors import InputError
 from dataselect.features.hidden_states import hidden_states, pool
 from dataselect.losses import last_response, losses_of
@@ -105,6 +106,37 @@ def test_a_tokenizers_own_bos_comes_once(tokenizer):
     (without,) = Chat(tokenizer, "tulu", 512).encode([TURNS])
     assert with_bos.ids.tolist() == [tokenizer.bos_token_id, *without.ids.tolist()]
     assert not with_bos.response[0]
+
+
+def test_a_template_that_writes_the_bos_does_not_double_it(tokenizer):
+    from tokenizers.processors import TemplateProcessing
+
+    other = with_template(tokenizer, "{{ bos_token }}" + PLAIN)
+    other.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", tokenizer.bos_token_id)]
+    )
+    (row,) = Chat(other, "model", 512).encode([TURNS])
+    assert row.ids.tolist().count(tokenizer.bos_token_id) == 1
+    assert row.ids[0] == tokenizer.bos_token_id
+
+
+def test_what_a_template_refuses_is_said_and_dropped(tokenizer, model_section, monkeypatch):
+    refuses = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system turns') }}{% endif %}"
+    )
+    other = with_template(tokenizer, refuses + PLAIN)
+    with pytest.raises(InputError, match="refuses a conversation: no system turns"):
+        Chat(other, "model", 512).encode([TURNS])
+    monkeypatch.setattr("dataselect.model.load_tokenizer", lambda model: other)
+    check = cut_off({**model_section, "chat": "model", "max_tokens": 512})
+    assert check([TURNS, TURNS[1:]]) == ["refused by the model's chat template", False]
+
+
+def test_a_response_alone_is_encoded_by_a_models_own_template(tokenizer):
+    for template in (MARKERS, PLAIN):
+        chat = Chat(with_template(tokenizer, template), "model", 512)
+        (row,) = chat.encode([TURNS[2:3]])
+        assert row.response.any()
 
 
 def test_batches_hold_every_row_once_within_the_budget():

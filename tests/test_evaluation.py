@@ -85,6 +85,11 @@ def test_kinds_are_told_guessed_or_refused():
     }
     with pytest.raises(InputError, match=r"no kind is called `exact`\. Did you mean `exact_match`"):
         kinds_of(tests, {"plain": "exact"})
+    with pytest.raises(InputError, match=r"eval.kinds: `sett` has no tests. Did you mean `set`"):
+        kinds_of(tests, {"sett": "exact_match"})
+    two = table([("t", "1", "q", "1", None, "last_number"), ("t", "2", "q", "1", None, "mine")])
+    with pytest.raises(InputError, match="expected one kind, found last_number, mine"):
+        kinds_of(two, {})
     with pytest.raises(InputError, match="'c' is not among the choices"):
         kinds_of(table([("t", "1", "q", "c", ["a", "b"], None)]), {})
 
@@ -118,6 +123,17 @@ def test_outputs_scores_and_losses_are_the_models(model_section, home):
     rows = [last_response(row) for row in chat.encode(tests["messages"].to_list())]
     expected = losses_of(load_causal(model_section), rows).response
     assert answer["answer_nll_nats"].to_list() == pytest.approx(expected.tolist(), rel=1e-5)
+
+
+def test_answers_that_look_like_dates_stay_text(model_section, home):
+    tests = table([("t", "2020-01-02", "When?", "2020-01-02", None, "said")])
+    kind = (home / "eval_kinds/last_number.yaml").read_text().replace("last_number", "said")
+    (home / "eval_kinds/said.yaml").write_text(kind)
+    (home / "eval_kinds/said.py").write_text(
+        "def results(doc, outputs):\n    return {'said': float(doc['answer'] == '2020-01-02')}\n"
+    )
+    answer = evaluation.evaluate(model_section, tests, max_new_tokens=2)
+    assert answer.select("id", "value").rows() == [("2020-01-02", 1.0)]
 
 
 def test_multiple_choice_takes_the_likeliest(model_section, home):
@@ -174,6 +190,7 @@ def test_the_model_before_training_is_evaluated_once(model_section, home):
     two, found = evaluation.cached(model_section, tests, settings)
     assert found
     assert one.equals(two)
+    (home / "eval_kinds/__pycache__").mkdir()  # as Python leaves it beside a kind's functions
     _, found = evaluation.cached(model_section, tests, {**settings, "max_new_tokens": 3})
     assert not found
 

@@ -9,12 +9,13 @@ import pytest
 from dataselect import tables
 from dataselect.aggregators.round_robin import round_robin
 from dataselect.aggregators.top import top
+from dataselect.budget import rows_of
 from dataselect.errors import InputError
 from dataselect.matrix import Pool, Queries, Rows
 from dataselect.ranking import best
 from dataselect.scorers.cosine import cosine
 from dataselect.scorers.random import random
-from dataselect.selection import histogram, rows_of, select, shares
+from dataselect.selection import histogram, select, shares
 
 NO = -np.inf
 
@@ -141,10 +142,26 @@ def test_a_single_task_is_grouped_by_its_queries():
     assert [group.name for group in cosine(pool, queries, groups="tasks").groups] == ["t"]
 
 
+def test_rows_of_which_nothing_was_looked_at_are_no_candidates():
+    vectors = matrix([[0, 0], [np.nan, 1], [1, 1]])
+    pool = Pool(3, ["s"], [Rows(["x", "y", "z"], ["s"] * 3, {"vectors": vectors})])
+    queries = Queries(["t", "u"], ["1", "2"], {"vectors": matrix([[1, 0], [0, -1]])})
+    block = next(cosine(pool, queries, groups="auto").blocks)
+    assert np.isneginf(block).tolist() == [[True, True], [True, True], [False, False]]
+
+
+def test_a_query_of_which_nothing_was_looked_at_is_named():
+    queries = Queries(["t", "t"], ["1", "2"], {"vectors": matrix([[1, 0], [0, 0]])})
+    with pytest.raises(InputError, match=r"1 queries have none of the tokens .*: 2\. Give them"):
+        cosine(Pool(0, [], []), queries, groups="auto")
+
+
 def test_a_share_is_rounded_down_to_at_least_one_row():
     none = tables.empty("dropped")
     assert rows_of("5%", 999, none) == 49
     assert rows_of("0.01%", 999, none) == 1
+    assert rows_of("29%", 100, none) == 29
+    assert rows_of("0.7%", 1000, none) == 7
     assert rows_of("100%", 999, none) == 999
     assert rows_of(7, 7, none) == 7
 

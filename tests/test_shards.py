@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from dataselect import scratch, shards, tables
+from dataselect import fingerprint, scratch, shards, tables
 
 
 def pool(count, start=0):
@@ -144,6 +145,24 @@ def test_experiments_share_the_repositorys_scratch_folder(tmp_path):
     assert scratch.root(tmp_path) == expected
     assert scratch.root(tmp_path / ".dvc/tmp/exps/standalone/x") == expected
     assert scratch.root(tmp_path / ".dvc/tmp/exps/standalone/x/data") == expected
+
+
+def test_what_only_the_repository_has_is_found_from_an_experiment(tmp_path, monkeypatch):
+    workspace = tmp_path / ".dvc/tmp/exps/standalone/x"
+    (workspace / ".dvc").mkdir(parents=True)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/pool.jsonl").write_text("{}")
+    monkeypatch.chdir(workspace)
+    assert scratch.find("data/pool.jsonl") == str(tmp_path / "data/pool.jsonl")
+    assert scratch.find("data/none.jsonl") == "data/none.jsonl"
+    assert [file["path"] for file in fingerprint.files("data/*.jsonl", "x")] == ["data/pool.jsonl"]
+
+
+def test_the_code_of_a_feature_is_its_own_and_what_it_rests_on():
+    here = Path(shards.__file__).parent
+    files = {p.name for p in fingerprint._rests_on(here / "features/hidden_states.py", set())}
+    assert {"hidden_states.py", "batches.py", "chat.py", "model.py"} <= files
+    assert "losses.py" not in files
 
 
 def test_a_repository_below_another_has_its_own(tmp_path):

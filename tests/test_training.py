@@ -126,14 +126,15 @@ import json, sys
 from pathlib import Path
 from dataselect.training import train
 model, path, settings = json.loads(sys.argv[1])
-train(model, Path(path), Path("killed"), Path("killed-curve"), **settings)
+done = train(model, Path(path), Path("killed"), Path("killed-curve"), **settings)
+print(json.dumps(done), flush=True)
 """
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_weights(file, model_section, in_scratch):
     path = file(rows(40))
     settings = {**FAST, "epochs": 6, "save_steps": 5}
-    _, whole = run(model_section, path, "whole", **settings)
+    done, whole = run(model_section, path, "whole", **settings)
     curve = (in_scratch / "whole-curve/plots/metrics/loss.tsv").read_text()
     arguments = json.dumps([model_section, str(path), settings])
     command = [sys.executable, "-c", KILLED, arguments]
@@ -147,7 +148,14 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(file, model_section
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (in_scratch / "killed").exists()
-    subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    again = subprocess.run(
+        command,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert json.loads(again.stdout.splitlines()[-1]) == list(done)  # as if nothing had happened
     assert same(whole, load_file(in_scratch / "killed/model.safetensors"))
     assert (in_scratch / "killed-curve/plots/metrics/loss.tsv").read_text() == curve
     assert not list(home.glob("*/checkpoint-*"))  # nothing is left behind

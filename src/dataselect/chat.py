@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -32,6 +34,10 @@ class Encoded(NamedTuple):
     cut: bool = False
 
 
+class Refused(InputError):
+    """A model's own chat template does not take a conversation; the message says why."""
+
+
 class Chat:
     """Encodes conversations for one tokenizer.
 
@@ -55,8 +61,8 @@ class Chat:
                 f"model.chat: `model`, but the tokenizer of {tokenizer.name_or_path} has no chat "
                 "template. Set `model.chat: tulu`."
             )
-        # What the tokenizer itself puts before a text; special tokens within a text are not
-        # doubled because text is encoded without them and these come first.
+        # What the tokenizer itself puts before a text. Text is encoded without it, and it is put
+        # before what does not begin with it: a template may have written it already.
         self.prefix: list[int] = _prefix(tokenizer)
 
     def encode(self, rows: list[list[Message]]) -> list[Encoded]:
@@ -78,24 +84,30 @@ class Chat:
         ]
 
     def _cut(self, ids: list[int], response: list[bool]) -> Encoded:
-        whole = np.asarray([*self.prefix, *ids], dtype=np.int32)
-        mask = np.asarray([*([False] * len(self.prefix)), *response], dtype=bool)
+        prefix = [] if ids[: len(self.prefix)] == self.prefix else self.prefix
+        whole = np.asarray([*prefix, *ids], dtype=np.int32)
+        mask = np.asarray([*([False] * len(prefix)), *response], dtype=bool)
         most = self.max_tokens
         return Encoded(whole[:most], mask[:most], cut=len(whole) > most)
 
     def render(self, row: list[Message]) -> tuple[str, Spans]:
-        """A conversation as text, and the character spans that are the response's."""
+        """A conversation as text, and the character spans that are the response's.
+
+        Raises:
+            Refused: the tokenizer's own template does not take such a conversation.
+        """
         if self.template == "tulu":
             return tulu(row, str(self.tokenizer.eos_token))
-        return _own(self.tokenizer, row)
+        with _refusals(self.tokenizer):
+            return _own(self.tokenizer, row)
 
     def prompt(self, row: list[Message]) -> str:
         """A conversation as text, up to where the assistant's next turn begins."""
         if self.template == "tulu":
             text, _ = tulu(row, str(self.tokenizer.eos_token))
             return text + "\n<|assistant|>\n"
-        text = self.tokenizer.apply_chat_template(row, tokenize=False, add_generation_prompt=True)
-        return str(text)
+        with _refusals(self.tokenizer):
+            return _text(self.tokenizer, row, add_generation_prompt=True)
 
 
 def tulu(row: list[Message], eos: str) -> tuple[str, Spans]:
@@ -120,15 +132,14 @@ def _own(tokenizer: PreTrainedTokenizerBase, row: list[Message]) -> tuple[str, S
     """The tokenizer's own template; spans from its generation markers, or from prefixes."""
     if re.search(r"\{%-?\s*generation", str(tokenizer.chat_template)):
         return _by_markers(tokenizer, row)
-    text = str(tokenizer.apply_chat_template(row, tokenize=False))
+    text = _text(tokenizer, row)
     spans = []
     for index, turn in enumerate(row):
         if turn["role"] != "assistant":
             continue
-        before = str(
-            tokenizer.apply_chat_template(row[:index], tokenize=False, add_generation_prompt=True)
-        )
-        after = str(tokenizer.apply_chat_template(row[: index + 1], tokenize=False))
+        # A conversation may begin with a response (one alone, say): then its header is its own.
+        before = _text(tokenizer, row[:index], add_generation_prompt=True) if index else ""
+        after = _text(tokenizer, row[: index + 1])
         if not (text.startswith(before) and text.startswith(after.rstrip())):
             raise InputError(
                 f"model.chat: the template of {tokenizer.name_or_path} rewrites earlier turns, so "
@@ -150,6 +161,23 @@ def _by_markers(tokenizer: PreTrainedTokenizerBase, row: list[Message]) -> tuple
         **special,
     )
     return texts[0], [(int(a), int(b)) for a, b in spans[0]]
+
+
+def _text(tokenizer: PreTrainedTokenizerBase, row: list[Message], **options: bool) -> str:
+    return str(tokenizer.apply_chat_template(row, tokenize=False, **options))  # ty: ignore
+
+
+@contextmanager
+def _refusals(tokenizer: PreTrainedTokenizerBase) -> Generator[None]:
+    """Says in one line what a template says of a conversation that it does not take."""
+    from jinja2 import TemplateError
+
+    try:
+        yield
+    except TemplateError as error:
+        raise Refused(
+            f"model.chat: the template of {tokenizer.name_or_path} refuses a conversation: {error}"
+        ) from None
 
 
 def _within(offsets: list[tuple[int, int]], spans: Spans) -> list[bool]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataselect.dedup import CutOff
 from dataselect.tables import Message
+
+if TYPE_CHECKING:
+    from dataselect.chat import Chat
 
 #: More bytes than a chat format puts around a turn.
 HEADER = 64
@@ -21,11 +24,11 @@ def cut_off(model: dict[str, Any]) -> CutOff:
     Args:
         model: name, revision, chat, max_tokens and trust_remote_code of the model to be trained.
     """
-    chat: Any = None
+    chat: Chat | None = None
 
-    def check(rows: list[list[Message]]) -> list[bool]:
+    def check(rows: list[list[Message]]) -> list[bool | str]:
         nonlocal chat
-        answer = [False] * len(rows)
+        answer: list[bool | str] = [False] * len(rows)
         own = model["chat"] == "model"
         doubtful = [i for i, row in enumerate(rows) if own or _bytes(row) >= model["max_tokens"]]
         if doubtful and chat is None:
@@ -33,12 +36,28 @@ def cut_off(model: dict[str, Any]) -> CutOff:
             from dataselect.model import load_tokenizer
 
             chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
-        encoded = chat.encode([rows[i] for i in doubtful]) if doubtful else []
-        for i, row in zip(doubtful, encoded, strict=True):
+        readable = []
+        for i in doubtful:
+            if chat and own and (refusal := _refusal(chat, rows[i])):
+                answer[i] = refusal
+            else:
+                readable.append(i)
+        encoded = chat.encode([rows[i] for i in readable]) if chat and readable else []
+        for i, row in zip(readable, encoded, strict=True):
             answer[i] = not row.response[1:].any()  # the first token is never predicted
         return answer
 
     return check
+
+
+def _refusal(chat: Chat, row: list[Message]) -> str | None:
+    from dataselect.chat import Refused
+
+    try:
+        chat.render(row)
+    except Refused:
+        return "refused by the model's chat template"
+    return None
 
 
 def _bytes(row: list[Message]) -> int:

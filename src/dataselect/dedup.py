@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from dataselect import inputs, tables
+from dataselect import inputs, report, tables
 from dataselect.errors import InputError, did_you_mean, some
 from dataselect.inputs import BadRow, Raw
 from dataselect.tables import Message
 
-#: Says of each conversation whether `max_tokens` leaves nothing of its first response.
-CutOff = Callable[[list[list[Message]]], list[bool]]
+#: Says of each conversation whether `max_tokens` leaves nothing of its first response, or, in
+#: words, why the model cannot read it at all.
+CutOff = Callable[[list[list[Message]]], list[bool | str]]
 
 #: The pool before its duplicates are gone: every row read, kept or (with a reason) not.
 READ = {
@@ -89,23 +90,12 @@ def _write_read(
 
     schema = pl.DataFrame(schema=READ).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for block in _in_blocks(inputs.read(files), 8_192):
+        for block in tables.batched(inputs.read(files), 8_192):
             rows = [_row(raw, on_bad_row) for raw in block]
             _mark_cut_off(rows, cut_off)
             frame = pl.DataFrame(rows, schema=READ, orient="row")
             writer.write_table(frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
             advance(len(rows))
-
-
-def _in_blocks(rows: Iterator[Raw], size: int) -> Iterator[list[Raw]]:
-    block: list[Raw] = []
-    for row in rows:
-        block.append(row)
-        if len(block) == size:
-            yield block
-            block = []
-    if block:
-        yield block
 
 
 def _row(raw: Raw, on_bad_row: str) -> list[Any]:
@@ -132,7 +122,7 @@ def _mark_cut_off(rows: list[list[Any]], cut_off: CutOff) -> None:
     usable = [row for row in rows if row[5] is None]
     for row, cut in zip(usable, cut_off([row[2] for row in usable]), strict=True):
         if cut:
-            row[5] = "response entirely cut off by max_tokens"
+            row[5] = cut if isinstance(cut, str) else "response entirely cut off by max_tokens"
 
 
 def _split(read: Path, folder: Path) -> dict[str, int]:
@@ -143,13 +133,15 @@ def _split(read: Path, folder: Path) -> dict[str, int]:
     # The number of a row in the file, by which the first of equals is told.
     db.execute(f"CREATE VIEW read AS SELECT *, file_row_number AS seq FROM "
                f"read_parquet('{_quoted(read)}', file_row_number = true)")  # fmt: skip
-    db.execute("CREATE TABLE kept AS SELECT key, min(seq) AS seq FROM read "
-               "WHERE reason IS NULL GROUP BY key")  # fmt: skip
-    _check_ids(db)
+    with report.waiting("finding duplicates"):
+        db.execute("CREATE TABLE kept AS SELECT key, min(seq) AS seq FROM read "
+                   "WHERE reason IS NULL GROUP BY key")  # fmt: skip
+        _check_ids(db)
     if not db.execute("SELECT key FROM kept LIMIT 1").fetchall():
         raise InputError(f"pool.path: no row is left. {_tally(db)}. Look at the rows of the files.")
-    rows = _copy(db, _POOL, "pool", folder / "pool.parquet")
-    _copy(db, _DROPPED, "dropped", folder / "dropped.parquet")
+    with report.waiting("writing the pool"):
+        rows = _copy(db, _POOL, "pool", folder / "pool.parquet")
+        _copy(db, _DROPPED, "dropped", folder / "dropped.parquet")
     counts = dict(db.execute(_COUNTS).fetchall())
     return {"read": rows + sum(counts.values()), "kept": rows, **counts}
 
@@ -284,8 +276,10 @@ def _test(raw: Raw) -> list[Any]:
             raise BadRow("no answer: expected a last assistant turn or a column `answer`")
         turns = [*turns, {"role": "assistant", "content": answer}]
         name = inputs.label(record, "id") or key(turns)[:20]
-    answer = turns[-1]["content"] if answer is None else answer
+    # White space around an answer counts neither here nor in what a model says.
+    answer = (turns[-1]["content"] if answer is None else answer).strip()
     choices, kind = inputs.labels(record, "choices"), inputs.label(record, "kind")
+    choices = [choice.strip() for choice in choices] if choices else choices
     return [task, name, turns, answer, choices, kind]
 
 

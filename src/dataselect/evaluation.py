@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import tempfile
@@ -87,12 +86,13 @@ def cached(
         The evaluation, and whether it was already there.
     """
     from dataselect import tables
+    from dataselect.model import torch_dtype
 
-    here = Path(__file__).parent
-    code = [str(here / name) for name in ("evaluation.py", "losses.py", "chat.py", "batches.py")]
-    kinds = sorted(str(p) for p in KINDS.glob("*"))
+    kinds = sorted(str(p) for p in KINDS.glob("*") if p.is_file())
     rows = tests.write_json()
-    key = scratch.key(model, settings, rows, fingerprint.md5s([*code, *kinds]))
+    precision = str(torch_dtype(model["dtype"]))
+    code = fingerprint.code(Path(__file__))
+    key = scratch.key(model, precision, settings, rows, code, fingerprint.md5s(kinds))
     path = scratch.root() / "eval" / f"{key}.parquet"
     if path.exists():
         return tables.read("evaluation", path), True
@@ -170,12 +170,12 @@ def _write_tasks(
 
     names = {}
     for number, (task, kind) in enumerate(kinds.items()):
-        rows, config = folder / f"{number}.jsonl", folder / f"{number}.yaml"
-        with rows.open("w", encoding="utf-8") as file:
-            for row in tests.filter(pl.col("task") == task).iter_rows(named=True):
-                doc = {k: row[k] for k in ("id", "answer", "choices")}
-                doc["prompt"] = chat.prompt(row["messages"][:-1])
-                file.write(json.dumps(doc) + "\n")
+        rows, config = folder / f"{number}.parquet", folder / f"{number}.yaml"
+        part = tests.filter(pl.col("task") == task)
+        prompts = [chat.prompt(turns[:-1]) for turns in part["messages"].to_list()]
+        # Parquet, where text stays text: JSON readers take an answer like 2020-01-02 for a date.
+        docs = part.select("id", "answer", "choices").with_columns(prompt=pl.Series(prompts))
+        docs.write_parquet(rows)
         source = yaml.load(Path(KINDS / f"{kind}.yaml").read_text(), _AnyTag)
         config.write_text(yaml.safe_dump(_config(number, kind, rows, source, max_new_tokens)))
         names[f"dataselect_{number}"] = task
@@ -195,7 +195,7 @@ def _config(
     config: dict[str, Any] = {
         "include": str((KINDS / f"{kind}.yaml").resolve()),
         "task": f"dataselect_{number}",
-        "dataset_path": "json",
+        "dataset_path": "parquet",
         "dataset_kwargs": {
             "data_files": {"test": str(rows)},
             "cache_dir": str(rows.parent / "cache"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import glob
 import hashlib
 import json
@@ -10,6 +11,8 @@ from typing import TypedDict
 
 from dataselect import scratch
 from dataselect.errors import InputError
+
+PACKAGE = Path(__file__).parent
 
 
 class File(TypedDict):
@@ -38,9 +41,9 @@ def files(path: str | list[str], where: str) -> list[File]:
 
 
 def _matches(path: str, where: str) -> list[str]:
-    if Path(path).is_file():  # also one with a bracket in its name
+    if Path(scratch.find(path)).is_file():  # also one with a bracket in its name
         return [path]
-    names = [p for p in sorted(glob.glob(path, recursive=True)) if Path(p).is_file()]  # noqa: PTH207
+    names = _glob(path, Path.cwd()) or _glob(path, scratch.repository())
     if not names:
         wrong = "no file matches this" if glob.has_magic(path) else "there is no such file"
         if Path(path).is_dir() and path:
@@ -52,8 +55,15 @@ def _matches(path: str, where: str) -> list[str]:
     return names
 
 
+def _glob(path: str, home: Path) -> list[str]:
+    """The files that a path stands for in a folder, named as the path is."""
+    found = sorted(glob.glob(path, root_dir=home, recursive=True))  # noqa: PTH207
+    return [name for name in found if (home / name).is_file()]
+
+
 def folder(path: str) -> str:
     """One hash of all files in a folder: names and contents."""
+    path = scratch.find(path)
     names = sorted(p for p in Path(path).rglob("*") if p.is_file())
     hashes = md5s([str(p) for p in names])
     return scratch.key([[str(p.relative_to(path)), h] for p, h in zip(names, hashes, strict=True)])
@@ -67,7 +77,7 @@ def md5s(paths: list[str]) -> list[str]:
     except (OSError, ValueError):
         known = {}
     answer, changed = [], False
-    for path in paths:
+    for path in map(scratch.find, paths):
         stat = Path(path).stat()
         name = str(Path(path).resolve())
         state = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
@@ -79,3 +89,26 @@ def md5s(paths: list[str]) -> list[str]:
     if changed:
         scratch.write_json(memory, known)
     return answer
+
+
+def code(file: Path) -> str:
+    """One hash of a module of this package and of every other that it imports, however deep."""
+    return scratch.key(sorted(md5s([str(path) for path in _rests_on(file, set())])))
+
+
+def _rests_on(file: Path, seen: set[Path]) -> set[Path]:
+    if file not in seen:
+        seen.add(file)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            for name in _imported(node):
+                path = PACKAGE.joinpath(*name.split(".")[1:]).with_suffix(".py")
+                if path.is_file():
+                    _rests_on(path, seen)
+    return seen
+
+
+def _imported(node: ast.AST) -> list[str]:
+    """The modules of this package that an import statement may name."""
+    if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("dataselect"):
+        return []
+    return [str(node.module), *(f"{node.module}.{one.name}" for one in node.names)]

@@ -33,9 +33,18 @@ def kinds_of(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
         InputError: a kind without a file, or multiple choice without the answer among the choices.
     """
     answer = {}
+    there = tests["task"].unique(maintain_order=True).to_list()
+    for task in kinds:
+        if task not in there:
+            raise InputError(f"eval.kinds: `{task}` has no tests. {did_you_mean(task, there)}")
     for (name,), part in tests.group_by("task", maintain_order=True):
         task = str(name)
-        said = part["kind"].drop_nulls()
+        said = part["kind"].drop_nulls().unique(maintain_order=True)
+        if len(said) > 1:
+            raise InputError(
+                f"tests.path: task {task}: expected one kind, found {', '.join(said)}. Make them "
+                "one, or tasks of their own."
+            )
         guess = "multiple_choice" if part["choices"].null_count() == 0 else "exact_match"
         kind = kinds.get(task) or (said[0] if len(said) else guess)
         check(kind, f"tests.path: task {task}")
@@ -50,5 +59,5 @@ def _check_choices(part: pl.DataFrame) -> None:
         if row["answer"] not in (row["choices"] or []):
             raise InputError(
                 f"tests.path: {row['id']}: the answer {row['answer']!r} is not among the choices "
-                f"{row['choices']}. Mend the row, or give the task another kind in `eval.kinds`."
+                f"{row['choices']}. Mend the row, or give the task's rows another `kind`."
             )

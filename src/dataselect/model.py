@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge
 
+from dataselect import scratch
 from dataselect.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ def is_folder(name: str) -> bool:
     Raises:
         InputError: it looks like a path, or like neither, and nothing is there.
     """
-    if Path(name).is_dir():
-        if not (Path(name) / "config.json").is_file():
+    folder = Path(scratch.find(name))
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
             raise InputError(f"model.name: `{name}`: a folder without config.json: not a model's.")
         return True
     beside = "/" in name and Path(name).parent.is_dir()  # demo/base_modell: a slip, not a hub's
@@ -95,7 +97,7 @@ def _load(loader: Any, model: dict[str, Any], **options: Any) -> Any:
     logging.set_verbosity_error()  # a missing LM head is meant
     try:
         return loader.from_pretrained(
-            model["name"],
+            scratch.find(model["name"]),
             revision=model["revision"],
             trust_remote_code=model["trust_remote_code"],
             **options,

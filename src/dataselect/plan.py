@@ -52,7 +52,6 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
             "queries": fingerprint.files(chosen["queries"]["path"], "queries.path"),
             "tests": fingerprint.files(chosen["tests"]["path"], "tests.path"),
             "tasks": chosen["tasks"],
-            "kinds": chosen["eval"]["kinds"],
             "model": text,
         },
         "reference": {},
@@ -161,16 +160,23 @@ def _settings(params: Section) -> Section:
         chosen[name] = bind(schema, params.get(name), f"params.yaml: {name}")
     if "seed" not in (params.get("train") or {}):
         chosen["train"]["seed"] = chosen["seed"]
-    _fit(chosen["train"], chosen["eval"])
+    _fit(chosen)
     return chosen
 
 
-def _fit(train: Section, evaluate: Section) -> None:
+def _fit(chosen: Section) -> None:
     """What no type says, but what would end a run after hours."""
+    train, evaluate = chosen["train"], chosen["eval"]
     if train["batch_size"] % train["micro_batch_size"]:
         raise InputError(
             f"params.yaml: train.batch_size: expected a multiple of train.micro_batch_size "
             f"({train['micro_batch_size']}); found {train['batch_size']}. Mend either there."
+        )
+    most = chosen["model"]["max_tokens"]
+    if evaluate["max_new_tokens"] >= most:
+        raise InputError(
+            f"params.yaml: eval.max_new_tokens: expected fewer than model.max_tokens ({most}), "
+            f"which hold the prompt too; found {evaluate['max_new_tokens']}. Mend either there."
         )
     for task, kind in evaluate["kinds"].items():
         kinds.check(kind, f"params.yaml: eval.kinds.{task}")

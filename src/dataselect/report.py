@@ -39,6 +39,16 @@ def progress(what: str, total: int | None) -> Generator[Callable[[int], None]]:
         yield lambda count: bar.advance(task, count)
 
 
+@contextmanager
+def waiting(what: str) -> Generator[None]:
+    """A sign of life on standard error while something runs that cannot say how far it is."""
+    if not _bars.is_terminal:
+        yield
+        return
+    with _bars.status(what):
+        yield
+
+
 def show(title: str, rows: Sequence[tuple[Any, ...]], header: Sequence[str] = ()) -> None:
     """Prints a table: names on the left, figures on the right."""
     width = max(len(row) for row in rows) if rows else len(header)

@@ -28,13 +28,13 @@ def score(section: dict[str, Any], out: Path, features: Path) -> tuple[list[Grou
     scorer = section["scorer"]
     of = function("scorers", scorer["name"], "plan.json")
     table = out / "pool.parquet"
-    ids = pl.scan_parquet(table).select("source").unique().collect()["source"]
+    sources = pl.scan_parquet(table).select("source").unique().collect()["source"]
     height = tables.height(table)
     settings = dict(scorer["settings"])
     if "groups" in settings:
         settings["queries"] = _queries(out / "queries.parquet", features / "queries")
     with report.progress("score", height) as advance:
-        pool = Pool(height, sorted(ids), _rows(table, features / "pool"))
+        pool = Pool(height, sorted(sources), _rows(table, features / "pool"))
         scores = of(pool, **settings)
         _write(scores.groups, scores.blocks, table, out, advance)
     return scores.groups, height
@@ -69,6 +69,10 @@ def _write(
     first = 0
     with tables.writing("scores", out / "scores.parquet") as put:
         for block in blocks:
+            if np.isnan(block).any():
+                raise ValueError(
+                    f"NaN scores after row {first}: a scorer gives −∞ where it has none"
+                )
             ids = _ids(table, first, len(block))
             rows = pl.int_range(first, first + len(block), eager=True)
             put(pl.DataFrame({"row": rows, "id": ids, "score": pl.Series(block, dtype=width)}))

@@ -30,6 +30,24 @@ def root(start: Path | None = None) -> Path:
     return home / ".dvc" / "tmp" / "scratch" if home else start / ".scratch"
 
 
+def repository() -> Path:
+    """The repository's own folder, also from within an experiment's workspace."""
+    home = root()
+    return home.parents[2] if home.parent.parent.name == ".dvc" else home.parent
+
+
+def find(path: str) -> str:
+    """Where a file or folder of the user's is: as named, or from the repository's own folder.
+
+    An experiment in a workspace of its own has only what git or DVC track; a pool that neither
+    knows still lies in the repository.
+    """
+    if Path(path).exists() or Path(path).is_absolute():
+        return path
+    beside = repository() / path
+    return str(beside) if beside.exists() else path
+
+
 def key(*parts: Any) -> str:
     """A short fingerprint of anything that JSON can say."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,27 +12,9 @@ import polars as pl
 
 from dataselect import scratch, tables
 from dataselect.aggregators import Picks
+from dataselect.budget import rows_of
 from dataselect.errors import InputError
 from dataselect.settings import function
-
-
-def rows_of(budget: int | str, height: int, dropped: pl.DataFrame) -> int:
-    """How many rows a budget is, of a pool of so many; a share is rounded down, to at least 1.
-
-    Raises:
-        InputError: more rows than the pool has.
-    """
-    if isinstance(budget, str):
-        return max(1, math.floor(float(budget.removesuffix("%")) / 100 * height))
-    if budget > height:
-        twice = dropped.filter(pl.col("reason").str.starts_with("duplicate of ")).height
-        other = dropped.height - twice
-        also = f" and {other} other rows" if other else ""
-        raise InputError(
-            f"budget: {budget} rows asked of a pool of {height} (after removing {twice} exact "
-            f"duplicates{also}). Lower `budget` in params.yaml to at most {height}."
-        )
-    return budget
 
 
 def select(section: dict[str, Any], out: Path) -> pl.DataFrame:

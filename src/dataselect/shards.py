@@ -20,7 +20,7 @@ from filelock import FileLock
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from dataselect import fingerprint, report, scratch, tables
+from dataselect import report, scratch, tables
 from dataselect.features import Compute
 
 ROWS = 4_096  # rows a shard: seconds to minutes of work, and at most some 70 MB
@@ -45,10 +45,10 @@ def write(
         side: `pool` or `queries`: which table it is.
         load: loads the model and returns the feature's function; called at the first shard that
             is not there yet, so that a run with nothing to do loads nothing.
-        key: what the features depend on besides the rows: settings, model and code.
+        key: all that the features depend on besides the rows: settings, model, precision, code.
         rows: rows a shard.
     """
-    home = scratch.root() / "embed" / scratch.key(key, _code())
+    home = scratch.root() / "embed" / scratch.key(key)
     home.mkdir(parents=True, exist_ok=True)
     done = Done()
     compute: Compute | None = None
@@ -75,12 +75,6 @@ def write(
 def _content(block: pl.DataFrame, side: str) -> str:
     text = block.select("messages").write_json()
     return hashlib.sha256(f"{side}\n{text}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _code() -> list[str]:
-    here = Path(__file__).parent
-    names = ("chat.py", "batches.py", "losses.py", "model.py", "shards.py")
-    return fingerprint.md5s([str(here / name) for name in names])
 
 
 def read(folder: Path) -> Iterator[dict[str, np.ndarray]]:

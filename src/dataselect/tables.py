@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
 from dataselect import scratch
 from dataselect.errors import InputError, some
+
+T = TypeVar("T")
 
 #: A turn of a conversation: role (system, user, assistant) and content.
 Message = dict[str, str]
@@ -164,3 +167,10 @@ def height(path: str | Path) -> int:
     import pyarrow.parquet as pq
 
     return pq.read_metadata(path).num_rows
+
+
+def batched(rows: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of at most so many of what comes, in order."""
+    rows = iter(rows)
+    while block := list(islice(rows, size)):
+        yield block

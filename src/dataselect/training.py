@@ -8,23 +8,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
+import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from dataselect import fingerprint, report, scratch
 from dataselect.errors import InputError
 from dataselect.settings import keywords
+from dataselect.tables import batched
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, Trainer, TrainerCallback
 
-    from dataselect.chat import Chat
+    from dataselect.chat import Chat, Encoded
 
 Count = Annotated[int, Ge(1)]
 Share = Annotated[float, Ge(0), Lt(1)]
 
 
 class Trained(NamedTuple):
-    """What a training run did: rows and tokens used, rows dropped, steps, the last mean loss."""
+    """What a training run did.
+
+    Rows and tokens used, rows dropped, optimiser steps, and the mean loss of all steps.
+    """
 
     rows: int
     dropped: int
@@ -109,18 +114,18 @@ def train(
         trainer = Trainer(
             model=net,
             args=_arguments(home, settings),
-            train_dataset=examples,  # ty: ignore[invalid-argument-type]
+            train_dataset=_Labelled(examples),  # ty: ignore[invalid-argument-type]
             data_collator=_collator(tokenizer),
             callbacks=[_bar(), _curve(curve)],
         )
         if loss_per == "micro_batch":
             trainer.model_accepts_loss_kwargs = False
         _quiet(trainer)
-        result = trainer.train(resume_from_checkpoint=_last_whole_checkpoint(home))
+        trainer.train(resume_from_checkpoint=_last_whole_checkpoint(home))
         _save(net, tokenizer, out, settings)
         shutil.rmtree(home)
-    used = sum(len(one["input_ids"]) for one in examples)
-    return Trained(len(examples), dropped, used, result.global_step, result.training_loss)
+    used = sum(len(row.ids) for row in examples)
+    return Trained(len(examples), dropped, used, trainer.state.global_step, _mean_loss(trainer))
 
 
 def _key(model: dict[str, Any], rows: Path, settings: dict[str, Any]) -> str:
@@ -129,24 +134,43 @@ def _key(model: dict[str, Any], rows: Path, settings: dict[str, Any]) -> str:
     return scratch.key(model, settings, fingerprint.md5s([str(rows), *code]))
 
 
-def _examples(path: Path, chat: Chat) -> tuple[list[dict[str, list[int]]], int]:
-    """Token ids and labels (−100 outside responses) of every row that has a response token."""
-    encoded = chat.encode([row["messages"] for row in _lines(path)])
-    # The first token is never predicted: a response must reach beyond it.
-    kept = [row for row in encoded if row.response[1:].any()]
+def _examples(path: Path, chat: Chat) -> tuple[list[Encoded], int]:
+    """Every row that has a response token, as tokens; and how many have none."""
+    kept: list[Encoded] = []
+    count = 0
+    with report.progress("tokenise", None) as advance:
+        for block in batched(_lines(path), 4_096):
+            encoded = chat.encode([row["messages"] for row in block])
+            # The first token is never predicted: a response must reach beyond it.
+            kept += [row for row in encoded if row.response[1:].any()]
+            count += len(block)
+            advance(len(block))
     if not kept:
         raise InputError(
-            f"{path}: none of the {len(encoded)} rows has a response token within max_tokens "
+            f"{path}: none of the {count} rows has a response token within max_tokens "
             f"({chat.max_tokens}). Raise `model.max_tokens` in params.yaml."
         )
-    examples = [
-        {
-            "input_ids": row.ids.tolist(),
-            "labels": [t if r else -100 for t, r in zip(row.ids, row.response, strict=True)],
-        }
-        for row in kept
-    ]
-    return examples, len(encoded) - len(kept)
+    return kept, count - len(kept)
+
+
+class _Labelled:
+    """Rows as the trainer takes them: `labels` are the ids, −100 outside responses."""
+
+    def __init__(self, rows: list[Encoded]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, list[int]]:
+        row = self.rows[index]
+        labels = np.where(row.response, row.ids, -100)
+        return {"input_ids": row.ids.tolist(), "labels": labels.tolist()}
+
+
+def _mean_loss(trainer: Trainer) -> float:
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    return sum(losses) / len(losses)
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -181,7 +205,7 @@ def _arguments(home: Path, settings: dict[str, Any]) -> Any:
         settings["dtype"] == "auto" and on_gpu and torch.cuda.is_bf16_supported()
     )
     more: dict[str, Any] = {"gradient_checkpointing": True}
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(home),
         num_train_epochs=settings["epochs"],
         per_device_train_batch_size=settings["micro_batch_size"],
@@ -204,6 +228,9 @@ def _arguments(home: Path, settings: dict[str, Any]) -> Any:
         disable_tqdm=True,
         dataloader_pin_memory=on_gpu,
     )
+    # Several GPUs in one process would each take a micro-batch, and a step more rows than asked.
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
 
 
 def _collator(tokenizer: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from dataselect.errors import InputError, some
 from dataselect.matrix import Group, Pool, Queries, Scores
 
 
@@ -22,6 +23,12 @@ def cosine(pool: Pool, queries: Queries, *, groups: Literal["auto", "queries", "
     tasks = list(dict.fromkeys(queries.task))
     by_query = groups == "queries" or (groups == "auto" and len(tasks) == 1)
     vectors = unit(queries.features["vectors"])
+    if len(empty := np.flatnonzero(~vectors.any(axis=1))):
+        names = some(queries.id[i] for i in empty)
+        raise InputError(
+            f"queries.path: {len(empty)} queries have none of the tokens that this method looks "
+            f"at: {names}. Give them an answer, leave them out, or choose another method."
+        )
     if by_query:
         columns = [Group(*pair) for pair in zip(queries.id, queries.task, strict=True)]
     else:
@@ -30,9 +37,12 @@ def cosine(pool: Pool, queries: Queries, *, groups: Literal["auto", "queries", "
 
     def blocks() -> Iterator[np.ndarray]:
         for rows in pool.blocks:
-            block = unit(rows.features["vectors"]) @ vectors.T  # b d @ d m
+            pooled = unit(rows.features["vectors"])
+            block = pooled @ vectors.T  # b d @ d m
             if not by_query:
                 block = np.stack([block[:, of].max(axis=1) for of in of_task], axis=1)
+            block[~pooled.any(axis=1)] = -np.inf  # nothing of it was looked at
+            block[np.isnan(block)] = -np.inf  # a model that overflows says nothing of a row
             yield block
 
     return Scores(columns, blocks())

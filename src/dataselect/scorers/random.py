@@ -8,7 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from dataselect.errors import InputError
 from dataselect.matrix import Group, Pool, Rows, Scores
+
+MOST_SOURCES = 4_096  # groups of a dense score matrix
 
 
 def random(pool: Pool, *, seed: int, per: Literal["pool", "source"] = "pool") -> Scores:
@@ -20,6 +23,11 @@ def random(pool: Pool, *, seed: int, per: Literal["pool", "source"] = "pool") ->
     Source: random and balanced random of arXiv 2503.01807.
     """
     names = pool.sources if per == "source" else ["pool"]
+    if len(names) > MOST_SOURCES:
+        raise InputError(
+            f"pool.path: {len(names)} sources, of which at most {MOST_SOURCES} can be balanced. Is "
+            "`source` the name of a collection? Mend the column, or set `method: random`."
+        )
     column = {name: number for number, name in enumerate(names)}
 
     def blocks() -> Iterator[np.ndarray]:

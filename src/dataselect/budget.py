@@ -1,0 +1,28 @@
+"""A budget in rows."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import polars as pl
+
+from dataselect.errors import InputError
+
+
+def rows_of(budget: int | str, height: int, dropped: pl.DataFrame) -> int:
+    """How many rows a budget is, of a pool of so many; a share is rounded down, to at least 1.
+
+    Raises:
+        InputError: more rows than the pool has.
+    """
+    if isinstance(budget, str):
+        return max(1, int(Fraction(budget.removesuffix("%")) / 100 * height))
+    if budget > height:
+        twice = dropped.filter(pl.col("reason").str.starts_with("duplicate of ")).height
+        other = dropped.height - twice
+        also = f" and {other} other rows" if other else ""
+        raise InputError(
+            f"budget: {budget} rows asked of a pool of {height} (after removing {twice} exact "
+            f"duplicates{also}). Lower `budget` in params.yaml to at most {height}."
+        )
+    return budget

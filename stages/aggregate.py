@@ -10,7 +10,8 @@ OUT = Path("out")
 MOST = 12  # sources shown; the rest is in the plots and in the tables
 
 with stage("aggregate") as section:
-    selection = select(section, OUT)
+    with report.waiting("choosing rows"):
+        selection = select(section, OUT)
     write_plots(selection, OUT / "pool.parquet", Path("metrics/plots"))
     rows = [
         (row["source"], row["pool"], row["selected"], f"{row['selected'] / row['pool']:.1%}")

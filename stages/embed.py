@@ -6,7 +6,7 @@ from pathlib import Path
 from dataselect import report, scratch, tables
 from dataselect.budget import rows_of
 from dataselect.embedding import embed
-from dataselect.stage import stage
+from dataselect.stage import earlier, stage
 
 OUT = Path("out")
 
@@ -19,6 +19,7 @@ with stage("embed") as section:
     scratch.write_json(OUT / "features" / "features.json", section)
     told = [("features", section["features"]["name"] if section["features"] else "none")]
     for side, done in embed(section, OUT).items():
+        earlier.append(done.earlier_seconds)
         told += [
             (f"{side}: rows", done.rows),
             (f"{side}: shards computed", done.computed),

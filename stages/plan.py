@@ -8,5 +8,12 @@ from dataselect.stage import stage
 
 with stage("plan"):
     params = read("params.yaml")
-    scratch.write_json(Path("plan.json"), plan(params, read("methods.yaml")))
+    sections = plan(params, read("methods.yaml"))
+    scratch.write_json(Path("plan.json"), sections)
     print(f"method {params['method']}, budget {params['budget']}")  # noqa: T201
+    model = sections["train"]["model"]
+    if model["md5"] is None and model["revision"] is None:
+        print(  # noqa: T201
+            f"model.revision is null: {model['name']} is whatever the hub holds that day. Set it "
+            "to a commit, and features and scores stay with it."
+        )

@@ -417,8 +417,14 @@ METHODS = {
     ),
     "nothing to compare": (
         {**ROOMS, "scorer": "cosine"},
-        "methods.yaml: mine: the scorer `cosine` compares rows with queries, but there are no "
-        "features to compare. Name some under `features`.",
+        "methods.yaml: mine: the scorer `cosine` looks at `vectors`, which its features do not "
+        "give. There are no features. Name others under `features`.",
+    ),
+    "a feature that is not measured": (
+        {**ROOMS, "features": "losses", "scorer": {"measure": {"name": "probabilty"}}},
+        "methods.yaml: mine: the scorer `measure` looks at `probabilty`, which its features do not "
+        "give. Did you mean `probability`? There are: whole_nll, response_nll, probability, cut. "
+        "Name others under `features`.",
     ),
 }
 

@@ -18,7 +18,7 @@ from annotated_types import Ge, Lt
 
 from dataselect import evaluation, fingerprint, kinds, model, training
 from dataselect.errors import InputError, did_you_mean
-from dataselect.settings import bind, function, keywords
+from dataselect.settings import bind, function, keywords, room
 
 Section = dict[str, Any]
 TOP = ("pool", "queries", "tests", "tasks", "method", "budget", "seed", "model", "groups")
@@ -42,7 +42,7 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
     features = _rooms("features", method["features"], name, seed)
     scorer = _rooms("scorers", method["scorer"], name, seed, groups=chosen["groups"])
     aggregator = _rooms("aggregators", method["aggregator"], name, seed)
-    needs_queries = _needs_queries(scorer, features, name)
+    _check_fit(features, scorer, name)
     text = {k: looker[k] for k in ("name", "revision", "md5", "chat", "max_tokens")}
     text["trust_remote_code"] = looker["trust_remote_code"]
     return {
@@ -55,7 +55,7 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
             "model": text,
         },
         "reference": {},
-        "embed": _embed(features, looker, needs_queries),
+        "embed": _embed(features, looker, _needs_queries(scorer)),
         "score": {"scorer": scorer},
         "aggregate": {"aggregator": aggregator, "budget": chosen["budget"]},
         "train": {"model": looker, **chosen["train"]},
@@ -233,15 +233,25 @@ def _rooms(folder: str, given: Any, method: str, seed: int, **params: Any) -> Se
     return {"name": name, "settings": bind(of, settings, f"{where}: {name}"), "code": code}
 
 
-def _needs_queries(scorer: Section | None, features: Section | None, method: str) -> bool:
-    if scorer is None or "groups" not in scorer["settings"]:
-        return False
-    if features is None:
-        raise InputError(
-            f"methods.yaml: {method}: the scorer `{scorer['name']}` compares rows with queries, "
-            "but there are no features to compare. Name some under `features`."
-        )
-    return True
+def _check_fit(features: Section | None, scorer: Section | None, method: str) -> None:
+    """What a scorer looks at must be what the features give."""
+    if scorer is None:
+        return
+    looks = getattr(room("scorers", scorer["name"], ""), "needs", lambda **settings: ())
+    given: tuple[str, ...] = ()
+    if features is not None:
+        given = room("features", features["name"], "").gives(**features["settings"])
+    for name in looks(**scorer["settings"]):
+        if name not in given:
+            there = did_you_mean(name, given) if given else "There are no features."
+            raise InputError(
+                f"methods.yaml: {method}: the scorer `{scorer['name']}` looks at `{name}`, which "
+                f"its features do not give. {there} Name others under `features`."
+            )
+
+
+def _needs_queries(scorer: Section | None) -> bool:
+    return scorer is not None and "groups" in scorer["settings"]
 
 
 def _embed(features: Section | None, looker: Section, needs_queries: bool) -> Section:

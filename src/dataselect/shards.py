@@ -9,6 +9,8 @@ experiment, or for a pool that has grown since, is never computed again.
 from __future__ import annotations
 
 import hashlib
+import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +30,13 @@ ROWS = 4_096  # rows a shard: seconds to minutes of work, and at most some 70 MB
 
 @dataclass
 class Done:
-    """What a run of shards did: rows, shards computed and found, bytes."""
+    """What a run of shards did: rows, shards computed and found, bytes, earlier runs' seconds."""
 
     rows: int = 0
     computed: int = 0
     found: int = 0
     bytes: int = 0
+    earlier_seconds: float = 0.0
 
 
 def write(
@@ -58,10 +61,14 @@ def write(
             with FileLock(path.with_suffix(".lock")):
                 if path.exists():
                     done.found += 1
+                    done.earlier_seconds += _seconds(path)
                     advance(block.height)
                 else:
+                    start = time.perf_counter()
                     compute = compute or load()
                     arrays = compute(block["messages"].to_list(), side, advance)
+                    took = time.perf_counter() - start
+                    scratch.write_json(path.with_suffix(".json"), {"seconds": round(took, 2)})
                     with scratch.replacing(path) as temporary:
                         save_file(arrays, temporary)
                     done.computed += 1
@@ -70,6 +77,12 @@ def write(
             done.rows += block.height
             done.bytes += path.stat().st_size
     return done
+
+
+def _seconds(path: Path) -> float:
+    """What a finished shard took; beside it, since a shard's own bytes never differ."""
+    beside = path.with_suffix(".json")
+    return json.loads(beside.read_text())["seconds"] if beside.exists() else 0.0
 
 
 def _content(block: pl.DataFrame, side: str) -> str:

@@ -15,13 +15,17 @@ from typing import Any
 from dataselect import report, scratch
 from dataselect.errors import InputError
 
+#: Seconds that earlier, interrupted runs of this stage spent on what this one found finished.
+earlier: list[float] = []
+
 
 @contextmanager
 def stage(name: str) -> Generator[dict[str, Any]]:
     """Yields the stage's section of plan.json; ends with its seconds, or with a user's mistake.
 
-    The seconds go to the scratch folder, not to an out: they never repeat, and nothing may run
-    again because of them. A mistake is one message on standard error and exit status 1.
+    The seconds, with `earlier`, go to the scratch folder, not to an out: they never repeat, and
+    nothing may run again because of them. A mistake is one message on standard error and exit
+    status 1.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -36,8 +40,9 @@ def stage(name: str) -> Generator[dict[str, Any]]:
         print(f"\ndataselect {name}: {error}\n", file=sys.stderr)  # noqa: T201
         sys.exit(1)
     seconds = time.perf_counter() - start
-    if name != "plan":
-        scratch.write_json(record(name), {"seconds": round(seconds, 2)})
+    if name == "plan":
+        return
+    scratch.write_json(record(name), {"seconds": round(seconds + sum(earlier), 2)})
     report.console.print(f"{name}: {seconds:.1f} s")
 
 

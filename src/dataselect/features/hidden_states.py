@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def gives(**settings: object) -> tuple[str, ...]:
+    """The arrays of these features."""
+    return ("vectors",)
+
+
 def hidden_states(
     model: dict[str, Any],
     *,

@@ -10,6 +10,11 @@ from dataselect.chat import Chat
 from dataselect.features import Compute
 
 
+def gives(**settings: object) -> tuple[str, ...]:
+    """The arrays of these features."""
+    return ("tokens", "response_tokens")
+
+
 def lengths(model: dict[str, Any]) -> Compute:
     """How long a row is, before `max_tokens` cuts it.
 

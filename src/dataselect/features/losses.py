@@ -11,6 +11,12 @@ from dataselect.features import Compute
 from dataselect.losses import alone, losses_of
 
 
+def gives(*, direct: bool) -> tuple[str, ...]:
+    """The arrays of these features."""
+    always = ("whole_nll", "response_nll", "probability", "cut")
+    return (*always, "direct_nll") if direct else always
+
+
 def losses(model: dict[str, Any], *, direct: bool = False) -> Compute:
     """How well the model foresees a row: its losses (nats per token) and its lengths.
 

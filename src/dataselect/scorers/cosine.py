@@ -11,6 +11,11 @@ from dataselect.errors import InputError, some
 from dataselect.matrix import Group, Pool, Queries, Scores
 
 
+def needs(**settings: object) -> tuple[str, ...]:
+    """The arrays that are looked at."""
+    return ("vectors",)
+
+
 def cosine(pool: Pool, queries: Queries, *, groups: Literal["auto", "queries", "tasks"]) -> Scores:
     """S[d, v] is the cosine of row d and query v; S[d, t] its maximum over the queries of task t.
 

@@ -9,6 +9,11 @@ import numpy as np
 from dataselect.matrix import Group, Pool, Scores
 
 
+def needs(**settings: object) -> tuple[str, ...]:
+    """The arrays that are looked at."""
+    return ("response_nll", "direct_nll", "cut")
+
+
 def ifd(pool: Pool) -> Scores:
     """S[d] is the response's mean loss given the instruction over its mean loss alone.
 

@@ -10,6 +10,11 @@ import numpy as np
 from dataselect.matrix import Group, Pool, Scores
 
 
+def needs(*, name: str, **settings: object) -> tuple[str, ...]:
+    """The arrays that are looked at."""
+    return (name,)
+
+
 def measure(pool: Pool, *, name: str, best: Literal["highest", "lowest"] = "highest") -> Scores:
     """S[d] is one feature of the row, or its negative where the lowest are wanted.
 

@@ -11,6 +11,11 @@ from annotated_types import Ge, Lt
 from dataselect.matrix import Group, Pool, Scores
 
 
+def needs(*, of: str, **settings: object) -> tuple[str, ...]:
+    """The arrays that are looked at."""
+    return (f"{of}_nll",)
+
+
 def perplexity(
     pool: Pool,
     *,

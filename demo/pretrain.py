@@ -13,9 +13,11 @@ import json
 import logging
 import shutil
 import time
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -27,7 +29,7 @@ log = logging.getLogger("pretrain")
 SPECIAL_TOKENS = ["<s>", "</s>", "<pad>"]
 VOCABULARY = 1536
 TOKENIZER_DOCUMENTS = 20_000
-MODEL = {
+MODEL: dict[str, Any] = {
     "hidden_size": 128,
     "intermediate_size": 352,
     "num_hidden_layers": 4,
@@ -102,7 +104,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        matrices: list[torch.Tensor],
+        matrices: Sequence[torch.Tensor],
         lr: float,
         momentum: float = 0.95,
         weight_decay: float = 0.05,
@@ -114,7 +116,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self) -> None:  # ty: ignore[incompatible-method-override]
         """One step of every group of matrices of one shape."""
         for group in self.param_groups:
             for p in group["params"]:

@@ -885,15 +885,15 @@ def draw_new(
     skill: Skill, world: World, draw: Random, *, test: bool = False, seen: set[str]
 ) -> Row:
     """A row whose first question was not drawn before; of a task, on its side of the split."""
+    name = getattr(skill, "__name__", "")
     for _ in range(10_000):
         row = skill(world, draw)
         question = row.messages[0]["content"] if skill in TASKS.values() else str(row.messages)
-        if is_test_key(skill.__name__, row.key) == test and question not in seen:
+        if is_test_key(name, row.key) == test and question not in seen:
             seen.add(question)
             return row
     raise ValueError(
-        f"{skill.__name__}: no new row in 10000 draws. "
-        "Ask for fewer rows of it, or give it more wordings."
+        f"{name}: no new row in 10000 draws. Ask for fewer rows of it, or give it more wordings."
     )
 
 

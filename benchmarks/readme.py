@@ -40,7 +40,7 @@ def demo(result: dict[str, Any]) -> str:
     runs = result["runs"]
     before = runs[0]["before"]["mean"]
     lines = [
-        "| 300 rows chosen by | exact match, mean of 6 tasks | loss, nats/token | seeds |",
+        "| 300 rows chosen by | score, mean of 6 tasks | loss, nats/token | seeds |",
         "|---|---|---|---|",
         f"| (before training) | {before['score']:.3f} | {before['answer_nll_nats']:.3f} | – |",
     ]
@@ -50,8 +50,9 @@ def demo(result: dict[str, Any]) -> str:
         lines.append(f"| `{method}` | {_spread(score)} | {_spread(loss)} | {len(of)} |")
     slowest = max(sum(v for v in run["seconds"].values() if v) for run in runs)
     note = (
-        f"± is the standard deviation over the seeds. One run took at most {slowest:.0f} s before "
-        "evaluation, on 2 CPU cores. (`python benchmarks/methods.py benchmarks/methods/demo.yaml`)"
+        "Scores are exact matches (of one task, choices); ± is the standard deviation over the "
+        f"seeds. One run took at most {slowest:.0f} s before evaluation, on 2 CPU cores. "
+        "(`python benchmarks/methods.py benchmarks/methods/demo.yaml`)"
     )
     return "\n".join([*lines, "", note])
 

@@ -180,8 +180,7 @@ def test_the_table_is_printed_as_it_is_in_80_columns(out, capsys):
     ask.main(str(QUERIES / "chosen_by.sql"), "group=q0")
     printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert printed == [
-        "Which rows did a group (a query, a",
-        "task, …) choose?",
+        "Which rows did a group (a query, a task, …) choose?",
         "group = q0",
         "most = 10",
         "width = 76",

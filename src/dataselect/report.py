@@ -53,7 +53,8 @@ def show(title: str, rows: Sequence[tuple[Any, ...]], header: Sequence[str] = ()
     """Prints a table: names on the left, figures on the right."""
     width = max(len(row) for row in rows) if rows else len(header)
     # Text, not strings: what stands in data is shown as it is, never read as markup or emoji.
-    table = Table(title=Text(title), title_justify="left", show_header=bool(header), box=None)
+    console.print(Text(title, style="bold"))  # a table's own title would wrap at its width
+    table = Table(show_header=bool(header), box=None)
     for number in range(width):
         name = Text(header[number] if number < len(header) else "")
         table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")

@@ -19,17 +19,21 @@ METHODS = yaml.safe_load((ROOT / "methods.yaml").read_text())
 ROWS = 60  # of the golden pool: enough for every source, seconds for every method
 
 
+def short(rows):
+    """Rows whose response no law's `max_tokens` cuts off."""
+    characters = pl.col("messages").list.eval(pl.element().struct["content"].str.len_chars())
+    return rows.filter(characters.list.sum() < 1200)
+
+
 @pytest.fixture(scope="module")
 def pool():
-    rows = pl.read_parquet(GOLDEN / "pool.parquet")
-    short = rows.filter(pl.col("messages").list.eval(pl.element().struct["content"]
-                        .str.len_chars()).list.sum() < 1200)  # fmt: skip
-    return short.head(ROWS)
+    return short(pl.read_parquet(GOLDEN / "pool.parquet")).head(ROWS)
 
 
 @pytest.fixture(scope="module")
 def queries():
-    return pl.read_parquet(GOLDEN / "queries.parquet").group_by("task", maintain_order=True).head(2)
+    rows = short(pl.read_parquet(GOLDEN / "queries.parquet"))
+    return rows.group_by("task", maintain_order=True).head(2)
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,8 @@ def cosine(pool: Pool, queries: Queries, *, groups: Literal["auto", "queries", "
         names = some(queries.id[i] for i in empty)
         raise InputError(
             f"queries.path: {len(empty)} queries have none of the tokens that this method looks "
-            f"at: {names}. Give them an answer, leave them out, or choose another method."
+            f"at: {names}. Give them an answer, raise `model.max_tokens` if it cuts them, leave "
+            "them out, or choose another method."
         )
     if by_query:
         columns = [Group(*pair) for pair in zip(queries.id, queries.task, strict=True)]

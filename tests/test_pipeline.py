@@ -135,7 +135,7 @@ def test_a_users_mistake_ends_dvc_with_one_message(project):
 def test_experiments_run_in_the_workspace_and_in_a_queue(project):
     run("dvc", "exp", "run", "--name", "by-chance", "-S", "method=random", cwd=project)
     run("git", "checkout", "--quiet", ".", cwd=project)
-    run("dvc", "checkout", "--quiet", cwd=project)
+    run("dvc", "checkout", "--quiet", "dvc.yaml", cwd=project)
     queue = ["dvc", "exp", "run", "--queue", "-S", "method=rds,random", "-S", "budget=10,20"]
     run(*queue, cwd=project)
     run("dvc", "exp", "run", "--run-all", cwd=project)

@@ -13,17 +13,21 @@ ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"
 
 
+#: The plan's model section for the golden model, in fp32.
+MODEL = {
+    "name": str(GOLDEN / "tiny-llama"),
+    "revision": None,
+    "dtype": "float32",
+    "chat": "tulu",
+    "max_tokens": 2048,
+    "trust_remote_code": False,
+}
+
+
 @pytest.fixture(scope="session")
 def model_section():
-    """The plan's model section for the golden model, in fp32."""
-    return {
-        "name": str(GOLDEN / "tiny-llama"),
-        "revision": None,
-        "dtype": "float32",
-        "chat": "tulu",
-        "max_tokens": 2048,
-        "trust_remote_code": False,
-    }
+    """MODEL, for the tests that ask for it by name."""
+    return MODEL
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Our numbers against the published code's, on real rows (tests/golden/README.md says whose)."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -17,16 +16,8 @@ from dataselect.model import load_tokenizer
 from dataselect.scorers.cosine import cosine
 from dataselect.scorers.ifd import ifd
 from dataselect.scorers.perplexity import perplexity
+from tests.conftest import GOLDEN, MODEL
 
-GOLDEN = Path(__file__).parent / "golden"
-MODEL = {
-    "name": str(GOLDEN / "tiny-llama"),
-    "revision": None,
-    "dtype": "float32",
-    "chat": "tulu",
-    "max_tokens": 2048,
-    "trust_remote_code": False,
-}
 POOLINGS = ["weighted_mean", "mean", "last_token"]
 
 

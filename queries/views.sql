@@ -11,12 +11,17 @@ CREATE OR REPLACE VIEW selection AS FROM read_parquet('out/selection.parquet');
 CREATE OR REPLACE VIEW evaluation AS
 FROM read_parquet('out/evaluation.parquet', can_have_nan = true);
 
--- One row a pool row and group. A product with the groups streams, and a filter on the group
--- spares the others; `unnest` does all of them first.
+-- One row a pool row and group; −∞ is "not a candidate". Where every row is in one group only, that
+-- one is named. Else a product with the groups streams, and a filter on the group spares the others;
+-- `unnest` does all of them first.
 CREATE OR REPLACE VIEW scores AS
+SELECT s.row, s.id, g."group", g.name, g.task, s.score[1] AS score
+FROM read_parquet('out/scores.parquet') s JOIN groups g ON s."group" = g."group"
+WHERE s.score[1] > '-inf'::FLOAT
+UNION ALL
 SELECT s.row, s.id, g."group", g.name, g.task, s.score[g."group" + 1] AS score
 FROM read_parquet('out/scores.parquet') s, groups g
-WHERE s.score[g."group" + 1] > '-inf'::FLOAT;  -- −∞ is "not a candidate"
+WHERE s."group" IS NULL AND s.score[g."group" + 1] > '-inf'::FLOAT;
 
 -- Rows per source, and their share of the pool and of the selection.
 CREATE OR REPLACE VIEW sources AS

@@ -16,7 +16,7 @@ def paths(name: str) -> list[str]:
 
 
 with stage("dedup") as section:
-    queries = dedup.queries(paths("queries"), section["tasks"])
+    queries = dedup.queries(paths("queries"), section["query_tasks"])
     tests = dedup.tests(paths("tests"), section["tasks"])
     kinds_of(tests, {})  # what eval would refuse, before anything costs
     with report.progress("rows read", None) as advance:

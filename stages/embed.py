@@ -9,6 +9,7 @@ from dataselect.embedding import embed
 from dataselect.stage import earlier, stage
 
 OUT = Path("out")
+COST = ("rows", "tokens", "flops", "bytes")
 
 with stage("embed") as section:
     # Refuses what aggregate would, before it costs; the budget changes nothing that is done here.
@@ -18,7 +19,10 @@ with stage("embed") as section:
 
     scratch.write_json(OUT / "features" / "features.json", section)
     told = [("features", section["features"]["name"] if section["features"] else "none")]
-    for side, done in embed(section, OUT).items():
+    found = embed(section, OUT)
+    cost = {of: sum(getattr(done, of) for done in found.values()) for of in COST}
+    scratch.write_json(Path("metrics/embed.json"), {"embed": cost})
+    for side, done in found.items():
         earlier.append(done.earlier_seconds)
         told += [
             (f"{side}: rows", done.rows),

@@ -3,10 +3,15 @@
 from pathlib import Path
 
 from dataselect import report
+from dataselect.errors import some
 from dataselect.scoring import score
 from dataselect.stage import stage
 
 with stage("score") as section:
-    groups, rows = score(section, Path("out"), Path("out/features"))
-    told = [("rows", rows), ("groups", len(groups)), ("scorer", section["scorer"]["name"])]
+    done = score(section, Path("out"), Path("out/features"))
+    told: list[tuple] = [("rows", done.rows), ("groups", len(done.groups))]
+    told += [("scorer", section["scorer"]["name"])]
+    if done.unusable:
+        told += [("rows with NaN or infinite features, not candidates", len(done.unusable))]
+        told += [("of these", some(done.unusable))]
     report.show("Scores", told)

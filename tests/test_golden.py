@@ -16,7 +16,7 @@ from dataselect.model import load_tokenizer
 from dataselect.scorers.cosine import cosine
 from dataselect.scorers.ifd import ifd
 from dataselect.scorers.perplexity import perplexity
-from tests.conftest import GOLDEN, MODEL
+from tests.conftest import GOLDEN, MODEL, columns
 
 POOLINGS = ["weighted_mean", "mean", "last_token"]
 
@@ -38,7 +38,7 @@ def vectors(pool, queries):
     for pooling in POOLINGS:
         compute = hidden_states(MODEL, pooling=pooling, over="all")
         answer[pooling] = [
-            compute(frame["messages"].to_list(), side, lambda rows: None)
+            compute(frame["messages"].to_list(), side, lambda *_: None)
             for frame, side in ((pool, "pool"), (queries, "queries"))
         ]
     return answer
@@ -82,7 +82,7 @@ def test_cosines_agree(pool, queries, vectors, pooling):
 def test_single_task_selections_are_the_same_lists(pool, queries, vectors, selections):
     for task, golden in selections["single_task_round_robin"].items():
         matrix, _ = scores(pool, queries, vectors, task)
-        picks = round_robin(lambda matrix=matrix: [matrix], matrix.shape[1], len(golden))
+        picks = round_robin(lambda matrix=matrix: [matrix], columns(matrix.shape[1]), len(golden))
         assert pool["id"].gather(picks.rows).to_list() == golden, task
 
 
@@ -90,7 +90,7 @@ def test_multi_task_selection_is_the_same_list(pool, queries, vectors, selection
     matrix, names = scores(pool, queries, vectors)
     order = [names.index(task) for task in selections["multi_task_order"]]
     golden = selections["multi_task_round_robin"]
-    picks = round_robin(lambda: [matrix[:, order]], len(order), len(golden))
+    picks = round_robin(lambda: [matrix[:, order]], columns(len(order)), len(golden))
     assert pool["id"].gather(picks.rows).to_list() == golden
 
 
@@ -103,7 +103,7 @@ def golden_losses(pool):
 @pytest.fixture(scope="module")
 def our_losses(pool):
     compute = losses(MODEL, direct=True)
-    return compute(pool["messages"].to_list(), "pool", lambda rows: None)
+    return compute(pool["messages"].to_list(), "pool", lambda *_: None)
 
 
 def test_token_counts_agree(pool, golden_losses):
@@ -127,7 +127,7 @@ def test_perplexity_selections_are_the_same_lists(pool, our_losses, selections, 
     rows = Rows(pool["id"].to_list(), pool["source"].to_list(), our_losses)
     scores = list(perplexity(Pool(pool.height, [], [rows]), best=best).blocks)
     golden = selections[method]
-    picks = top(lambda: scores, 1, len(golden))
+    picks = top(lambda: scores, columns(1), len(golden))
     assert pool["id"].gather(picks.rows).to_list() == golden
 
 

@@ -52,14 +52,14 @@ def out(tmp_path, monkeypatch):
         ("song", "t0", turns("Hum", "Hm"), "Hm", ["Hm", "Ah"], None),
         ("song", "t1", turns("Whistle", "Wheee"), "Wheee", None, None),
     ])  # fmt: skip
-    write("groups", [(0, "q0", "sum"), (1, "q1", "song")])
+    write("groups", [(0, "q0", "sum", None), (1, "q1", "song", None)])
     write("scores", [
-        (0, "a0", [0.5, 0.25]),
-        (1, "a1", [0.75, NEVER]),
-        (2, "a2", [0.25, 0.125]),
-        (3, "b0", [0.0, 1.0]),
-        (4, "b1", [0.25, 0.5]),
-        (5, "c0", [NEVER, NEVER]),
+        (0, "a0", None, [0.5, 0.25]),
+        (1, "a1", None, [0.75, NEVER]),
+        (2, "a2", None, [0.25, 0.125]),
+        (3, "b0", None, [0.0, 1.0]),
+        (4, "b1", None, [0.25, 0.5]),
+        (5, "c0", None, [NEVER, NEVER]),
     ], score=pl.Array(pl.Float32, 2))  # fmt: skip
     write("selection", [
         (0, 1, "a1", "alpha", 0, "sum", 0.75),
@@ -159,8 +159,10 @@ def test_scores_are_one_row_a_pool_row_and_group(out, tmp_path):
 
 
 def test_a_method_with_one_group_and_no_task(out, tmp_path):
-    write("groups", [(0, "pool", None)])
-    write("scores", [(0, "a0", [0.5]), (1, "a1", [0.25])], score=pl.Array(pl.Float32, 1))
+    write("groups", [(0, "pool", None, None)])
+    write(
+        "scores", [(0, "a0", None, [0.5]), (1, "a1", None, [0.25])], score=pl.Array(pl.Float32, 1)
+    )
     write("selection", [(0, 0, "a0", "alpha", 0, None, 0.5)])
     assert rows(tmp_path, "FROM scores ORDER BY row") == [
         (0, "a0", 0, "pool", None, 0.5),

@@ -11,11 +11,12 @@ from dataselect.aggregators.round_robin import round_robin
 from dataselect.aggregators.top import top
 from dataselect.budget import rows_of
 from dataselect.errors import InputError
-from dataselect.matrix import Pool, Queries, Rows
+from dataselect.matrix import Parts, Pool, Queries, Rows
 from dataselect.ranking import best
 from dataselect.scorers.cosine import cosine
 from dataselect.scorers.random import random
 from dataselect.selection import histogram, select, shares
+from tests.conftest import columns
 
 NO = -np.inf
 
@@ -26,7 +27,7 @@ def matrix(rows):
 
 def pick(aggregator, scores, n, block=2):
     parts = [scores[i : i + block] for i in range(0, len(scores), block)]
-    return aggregator(lambda: parts, scores.shape[1], n)
+    return aggregator(lambda: parts, columns(scores.shape[1]), n)
 
 
 def test_round_robin_by_hand():
@@ -98,6 +99,21 @@ def test_best_is_the_head_of_the_sorted_column(k):
         assert ranked[group].scores.tolist() == scores[order, group].tolist()
 
 
+@pytest.mark.parametrize("aggregator", [round_robin, top])
+@pytest.mark.parametrize("block", [1, 3, 40])
+def test_parts_are_a_matrix_with_one_candidate_a_row(aggregator, block):
+    draws = np.random.default_rng(block)
+    of, scores = draws.integers(0, 5, 40), draws.normal(size=40).astype(np.float32)
+    dense = np.full((40, 5), NO, dtype=np.float32)
+    dense[np.arange(40), of] = scores
+    starts = range(0, 40, block)
+    parts = [Parts(of[i : i + block], scores[i : i + block]) for i in starts]
+    whole = pick(aggregator, dense, 23)
+    picks = aggregator(lambda: parts, columns(5), 23)
+    for ours, expected in zip(picks, whole, strict=True):
+        np.testing.assert_array_equal(ours, expected)
+
+
 def sourced(counts):
     names = [(f"{source}/{i}", source) for source, n in counts.items() for i in range(n)]
     rows = Rows([name for name, _ in names], [source for _, source in names])
@@ -106,8 +122,9 @@ def sourced(counts):
 
 def test_balanced_random_gives_equal_shares_and_spreads_what_small_sources_lack():
     names, pool = sourced({"a": 2, "b": 50, "c": 100})
-    scores = np.concatenate(list(random(pool, seed=0, per="source").blocks))
-    picks = pick(round_robin, scores, 32)
+    scores = random(pool, seed=0, per="source")
+    parts = list(scores.blocks)
+    picks = round_robin(lambda: parts, scores.groups, 32)
     assert Counter(names[row][1] for row in picks.rows) == {"a": 2, "b": 15, "c": 15}
 
 
@@ -179,14 +196,14 @@ def scored(tmp_path):
     )
     tables.write("pool", pool, tmp_path / "pool.parquet")
     tables.write("dropped", tables.empty("dropped"), tmp_path / "dropped.parquet")
-    groups = pl.DataFrame([(0, "t", "t")], schema=tables.SCHEMAS["groups"], orient="row")
+    groups = pl.DataFrame([(0, "t", "t", None)], schema=tables.SCHEMAS["groups"], orient="row")
     tables.write("groups", groups, tmp_path / "groups.parquet")
     values = pl.Series(
         "score", matrix([[0.25], [0.75], [0.5], [NO]]), dtype=pl.Array(pl.Float32, 1)
     )
-    tables.write(
-        "scores", pool.select("row", "id").with_columns(values), tmp_path / "scores.parquet"
-    )
+    of = pl.lit(None, dtype=pl.Int64).alias("group")
+    scores = pool.select("row", "id", of).with_columns(values)
+    tables.write("scores", scores, tmp_path / "scores.parquet")
     return tmp_path
 
 

@@ -199,12 +199,15 @@ def _quoted(path: Path) -> str:
 def queries(files: list[str], tasks: str | list[str]) -> pl.DataFrame:
     """The queries table of the wanted tasks, in the files' order.
 
-    Rows without a `task` belong to the task that is named like their file.
+    Rows without a `task` belong to the task that is named like their file. Without files, it is
+    empty.
 
     Raises:
         InputError: no query, a row that cannot be understood, an id twice within a task, or a
             wanted task without queries.
     """
+    if not files:  # the method looks at none
+        return tables.empty("queries")
     rows = _understood(files, "queries.path", _query)
     frame = pl.DataFrame(rows, schema=tables.SCHEMAS["queries"], orient="row")
     return _of_tasks(frame, tasks, "queries")
@@ -263,12 +266,13 @@ def _query(raw: Raw) -> list[Any]:
     if not any(turn["content"].strip() for turn in turns):
         raise BadRow("empty: expected at least one message with text")
     task = inputs.label(raw.record, "task") or raw.stem
-    return [task, inputs.label(raw.record, "id") or key(turns)[:20], turns]
+    name = inputs.label(raw.record, "id") or key(turns)[:20]
+    return [task, name, turns, inputs.label(raw.record, "subtask")]
 
 
 def _test(raw: Raw) -> list[Any]:
     """A row in the order of the tests table."""
-    task, name, turns = _query(raw)
+    task, name, turns, _ = _query(raw)
     record: dict[str, Any] = raw.record  # ty: ignore[invalid-assignment]
     answer = inputs.label(record, "answer")
     if turns[-1]["role"] != "assistant":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from dataselect.batches import batches, pad
 from dataselect.chat import Chat, Encoded
+from dataselect.features import Advance
+from dataselect.model import flops
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,17 +23,19 @@ class Losses(NamedTuple):
         whole: mean loss of every token but the first, nats per token; NaN unless asked for.
         response: mean loss of the response tokens, nats per token.
         probability: mean probability of the response tokens.
+        prompt: mean loss of the other tokens but the first, nats per token; NaN unless `whole`.
     """
 
     whole: np.ndarray
     response: np.ndarray
     probability: np.ndarray
+    prompt: np.ndarray
 
 
 def losses_of(
     model: PreTrainedModel,
     rows: list[Encoded],
-    advance: Callable[[int], None] = lambda rows: None,
+    advance: Advance = lambda *_: None,
     *,
     whole: bool = False,
     max_padded_tokens: int = 4_096,
@@ -45,7 +48,8 @@ def losses_of(
     """
     import torch
 
-    answer = Losses(*(np.full(len(rows), np.nan) for _ in range(3)))
+    answer = Losses(*(np.full(len(rows), np.nan) for _ in Losses._fields))
+    cost = flops(model, head=True)
     for batch in batches([len(row.ids) for row in rows], max_padded_tokens):
         ids, response, real = pad([rows[i] for i in batch], str(model.device))
         # Token t is predicted at t − 1: targets from the second token on.
@@ -65,7 +69,9 @@ def losses_of(
         answer.probability[batch] = _mean(torch.exp(-nll), response)
         if whole:
             answer.whole[batch] = _mean(nll, wanted)
-        advance(len(batch))
+            answer.prompt[batch] = _mean(nll, wanted & ~response)
+        tokens = int(real.sum())
+        advance(len(batch), tokens, cost * tokens)
     return answer
 
 
@@ -74,14 +80,17 @@ def _mean(values: Tensor, kept: Tensor) -> np.ndarray:
     return ((values * kept).sum(1) / kept.sum(1)).cpu().numpy()
 
 
-def alone(model: PreTrainedModel, chat: Chat, rows: list, max_padded_tokens: int) -> np.ndarray:
+def alone(
+    model: PreTrainedModel, chat: Chat, rows: list, max_padded_tokens: int, advance: Advance
+) -> np.ndarray:
     """Mean loss of a row's response tokens, every response after the bare assistant header.
 
     float64, b; NaN for a row without a response.
     """
     turns = [(i, [turn]) for i, row in enumerate(rows) for turn in row if _is_response(turn)]
     encoded = chat.encode([turn for _, turn in turns])
-    nll = losses_of(model, encoded, max_padded_tokens=max_padded_tokens).response
+    told: Advance = lambda _, *cost: advance(0, *cost)  # noqa: E731  # turns are no rows
+    nll = losses_of(model, encoded, told, max_padded_tokens=max_padded_tokens).response
     tokens = np.asarray([int(row.response[1:].sum()) for row in encoded])
     total, count = np.zeros(len(rows)), np.zeros(len(rows))
     of = np.asarray([i for i, _ in turns], dtype=np.int64)

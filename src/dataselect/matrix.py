@@ -33,22 +33,52 @@ class Pool:
 
 @dataclass(frozen=True)
 class Queries:
-    """The queries: task and id of each (m), and their features by name (m …)."""
+    """The queries: task, id and subtask (m; None where a task is one), and their features (m …)."""
 
     task: list[str]
     id: list[str]
     features: dict[str, np.ndarray]
+    subtask: list[str | None] = field(default_factory=list)
 
 
 class Group(NamedTuple):
-    """A column of S: its name, and the task it belongs to, if any."""
+    """A column of S: its name, the task it belongs to, if any, and the source that it is part of.
+
+    A group without a parent is none's part.
+    """
 
     name: str
     task: str | None
+    parent: str | None = None
+
+
+class Parts(NamedTuple):
+    """A block of S where every row is in one group only: its number and its score there (b).
+
+    −∞ in every other column, which is why they are not written out: sources and clusters may be
+    thousands.
+    """
+
+    group: np.ndarray
+    score: np.ndarray
+
+
+#: A block of consecutive rows of S: b g, float32; or their parts.
+Block = np.ndarray | Parts
 
 
 class Scores(NamedTuple):
-    """The columns of S, and S itself in blocks of rows: b g, float32."""
+    """The columns of S, and S itself in blocks of rows."""
 
     groups: list[Group]
-    blocks: Iterator[np.ndarray]
+    blocks: Iterator[Block]
+
+
+def finite(features: dict[str, np.ndarray], names: Iterable[str]) -> np.ndarray:
+    """The rows (bool, b) of whose named features every number is finite."""
+    answer: np.ndarray = np.True_  # ty: ignore[invalid-assignment]
+    for name in names:
+        array = features[name]
+        if array.dtype.kind == "f":
+            answer = answer & np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    return np.broadcast_to(answer, len(next(iter(features.values())))) if features else answer

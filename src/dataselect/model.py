@@ -27,7 +27,7 @@ def settings(
     """The schema of `model` in params.yaml; see the README for what each means."""
 
 
-def is_folder(name: str) -> bool:
+def is_folder(name: str, where: str = "model") -> bool:
     """Whether a model's name is a local folder; a name that looks like a path must be one.
 
     Raises:
@@ -36,12 +36,14 @@ def is_folder(name: str) -> bool:
     folder = Path(scratch.find(name))
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise InputError(f"model.name: `{name}`: a folder without config.json: not a model's.")
+            raise InputError(
+                f"{where}.name: `{name}`: a folder without config.json: not a model's."
+            )
         return True
     beside = "/" in name and Path(name).parent.is_dir()  # demo/base_modell: a slip, not a hub's
     if name.startswith((".", "/", "~")) or name.count("/") != 1 or beside:
         raise InputError(
-            f"model.name: `{name}`: no such folder (looked from {Path.cwd()}). Set `model.name` to "
+            f"{where}.name: `{name}`: no such folder (looked from {Path.cwd()}). Set it to "
             "the folder of a model, or to a hub name like `meta-llama/Llama-3.1-8B`."
         )
     return False
@@ -88,6 +90,41 @@ def load_causal(model: dict[str, Any], dtype: str | None = None) -> PreTrainedMo
 
     wanted = torch_dtype(dtype or model["dtype"])
     return _load(AutoModelForCausalLM, model, dtype=wanted).eval().to(device())
+
+
+def flops(net: PreTrainedModel, head: bool) -> float:
+    """FLOPs of a forward pass, per token: 2 a parameter that is multiplied with.
+
+    The input embedding is looked up, not multiplied with, unless it is the LM head's too and the
+    head is used. Attention's own products, which grow with the length, are left out, as in the
+    published formulas.
+    """
+    table: Any = net.get_input_embeddings().weight
+    out: Any = net.get_output_embeddings()
+    idle = [table] if out is None or not head else [] if out.weight is table else [table]
+    if out is not None and not head and out.weight is not table:
+        idle.append(out.weight)
+    return 2.0 * (sum(p.numel() for p in net.parameters()) - sum(p.numel() for p in idle))
+
+
+def size(model: dict[str, Any]) -> int:
+    """The number of a model's parameters, from its configuration: no weights are read."""
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+
+    config = _load(AutoConfig, model)
+    with torch.device("meta"):
+        try:
+            net = AutoModelForCausalLM.from_config(config)
+        except ValueError:  # an encoder
+            net = AutoModel.from_config(config)
+    return sum(p.numel() for p in net.parameters())
+
+
+def training_flops(net: PreTrainedModel, tokens: int) -> float:
+    """FLOPs of training on so many tokens: 6 a parameter; 4 one that is frozen (LoRA)."""
+    frozen = sum(p.numel() for p in net.parameters() if not p.requires_grad)
+    return tokens * (3 * flops(net, head=True) - 2.0 * frozen)
 
 
 def _load(loader: Any, model: dict[str, Any], **options: Any) -> Any:

@@ -7,9 +7,9 @@ it reads from outside, or the code of the feature, scorer or aggregator it was g
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable
+from inspect import getsourcefile, signature
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,10 +18,12 @@ from annotated_types import Ge, Lt
 
 from dataselect import evaluation, fingerprint, kinds, model, training
 from dataselect.errors import InputError, did_you_mean
-from dataselect.settings import bind, function, keywords, room
+from dataselect.fitting import check_batch
+from dataselect.settings import bind, function, keywords, room, said
 
 Section = dict[str, Any]
 TOP = ("pool", "queries", "tests", "tasks", "method", "budget", "seed", "model", "groups")
+TOP += ("selector_model",)
 
 
 def plan(params: Section, methods: Section) -> dict[str, Section]:
@@ -38,29 +40,48 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
     chosen = _settings(params)
     name, seed = params["method"], chosen["seed"]
     method = bind(_method, _pick(methods, name), f"methods.yaml: {name}")
-    looker = _model(chosen["model"])
-    features = _rooms("features", method["features"], name, seed)
-    scorer = _rooms("scorers", method["scorer"], name, seed, groups=chosen["groups"])
-    aggregator = _rooms("aggregators", method["aggregator"], name, seed)
-    _check_fit(features, scorer, name)
-    text = {k: looker[k] for k in ("name", "revision", "md5", "chat", "max_tokens")}
-    text["trust_remote_code"] = looker["trust_remote_code"]
+    trained = _known(chosen["model"], "model")
+    offered = {"seed": seed, "groups": chosen["groups"], "budget": chosen["budget"]}
+    offered |= {k: chosen["train"][k] for k in ("threads", "micro_batch_size")}
+    reference, features, scorer, aggregator = (
+        _rooms(folder, method[word], name, offered) for word, folder in WORDS.items()
+    )
+    _check_fit(reference, features, scorer, name)
+    needs_queries = scorer is not None and "groups" in scorer["settings"]
+    if needs_queries and not chosen["queries"]:
+        raise InputError(
+            f"params.yaml: queries: the method `{name}` scores rows against queries, and none are "
+            "given. Add `queries: {path: …}`, or choose a method that looks at none."
+        )
+    looker = _looker(params, method["model"], name) if reference or features else None
+    text = {k: trained[k] for k in ("name", "revision", "md5", "chat", "max_tokens")}
+    text["trust_remote_code"] = trained["trust_remote_code"]
     return {
         "dedup": {
             "pool": fingerprint.files(chosen["pool"]["path"], "pool.path"),
             "on_bad_row": chosen["pool"]["on_bad_row"],
-            "queries": fingerprint.files(chosen["queries"]["path"], "queries.path"),
+            "queries": _files(chosen["queries"], "queries.path"),
             "tests": fingerprint.files(chosen["tests"]["path"], "tests.path"),
             "tasks": chosen["tasks"],
+            "query_tasks": _query_tasks(chosen),
             "model": text,
         },
-        "reference": {},
-        "embed": _embed(features, looker, _needs_queries(scorer)),
+        "reference": {"reference": reference, "model": looker} if reference else {},
+        "embed": _embed(features, looker, needs_queries, bool(reference)),
         "score": {"scorer": scorer},
         "aggregate": {"aggregator": aggregator, "budget": chosen["budget"]},
-        "train": {"model": looker, **chosen["train"]},
-        "eval": {"model": looker, **chosen["eval"]},
+        "train": {"model": trained, **chosen["train"]},
+        "eval": {"model": trained, **chosen["eval"]},
     }
+
+
+#: What methods.yaml says of a method, and the folder that each word names a file of.
+WORDS = {
+    "reference": "references",
+    "features": "features",
+    "scorer": "scorers",
+    "aggregator": "aggregators",
+}
 
 
 def read(path: str | Path) -> Section:
@@ -104,14 +125,25 @@ _Loader.add_implicit_resolver(
 
 
 def _source(*, path: str | list[str]) -> None:
-    """The schema of `queries` and `tests`."""
+    """The schema of `tests`."""
+
+
+def _queries(*, path: str | list[str], tasks: Literal["same", "all"] | list[str] = "same") -> None:
+    """The schema of `queries`; their tasks are those of the tests, unless they are from outside."""
 
 
 def _pool(*, path: str | list[str], on_bad_row: Literal["error", "drop"] = "error") -> None:
     """The schema of `pool`."""
 
 
-def _method(*, features: dict | str | None, scorer: dict | str, aggregator: dict | str) -> None:
+def _method(
+    *,
+    features: dict | str | None,
+    scorer: dict | str,
+    aggregator: dict | str,
+    reference: dict | str | None = None,
+    model: dict | None = None,
+) -> None:
     """The schema of a method in methods.yaml."""
 
 
@@ -130,7 +162,7 @@ def _known_keys(params: Section) -> None:
     for name in params:
         if name not in known:
             raise InputError(f"params.yaml: unknown key `{name}`. {did_you_mean(name, known)}")
-    for name in ("pool", "queries", "tests", "method", "budget", "model"):
+    for name in ("pool", "tests", "method", "budget", "model"):
         if params.get(name) is None:
             raise InputError(f"params.yaml: `{name}` is missing. Add it; see the README.")
 
@@ -150,12 +182,15 @@ def _settings(params: Section) -> Section:
         raise InputError("tasks: an empty list. Name at least one task, or set `tasks: all`.")
     blocks: dict[str, Callable[..., Any]] = {
         "pool": _pool,
-        "queries": _source,
+        "queries": _queries,
         "tests": _source,
         "model": model.settings,
         "train": training.train,
         "eval": evaluation.evaluate,
     }
+    if params.get("queries") is None:
+        chosen["queries"] = None
+        del blocks["queries"]
     for name, schema in blocks.items():
         chosen[name] = bind(schema, params.get(name), f"params.yaml: {name}")
     if "seed" not in (params.get("train") or {}):
@@ -167,11 +202,7 @@ def _settings(params: Section) -> Section:
 def _fit(chosen: Section) -> None:
     """What no type says, but what would end a run after hours."""
     train, evaluate = chosen["train"], chosen["eval"]
-    if train["batch_size"] % train["micro_batch_size"]:
-        raise InputError(
-            f"params.yaml: train.batch_size: expected a multiple of train.micro_batch_size "
-            f"({train['micro_batch_size']}); found {train['batch_size']}. Mend either there."
-        )
+    check_batch(train["batch_size"], train["micro_batch_size"], "params.yaml: train")
     most = chosen["model"]["max_tokens"]
     if evaluate["max_new_tokens"] >= most:
         raise InputError(
@@ -205,18 +236,51 @@ def budget(given: Any) -> int | str:
     return given
 
 
-def _model(settings: Section) -> Section:
-    """The model's section: a local folder is known by its content, a hub's by its revision."""
-    local = model.is_folder(settings["name"])
+def _files(block: Section | None, where: str) -> list[fingerprint.File]:
+    return fingerprint.files(block["path"], where) if block else []
+
+
+def _query_tasks(chosen: Section) -> str | list[str]:
+    said = chosen["queries"]["tasks"] if chosen["queries"] else "same"
+    return chosen["tasks"] if said == "same" else said
+
+
+def _known(settings: Section, where: str) -> Section:
+    """A model's section: a local folder is known by its content, a hub's by its revision."""
+    local = model.is_folder(settings["name"], where)
     return {**settings, "md5": fingerprint.folder(settings["name"]) if local else None}
 
 
-def _rooms(folder: str, given: Any, method: str, seed: int, **params: Any) -> Section | None:
+def _looker(params: Section, own: Section | None, method: str) -> Section:
+    """The model that looks at the rows: `model`, else `selector_model`, else the method's own.
+
+    Each says only what it changes; where it names another model, what belongs to the one before
+    (revision, chat template, remote code) does not go over.
+    """
+    layers = {
+        "model": params["model"],
+        "selector_model": params.get("selector_model"),
+        f"methods.yaml: {method}: model": own,
+    }
+    answer, said = params["model"], "model"
+    for where, layer in layers.items():
+        if layer is None:
+            continue
+        kept = answer
+        if isinstance(layer, dict) and "name" in layer:
+            kept = {k: v for k, v in answer.items() if k in ("dtype", "max_tokens")}
+            said = where
+        bound = {**kept, **layer} if isinstance(layer, dict) else layer
+        answer = bind(model.settings, bound, where if ":" in where else f"params.yaml: {where}")
+    return _known(answer, said)
+
+
+def _rooms(folder: str, given: Any, method: str, params: Section) -> Section | None:
     """What methods.yaml says of a part of a method, checked against its function's signature.
 
-    `seed` and what else comes from params.yaml is handed only to a function that asks for it.
+    What comes from params.yaml is handed only to a function that asks for it.
     """
-    if folder == "features" and given in (None, "none"):
+    if folder in ("references", "features") and given in (None, "none"):
         return None
     where = f"methods.yaml: {method}: {folder}"
     if isinstance(given, str):
@@ -226,35 +290,46 @@ def _rooms(folder: str, given: Any, method: str, seed: int, **params: Any) -> Se
         raise InputError(f"{where}: expected one name with its settings, found {found}. Name one.")
     ((name, settings),) = given.items()
     of = function(folder, name, where)
-    offered = {k: v for k, v in {"seed": seed, **params}.items() if k in keywords(of)}
+    offered = {k: v for k, v in params.items() if k in keywords(of)}
     if settings is None or isinstance(settings, dict):
         settings = offered | (settings or {})
-    code = fingerprint.md5s([str(inspect.getsourcefile(of))])[0]
+    code = fingerprint.md5s([str(getsourcefile(of))])[0]
     return {"name": name, "settings": bind(of, settings, f"{where}: {name}"), "code": code}
 
 
-def _check_fit(features: Section | None, scorer: Section | None, method: str) -> None:
-    """What a scorer looks at must be what the features give."""
-    if scorer is None:
-        return
-    looks = getattr(room("scorers", scorer["name"], ""), "needs", lambda **settings: ())
+def _check_fit(
+    reference: Section | None, features: Section | None, scorer: Section | None, method: str
+) -> None:
+    """What a scorer looks at must be what the features give, and they must have what they need."""
+    where = f"methods.yaml: {method}: "
+    fits = room("references", reference["name"], "").FITS if reference else None
     given: tuple[str, ...] = ()
     if features is not None:
-        given = room("features", features["name"], "").gives(**features["settings"])
-    for name in looks(**scorer["settings"]):
+        of = room("features", features["name"], "")
+        given = of.gives(**features["settings"])
+        wanted = getattr(of, "LOOKS_WITH", None) or (fits and "models")
+        if wanted != fits:
+            found = f"`{reference['name']}` fits {fits}" if reference else "there is none"
+            raise InputError(
+                f"{where}the features `{features['name']}` look with the {wanted} that a reference "
+                f"fits; {found}. Name another under `reference`."
+            )
+    elif reference is not None:
+        raise InputError(f"{where}a reference, but no features to look with it. Leave it out.")
+    for name in said("scorers", scorer, "needs") if scorer else ():
         if name not in given:
             there = did_you_mean(name, given) if given else "There are no features."
             raise InputError(
-                f"methods.yaml: {method}: the scorer `{scorer['name']}` looks at `{name}`, which "
+                f"{where}the scorer `{scorer['name'] if scorer else ''}` looks at `{name}`, which "
                 f"its features do not give. {there} Name others under `features`."
             )
 
 
-def _needs_queries(scorer: Section | None) -> bool:
-    return scorer is not None and "groups" in scorer["settings"]
-
-
-def _embed(features: Section | None, looker: Section, needs_queries: bool) -> Section:
+def _embed(
+    features: Section | None, looker: Section | None, needs_queries: bool, reference: bool
+) -> Section:
     if features is None:
         return {"features": None}
-    return {"features": features, "model": looker, "queries": needs_queries}
+    of = function("features", features["name"], "")
+    model_ = {"model": looker} if "model" in signature(of).parameters else {}
+    return {"features": features, **model_, "queries": needs_queries, "reference": reference}

@@ -25,7 +25,7 @@ _bars = Console(stderr=True)
 
 
 @contextmanager
-def progress(what: str, total: int | None) -> Generator[Callable[[int], None]]:
+def progress(what: str, total: int | None) -> Generator[Callable[..., None]]:
     """A progress bar on standard error; yields a function that is told how much was done."""
     columns = (
         TextColumn("{task.description}"),
@@ -36,7 +36,7 @@ def progress(what: str, total: int | None) -> Generator[Callable[[int], None]]:
     )
     with Progress(*columns, console=_bars, disable=not _bars.is_terminal) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda count: bar.advance(task, count)
+        yield lambda count, *_: bar.advance(task, count)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from dataselect import scratch, tables
 from dataselect.aggregators import Picks
 from dataselect.budget import rows_of
 from dataselect.errors import InputError
+from dataselect.matrix import Block, Group, Parts
 from dataselect.settings import function
 
 
@@ -29,7 +30,8 @@ def select(section: dict[str, Any], out: Path) -> pl.DataFrame:
     aggregator = section["aggregator"]
     of = function("aggregators", aggregator["name"], "plan.json")
     groups = tables.read("groups", out / "groups.parquet")
-    picks = of(lambda: matrix(scores), groups.height, n, **aggregator["settings"])
+    names = [Group(*row) for row in groups.select("name", "task", "parent").iter_rows()]
+    picks = of(lambda: matrix(scores), names, n, **aggregator["settings"])
     if len(picks.rows) < n:
         raise InputError(
             f"budget: {n} rows asked, but only {len(picks.rows)} of the {height} in the pool are "
@@ -102,7 +104,8 @@ def histogram(selection: pl.DataFrame, bins: int = 30) -> list[dict[str, Any]]:
     return answer
 
 
-def matrix(path: Path) -> Iterator[np.ndarray]:
-    """The score matrix of a scores table, in blocks of rows: b g, float32."""
-    for block in tables.blocks("scores", path, columns=["score"]):
-        yield block["score"].to_numpy()
+def matrix(path: Path) -> Iterator[Block]:
+    """The score matrix of a scores table, in blocks of rows."""
+    for block in tables.blocks("scores", path, columns=["group", "score"]):
+        scores, of = block["score"].to_numpy(), block["group"]
+        yield scores if of.null_count() else Parts(of.to_numpy(), scores[:, 0])

@@ -7,9 +7,14 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Lt
 
 from dataselect.errors import InputError, did_you_mean
+
+Count = Annotated[int, Ge(1)]
+Share = Annotated[float, Ge(0), Lt(1)]
 
 
 def room(folder: str, name: str, where: str) -> ModuleType:
@@ -35,6 +40,12 @@ def _modules(folder: str) -> list[Any]:
 def function(folder: str, name: str, where: str) -> Callable[..., Any]:
     """The function that a room is named for."""
     return getattr(room(folder, name, where), name)
+
+
+def said(folder: str, part: Mapping[str, Any], what: str, otherwise: Any = ()) -> Any:
+    """What a part's file says of it under its settings by a function `what`, if it has one."""
+    answer = getattr(room(folder, part["name"], ""), what, lambda **settings: otherwise)
+    return answer(**part["settings"])
 
 
 def keywords(of: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -25,17 +25,23 @@ from safetensors.numpy import save_file
 from dataselect import report, scratch, tables
 from dataselect.features import Compute
 
-ROWS = 4_096  # rows a shard: seconds to minutes of work, and at most some 70 MB
+ROWS = 4_096  # rows a shard: seconds to minutes of work, and at most some 70 MB; a feature whose
+# rows are dearer or larger says so by a `ROWS` of its own
 
 
 @dataclass
 class Done:
-    """What a run of shards did: rows, shards computed and found, bytes, earlier runs' seconds."""
+    """What a run of shards did: rows, shards computed and found, bytes, earlier runs' seconds.
+
+    Tokens and FLOPs are of all shards, whenever they were computed.
+    """
 
     rows: int = 0
     computed: int = 0
     found: int = 0
     bytes: int = 0
+    tokens: int = 0
+    flops: float = 0.0
     earlier_seconds: float = 0.0
 
 
@@ -61,14 +67,16 @@ def write(
             with FileLock(path.with_suffix(".lock")):
                 if path.exists():
                     done.found += 1
-                    done.earlier_seconds += _seconds(path)
+                    done.earlier_seconds += _cost(path)["seconds"]
                     advance(block.height)
                 else:
                     start = time.perf_counter()
                     compute = compute or load()
-                    arrays = compute(block["messages"].to_list(), side, advance)
-                    took = time.perf_counter() - start
-                    scratch.write_json(path.with_suffix(".json"), {"seconds": round(took, 2)})
+                    meter = _Meter(advance)
+                    arrays = compute(block["messages"].to_list(), side, meter)
+                    cost = {"tokens": meter.tokens, "flops": meter.flops}
+                    cost["seconds"] = round(time.perf_counter() - start, 2)
+                    scratch.write_json(path.with_suffix(".json"), cost)
                     with scratch.replacing(path) as temporary:
                         save_file(arrays, temporary)
                     done.computed += 1
@@ -76,13 +84,37 @@ def write(
             scratch.link(path, out / side / f"{number:05d}.safetensors")
             done.rows += block.height
             done.bytes += path.stat().st_size
+            cost = _cost(path)
+            done.tokens += cost["tokens"]
+            done.flops += cost["flops"]
     return done
 
 
-def _seconds(path: Path) -> float:
+class _Meter:
+    """Adds up what a feature says of a shard, and moves the progress bar."""
+
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        self.advance, self.tokens, self.flops = advance, 0, 0.0
+
+    def __call__(self, rows: int, tokens: int = 0, flops: float = 0.0, /) -> None:
+        self.advance(rows)
+        self.tokens += tokens
+        self.flops += flops
+
+
+def _cost(path: Path) -> dict[str, Any]:
     """What a finished shard took; beside it, since a shard's own bytes never differ."""
     beside = path.with_suffix(".json")
-    return json.loads(beside.read_text())["seconds"] if beside.exists() else 0.0
+    nothing = {"seconds": 0.0, "tokens": 0, "flops": 0.0}
+    return nothing | (json.loads(beside.read_text()) if beside.exists() else {})
+
+
+def height(folder: Path) -> int | None:
+    """The number of rows a shard of one side; None where there are no shards."""
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="numpy") as file:
+            return file.get_slice(next(iter(file.keys()))).get_shape()[0]
+    return None
 
 
 def _content(block: pl.DataFrame, side: str) -> str:

@@ -20,11 +20,17 @@ Message = dict[str, str]
 
 MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 
-#: Column by column. A score is one 32-bit float a group; its width is the number of groups.
+#: Column by column. A score is one 32-bit float a group; its width is the number of groups. Where
+#: every row is in one group only, `group` says in which, and the score is that one float.
 SCHEMAS: dict[str, dict[str, Any]] = {
     "pool": {"row": pl.Int64, "id": pl.String, "source": pl.String, "messages": MESSAGES},
     "dropped": {"id": pl.String, "source": pl.String, "reason": pl.String, "place": pl.String},
-    "queries": {"task": pl.String, "id": pl.String, "messages": MESSAGES},
+    "queries": {
+        "task": pl.String,
+        "id": pl.String,
+        "messages": MESSAGES,
+        "subtask": pl.String,
+    },
     "tests": {
         "task": pl.String,
         "id": pl.String,
@@ -33,8 +39,13 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "choices": pl.List(pl.String),
         "kind": pl.String,
     },
-    "scores": {"row": pl.Int64, "id": pl.String, "score": pl.Array},
-    "groups": {"group": pl.Int64, "name": pl.String, "task": pl.String},
+    "scores": {"row": pl.Int64, "id": pl.String, "group": pl.Int64, "score": pl.Array},
+    "groups": {
+        "group": pl.Int64,
+        "name": pl.String,
+        "task": pl.String,
+        "parent": pl.String,
+    },
     "selection": {
         "rank": pl.Int64,
         "row": pl.Int64,

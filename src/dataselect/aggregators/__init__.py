@@ -1,6 +1,7 @@
 """How scores become a selection: one file an aggregator.
 
-An aggregator is a function of the score matrix and a number of rows that returns `Picks`.
+An aggregator is a function of the score matrix, its groups and a number of rows that returns
+`Picks`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: The score matrix, to be read as often as it takes: every call starts its blocks (b g) anew.
-Matrix = Callable[[], Iterable[np.ndarray]]
+from dataselect.matrix import Block
+
+#: The score matrix, to be read as often as it takes: every call starts its blocks anew.
+Matrix = Callable[[], Iterable[Block]]
 
 
 class Picks(NamedTuple):

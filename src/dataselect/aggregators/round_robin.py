@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from dataselect.aggregators import Matrix, Picks
+from dataselect.matrix import Group
 from dataselect.ranking import Ranked, best
 
 
-def round_robin(matrix: Matrix, groups: int, n: int) -> Picks:
+def round_robin(matrix: Matrix, groups: list[Group], n: int) -> Picks:
     """In each round every group, in order, offers its best row that it has not offered yet.
 
     A row that is already chosen uses up the turn, as in the reference; so the selection is the
@@ -18,9 +19,9 @@ def round_robin(matrix: Matrix, groups: int, n: int) -> Picks:
     Source: `get_top_influences` of hamishivi/automated-instruction-selection@df71a04, which
     removes duplicates in quadratic time.
     """
-    k = max(1, -(-2 * n // groups))
+    k = max(1, -(-2 * n // len(groups)))
     while True:
-        ranked = best(matrix(), groups, k)
+        ranked = best(matrix(), len(groups), k)
         picks = _read(ranked, k, n)
         if len(picks.rows) == n or all(len(group.rows) < k for group in ranked):
             return picks

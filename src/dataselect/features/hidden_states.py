@@ -19,6 +19,11 @@ def gives(**settings: object) -> tuple[str, ...]:
     return ("vectors",)
 
 
+def bytes_a_row(*, width: int | None, **settings: object) -> int | None:
+    """What is stored of a row, at most (fp32)."""
+    return 4 * width if width else None
+
+
 def hidden_states(
     model: dict[str, Any],
     *,
@@ -45,11 +50,12 @@ def hidden_states(
     """
     import torch
 
-    from dataselect.model import load_encoder, load_tokenizer
+    from dataselect.model import flops, load_encoder, load_tokenizer
 
     encoder = load_encoder(model)
     chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
     budget = 32_768 if encoder.device.type == "cuda" else 1_024
+    cost = flops(encoder, head=False)
     stored = np.float32 if encoder.dtype == torch.float32 else np.float16
 
     def compute(rows: list, side: str, advance: Any) -> dict[str, np.ndarray]:
@@ -62,7 +68,8 @@ def hidden_states(
                 # Causal attention and right padding: no real token ever sees a padded one.
                 states = encoder(input_ids=ids, use_cache=False).last_hidden_state
                 vectors[batch] = pool(states, kept, pooling).cpu().numpy()
-            advance(len(batch))
+            tokens = int(real.sum())
+            advance(len(batch), tokens, cost * tokens)
         return {"vectors": vectors}
 
     return compute

@@ -15,6 +15,11 @@ def gives(**settings: object) -> tuple[str, ...]:
     return ("tokens", "response_tokens")
 
 
+def bytes_a_row(**settings: object) -> int:
+    """What is stored of a row."""
+    return 16
+
+
 def lengths(model: dict[str, Any]) -> Compute:
     """How long a row is, before `max_tokens` cuts it.
 
@@ -30,7 +35,7 @@ def lengths(model: dict[str, Any]) -> Compute:
 
     def compute(rows: list, side: str, advance: Any) -> dict[str, np.ndarray]:
         encoded = chat.encode(rows)
-        advance(len(rows))
+        advance(len(rows), sum(len(row.ids) for row in encoded))
         return {
             "tokens": np.asarray([len(row.ids) for row in encoded], dtype=np.int64),
             "response_tokens": np.asarray(

@@ -13,8 +13,13 @@ from dataselect.losses import alone, losses_of
 
 def gives(*, direct: bool) -> tuple[str, ...]:
     """The arrays of these features."""
-    always = ("whole_nll", "response_nll", "probability", "cut")
+    always = ("whole_nll", "response_nll", "prompt_nll", "probability", "cut")
     return (*always, "direct_nll") if direct else always
+
+
+def bytes_a_row(*, direct: bool, **shape: object) -> int:
+    """What is stored of a row."""
+    return 4 * (5 if direct else 4) + 1
 
 
 def losses(model: dict[str, Any], *, direct: bool = False) -> Compute:
@@ -28,6 +33,7 @@ def losses(model: dict[str, Any], *, direct: bool = False) -> Compute:
         A function of conversations that gives, each b, NaN where a row has no such token:
         `whole_nll` (float32): mean loss of every token but the first, the prompt's included.
         `response_nll` (float32): mean loss of the response tokens.
+        `prompt_nll` (float32): mean loss of the other tokens but the first.
         `probability` (float32): mean probability of the response tokens.
         `direct_nll` (float32, if asked for): mean loss of the response tokens, every response
         after the bare assistant header.
@@ -49,11 +55,12 @@ def losses(model: dict[str, Any], *, direct: bool = False) -> Compute:
         answer = {
             "whole_nll": found.whole.astype(np.float32),
             "response_nll": found.response.astype(np.float32),
+            "prompt_nll": found.prompt.astype(np.float32),
             "probability": found.probability.astype(np.float32),
             "cut": np.asarray([row.cut for row in encoded]),
         }
         if direct:
-            answer["direct_nll"] = alone(net, chat, rows, budget).astype(np.float32)
+            answer["direct_nll"] = alone(net, chat, rows, budget, advance).astype(np.float32)
         return answer
 
     return compute

@@ -1,0 +1,48 @@
+"""The rows that a reference is fitted on: which, in what order, and as tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from dataselect import report, tables
+from dataselect.chance import shuffled
+from dataselect.errors import InputError
+
+if TYPE_CHECKING:
+    from dataselect.chat import Chat, Encoded
+
+
+def sample(pool: Path, seed: int, most: int) -> np.ndarray:
+    """At most so many row numbers (int64) of a pool, drawn by id and seed, in that order."""
+    ids = pl.read_parquet(pool, columns=["id"])["id"].to_list()
+    return shuffled(ids, seed)[:most]
+
+
+def encode(pool: Path, chat: Chat, rows: np.ndarray) -> list[Encoded]:
+    """The rows of these numbers as tokens, in this order, without those that have no response.
+
+    Raises:
+        InputError: none of them has a response token.
+    """
+    place = {int(row): i for i, row in enumerate(rows)}
+    found: list[Encoded | None] = [None] * len(rows)
+    with report.progress("tokenise", len(rows)) as advance:
+        for block in tables.blocks("pool", pool, 4_096, columns=["row", "messages"]):
+            part = block.filter(pl.col("row").is_in(list(place)))
+            encoded = chat.encode(part["messages"].to_list())
+            for row, one in zip(part["row"], encoded, strict=True):
+                # The first token is never predicted: a response must reach beyond it.
+                found[place[row]] = one if one.response[1:].any() else None
+            advance(part.height)
+    kept = [one for one in found if one is not None]
+    if not kept:
+        raise InputError(
+            f"{pool}: none of the {len(rows)} rows that the reference is to be fitted on has a "
+            f"response token within max_tokens ({chat.max_tokens}). Raise the method's "
+            "`model.max_tokens`."
+        )
+    return kept

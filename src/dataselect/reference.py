@@ -1,0 +1,50 @@
+"""Fits the model that looks at the data, where a method has one: once for the same rows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from inspect import getsourcefile
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from dataselect import fingerprint, scratch
+from dataselect.references import Fitted, checkpoints
+from dataselect.settings import function
+
+
+def refer(section: dict[str, Any], pool: Path, out: Path) -> Fitted | None:
+    """Writes the checkpoints of the plan's `reference` section to `out`; without one, only a note.
+
+    What was fitted stays in the scratch folder, where a run that was killed goes on and another
+    experiment finds it.
+    """
+    if not section:
+        scratch.write_json(out / "reference.json", {"checkpoints": []})
+        return None
+    reference, model = section["reference"], section["model"]
+    of = function("references", reference["name"], "plan.json")
+    code = fingerprint.code(Path(str(getsourcefile(of))))
+    home = scratch.root() / "reference" / scratch.key(section, fingerprint.md5s([str(pool)]), code)
+    home.mkdir(parents=True, exist_ok=True)
+    finished = home / "fitted.json"
+    with FileLock(home.with_suffix(".lock")):
+        if not finished.exists():
+            fitted = of(model, pool, home, **reference["settings"])
+            _forget_steps(home)
+            named = [(c.folder.name, c.mean_learning_rate) for c in fitted.checkpoints]
+            scratch.write_json(finished, {**fitted._asdict(), "checkpoints": named})
+    told = json.loads(finished.read_text())
+    for name, _ in told.pop("checkpoints"):
+        for path in sorted((home / "checkpoints" / name).iterdir()):
+            scratch.link(path, out / name / path.name)
+    scratch.link(finished, out / "reference.json")
+    return Fitted(checkpoints(out), **told)
+
+
+def _forget_steps(home: Path) -> None:
+    """Removes what only a resumed run would have needed."""
+    for folder in home.glob("checkpoint-*"):
+        shutil.rmtree(folder)

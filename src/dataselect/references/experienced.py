@@ -1,0 +1,130 @@
+"""IFD's pre-experienced model: the base model after a brief look at a diverse thousand rows."""
+
+from __future__ import annotations
+
+from math import gcd
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import polars as pl
+from annotated_types import Ge, Gt, Le
+
+from dataselect import shards, tables
+from dataselect.clustering import kmeans
+from dataselect.examples import encode, sample
+from dataselect.fitting import fit, prepare
+from dataselect.references import Fitted
+from dataselect.settings import Count, Share
+from dataselect.snapshots import snapshots, taken
+
+FITS = "models"
+Percentile = Annotated[float, Ge(0), Le(100)]
+
+
+def checkpoints(**settings: object) -> int:
+    """How many checkpoints there will be."""
+    return 1
+
+
+def experienced(
+    model: dict[str, Any],
+    pool: Path,
+    home: Path,
+    *,
+    seed: int,
+    clusters: Count = 100,
+    per_cluster: Count = 10,
+    low: Percentile = 25,
+    high: Percentile = 75,
+    most_rows: Count = 200_000,
+    epochs: Count = 1,
+    learning_rate: Annotated[float, Gt(0)] = 2e-5,
+    batch_size: Count = 128,
+    micro_batch_size: Count = 1,
+    warmup: Share = 0.03,
+    threads: Count | None = None,
+) -> Fitted:
+    """Fine-tunes on a few rows of every cluster of instructions; one checkpoint, at the end.
+
+    Instructions (a row's tokens outside its responses) are clustered by their mean last hidden
+    state; of each cluster come up to `per_cluster` rows, evenly spaced among those whose
+    instruction's loss is between two percentiles of the cluster's.
+
+    Args:
+        clusters: as many as rows, where there are fewer rows.
+        most_rows: of a larger pool, so many are looked at, drawn by id and seed.
+        micro_batch_size: as many rows at a time as train takes, or the most that divide a batch.
+
+    Source: arXiv 2308.12032, tianyi-lab/Cherry_LLM (clusters, percentiles, rate); the number of
+    epochs is not certain there. `most_rows` is the cost formula's of arXiv 2503.01807.
+    """
+    import torch
+
+    from dataselect.chat import Chat
+    from dataselect.model import load_causal, load_tokenizer, training_flops
+
+    if threads:
+        torch.set_num_threads(threads)
+    rows = sample(pool, seed, most_rows)
+    vectors, nll, cost = _instructions(model, pool, home, rows)
+    usable = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1) & np.isfinite(nll)
+    rows, vectors, nll = rows[usable], vectors[usable], nll[usable]
+    chosen = rows[spread(kmeans(vectors, clusters, seed), nll, per_cluster, low, high)]
+    tokenizer = load_tokenizer(model)
+    encoded = encode(pool, Chat(tokenizer, model["chat"], model["max_tokens"]), chosen)
+    recipe = {k: v for k, v in locals().items() if k in _RECIPE}
+    recipe["micro_batch_size"] = gcd(batch_size, micro_batch_size)
+    net = prepare(load_causal(model, "float32"), {"method": "full"})
+
+    def save(net: Any, optimizer: Any, folder: Path) -> None:
+        net.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    trainer = fit(net, tokenizer, encoded, home, recipe, [snapshots(home, 1, save)])
+    tokens = epochs * sum(len(row.ids) for row in encoded)
+    flops = cost.flops + training_flops(net, tokens)
+    steps = trainer.state.global_step
+    return Fitted(taken(home, 1, trainer), len(encoded), cost.tokens + tokens, steps, flops)
+
+
+_RECIPE = ("seed", "epochs", "learning_rate", "batch_size", "warmup")
+
+
+def _instructions(
+    model: dict[str, Any], pool: Path, home: Path, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, shards.Done]:
+    """Vectors (n d) and mean losses (n, nats per token) of instructions, in the rows' order."""
+    from dataselect.features.hidden_states import hidden_states
+    from dataselect.features.losses import losses
+
+    table = home / "instructions.parquet"
+    frame = pl.scan_parquet(pool).filter(pl.col("row").is_in(rows.tolist())).collect()
+    places = dict(zip(rows.tolist(), range(len(rows)), strict=True))
+    frame = frame.with_columns(row=pl.col("row").replace_strict(places)).sort("row")
+    tables.write("pool", frame, table)
+    cost = shards.Done()
+    arrays: dict[str, np.ndarray] = {}
+    looks = {
+        "vectors": lambda: hidden_states(model, pooling="mean", over="prompt"),
+        "prompt_nll": lambda: losses(model, direct=False),
+    }
+    for name, load in looks.items():
+        key = ["experienced", name, {**model, "name": model["md5"] or model["name"]}]
+        done = shards.write("pool", table, home / name, load, key)
+        arrays[name] = shards.read_all(home / name / "pool")[name]
+        cost.tokens += done.tokens
+        cost.flops += done.flops
+    return arrays["vectors"].astype(np.float32), arrays["prompt_nll"], cost
+
+
+def spread(cluster: np.ndarray, nll: np.ndarray, count: int, low: float, high: float) -> np.ndarray:
+    """Up to `count` rows (int64) a cluster, evenly spaced by loss between two percentiles of it."""
+    chosen = []
+    for one in np.unique(cluster):
+        mine = np.flatnonzero(cluster == one)
+        least, most = np.percentile(nll[mine], [low, high])
+        middle = mine[(nll[mine] >= least) & (nll[mine] <= most)]
+        middle = middle[np.argsort(nll[middle], kind="stable")]
+        chosen.append(middle[:: max(1, len(middle) // count)][:count])
+    return np.concatenate(chosen)

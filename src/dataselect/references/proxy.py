@@ -1,0 +1,78 @@
+"""S2L's proxy: a small model fine-tuned on the whole pool, with checkpoints along the way."""
+
+from __future__ import annotations
+
+from math import gcd
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Gt
+
+from dataselect.examples import encode, sample
+from dataselect.fitting import fit, prepare
+from dataselect.references import Fitted
+from dataselect.settings import Count, Share
+from dataselect.snapshots import snapshots, taken
+from dataselect.tables import height
+
+FITS = "models"
+
+
+def checkpoints(*, checkpoints: int, **settings: object) -> int:
+    """How many checkpoints there will be, if there are as many steps."""
+    return checkpoints
+
+
+def proxy(
+    model: dict[str, Any],
+    pool: Path,
+    home: Path,
+    *,
+    seed: int,
+    epochs: Count = 3,
+    checkpoints: Count = 12,
+    learning_rate: Annotated[float, Gt(0)] = 2e-5,
+    batch_size: Count = 128,
+    micro_batch_size: Count = 1,
+    schedule: Literal["linear", "cosine", "constant_with_warmup"] = "cosine",
+    warmup: Share = 0.03,
+    threads: Count | None = None,
+) -> Fitted:
+    """Fine-tunes the whole model on every row of the pool; checkpoints are evenly spaced.
+
+    A checkpoint is a model's folder, ready to load. The last is after the last step.
+
+    Args:
+        checkpoints: how many; the length of a row's trajectory. The paper took one every 500
+            steps and had 12.
+        micro_batch_size: as many rows at a time as train takes, or the most that divide a batch.
+
+    Source: arXiv 2403.07384; BigML-CS-UCLA/S2L@2bc84dd (the recipe), which reads its checkpoints
+    in no certain order.
+    """
+    import torch
+
+    from dataselect.chat import Chat
+    from dataselect.model import load_causal, load_tokenizer, training_flops
+
+    if threads:
+        torch.set_num_threads(threads)
+    tokenizer = load_tokenizer(model)
+    chat = Chat(tokenizer, model["chat"], model["max_tokens"])
+    rows = encode(pool, chat, sample(pool, seed, height(pool)))
+    recipe = {k: v for k, v in locals().items() if k in _RECIPE}
+    recipe["micro_batch_size"] = gcd(batch_size, micro_batch_size)
+    net = prepare(load_causal(model, "float32"), {"method": "full"})
+
+    def save(net: Any, optimizer: Any, folder: Path) -> None:
+        net.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    trainer = fit(net, tokenizer, rows, home, recipe, [snapshots(home, checkpoints, save)])
+    tokens = epochs * sum(len(row.ids) for row in rows)
+    steps = trainer.state.global_step
+    found = taken(home, checkpoints, trainer)
+    return Fitted(found, len(rows), tokens, steps, training_flops(net, tokens))
+
+
+_RECIPE = ("seed", "epochs", "learning_rate", "batch_size", "schedule", "warmup")

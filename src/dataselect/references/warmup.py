@@ -1,0 +1,103 @@
+"""LESS's warm-up: LoRA adapters, and Adam's moments, after every epoch on a part of the pool."""
+
+from __future__ import annotations
+
+import json
+from math import gcd
+from pathlib import Path
+from typing import Annotated, Any
+
+from annotated_types import Gt, Le
+
+from dataselect.examples import encode, sample
+from dataselect.fitting import fit, prepare
+from dataselect.references import Fitted
+from dataselect.settings import Count, Share
+from dataselect.snapshots import snapshots, taken
+from dataselect.tables import height
+
+FITS = "adapters"
+
+
+def checkpoints(*, epochs: int, **settings: object) -> int:
+    """How many checkpoints there will be."""
+    return epochs
+
+
+def warmup(
+    model: dict[str, Any],
+    pool: Path,
+    home: Path,
+    *,
+    seed: int,
+    share: Annotated[float, Gt(0), Le(1)] = 0.05,
+    epochs: Count = 4,
+    learning_rate: Annotated[float, Gt(0)] = 2e-5,
+    batch_size: Count = 128,
+    micro_batch_size: Count = 1,
+    warmup: Share = 0.03,
+    lora_rank: Count = 128,
+    lora_alpha: Count = 512,
+    lora_dropout: Share = 0.1,
+    lora_modules: tuple[str, ...] | list[str] = ("q_proj", "k_proj", "v_proj", "o_proj"),
+    threads: Count | None = None,
+) -> Fitted:
+    """Trains adapters on a random share of the pool; a checkpoint an epoch.
+
+    A checkpoint is a folder with `adapter_model.safetensors`, `adapter_config.json` and
+    `adam.safetensors`, whose `exp_avg.NAME` and `exp_avg_sq.NAME` are the moments of the
+    parameter of that name (float32).
+
+    Args:
+        share: of the pool's rows, at least one; drawn by id and seed.
+        micro_batch_size: as many rows at a time as train takes, or the most that divide a batch.
+
+    Source: arXiv 2402.04333 (the defaults here); its code matches moments to parameters by their
+    order, here it is by name.
+    """
+    import torch
+    from transformers import set_seed
+
+    from dataselect.chat import Chat
+    from dataselect.model import load_causal, load_tokenizer, training_flops
+
+    if threads:
+        torch.set_num_threads(threads)
+    tokenizer = load_tokenizer(model)
+    chat = Chat(tokenizer, model["chat"], model["max_tokens"])
+    rows = encode(pool, chat, sample(pool, seed, max(1, int(share * height(pool)))))
+    recipe = {k: v for k, v in locals().items() if k in _RECIPE}
+    recipe |= {"micro_batch_size": gcd(batch_size, micro_batch_size), "schedule": "linear"}
+    recipe["lora_modules"] = list(lora_modules)
+    set_seed(seed)  # the adapters' first weights
+    net = prepare(load_causal(model, "float32"), {"method": "lora", **_PLAIN, **recipe})
+    trainer = fit(net, tokenizer, rows, home, recipe, [snapshots(home, epochs, save)])
+    tokens = epochs * sum(len(row.ids) for row in rows)
+    steps = trainer.state.global_step
+    found = taken(home, epochs, trainer)
+    return Fitted(found, len(rows), tokens, steps, training_flops(net, tokens))
+
+
+_PLAIN = {"gradient_checkpointing": False}
+_RECIPE = ("seed", "epochs", "learning_rate", "batch_size", "warmup")
+_RECIPE += ("lora_rank", "lora_alpha", "lora_dropout")
+
+
+def save(net: Any, optimizer: Any, folder: Path) -> None:
+    """Writes an adapter and its Adam moments, by parameter name."""
+    from safetensors.torch import save_file
+
+    net.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    config = folder / "adapter_config.json"
+    # A path of this machine would make the same adapter another file elsewhere.
+    plain = {**json.loads(config.read_text()), "base_model_name_or_path": None}
+    config.write_text(json.dumps(plain, indent=2, sort_keys=True))
+    state = getattr(optimizer, "optimizer", optimizer).state
+    moments = {
+        f"{moment}.{name}": state[parameter][moment].float().contiguous()
+        for name, parameter in net.named_parameters()
+        if parameter.requires_grad
+        for moment in ("exp_avg", "exp_avg_sq")
+    }
+    save_file(moments, folder / "adam.safetensors")

@@ -1,0 +1,70 @@
+"""Rows that the proxy learns alike: clusters of trajectories, and chance within them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge
+
+from dataselect.chance import priorities, shuffled
+from dataselect.clustering import kmeans
+from dataselect.matrix import Block, Group, Parts, Pool, Scores, finite
+
+
+def needs(**settings: object) -> tuple[str, ...]:
+    """The arrays that are looked at."""
+    return ("nll",)
+
+
+def clusters(
+    pool: Pool,
+    *,
+    seed: int,
+    count: Annotated[int, Ge(1)] = 100,
+    iterations: Annotated[int, Ge(1)] = 20,
+) -> Scores:
+    """A column a cluster of a source's rows; S[d, its cluster] is a random priority.
+
+    K-means of the trajectories (n c) within each source. Its groups have their source as parent.
+
+    Args:
+        count: clusters a source; as many as rows, where there are fewer rows.
+
+    Source: arXiv 2403.07384; BigML-CS-UCLA/S2L@2bc84dd, which clusters only the sources that are
+    larger than their share of the budget: the others' clusters are not used, here either.
+    """
+
+    def blocks() -> Iterator[Block]:
+        yield block
+
+    ids, sources, trajectories = _gather(pool)
+    usable = finite({"nll": trajectories}, ["nll"])
+    columns: list[Group] = []
+    of = np.zeros(len(ids), dtype=np.int64)
+    names = np.asarray(sources)
+    for source in pool.sources:
+        mine = np.flatnonzero(names == source)
+        there = mine[usable[mine]]
+        there = there[shuffled([ids[i] for i in there], seed)]  # an order that is not the pool's
+        found = kmeans(trajectories[there], count, seed, iterations)
+        of[mine] = len(columns)
+        of[there] = len(columns) + found
+        many = int(found.max()) + 1 if len(found) else 1
+        columns += [Group(f"{source}/{number}", None, source) for number in range(many)]
+    scores = np.where(usable, priorities(ids, seed), -np.inf).astype(np.float32)
+    block = Parts(of, scores)
+    return Scores(columns, blocks())
+
+
+def _gather(pool: Pool) -> tuple[list[str], list[str], np.ndarray]:
+    """Ids, sources and trajectories (n c) of the whole pool: some 100 bytes a row."""
+    ids: list[str] = []
+    sources: list[str] = []
+    parts = []
+    for rows in pool.blocks:
+        ids += rows.id
+        sources += rows.source
+        parts.append(rows.features["nll"])
+    return ids, sources, np.concatenate(parts)

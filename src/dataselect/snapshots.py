@@ -1,0 +1,65 @@
+"""Keeps checkpoints of a model while it is fitted: evenly spaced, in training order."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataselect.references import Checkpoint
+
+if TYPE_CHECKING:
+    from transformers import Trainer, TrainerCallback
+
+#: Writes a model (and, if it likes, its optimiser's state) into a folder.
+Save = Callable[[Any, Any, Path], None]
+
+
+def snapshots(home: Path, count: int, save: Save) -> TrainerCallback:
+    """A callback that saves `count` checkpoints, the last of them after the last step.
+
+    They lie in `home/checkpoints/00` and so on; each is written whole or not at all. A run that
+    is resumed before one of them writes it again, the same.
+    """
+    from transformers import TrainerCallback
+
+    class Snapshots(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            ends = steps(state.max_steps, count)
+            if state.global_step not in ends:
+                return
+            folder = place(home, ends.index(state.global_step))
+            fresh = folder.with_name(f".{folder.name}")
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir(parents=True)
+            save(kwargs["model"], kwargs["optimizer"], fresh)
+            shutil.rmtree(folder, ignore_errors=True)
+            fresh.rename(folder)
+
+    return Snapshots()
+
+
+def steps(total: int, count: int) -> list[int]:
+    """After which of `total` steps the checkpoints are; fewer than `count` where steps are few."""
+    return sorted({max(1, round(total * (i + 1) / count)) for i in range(count)})
+
+
+def place(home: Path, number: int) -> Path:
+    """The folder of a checkpoint, by its number in training order."""
+    return home / "checkpoints" / f"{number:02d}"
+
+
+def taken(home: Path, count: int, trainer: Trainer) -> list[Checkpoint]:
+    """The checkpoints of a finished run, each with the mean learning rate of its steps."""
+    ends = steps(trainer.state.max_steps, count)
+    rates = {
+        entry["step"]: entry["learning_rate"]
+        for entry in trainer.state.log_history
+        if "learning_rate" in entry
+    }
+    answer = []
+    for number, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
+        of = [rates[step] for step in range(start + 1, end + 1)]
+        answer.append(Checkpoint(place(home, number), sum(of) / len(of)))
+    return answer

@@ -1,15 +1,17 @@
 """Runs several methods and seeds through the whole pipeline and keeps their scores and costs.
 
-    python benchmarks/methods.py benchmarks/methods/demo.yaml [--workspace FOLDER]
+    python benchmarks/methods.py benchmarks/methods/demo.yaml [--workspace FOLDER] [--only METHOD …]
 
-The settings name params and runs. Each run is a `dvc repro` in a workspace of its own, so what
-two runs share is computed once and a killed benchmark goes on where it was. The result is
+The settings name params, what they change of methods.yaml, and runs. Each run is a `dvc repro` in a
+workspace of its own, so what two runs share is computed once and a killed benchmark goes on where
+it was; several may run side by side in several workspaces. The result is
 `benchmarks/results/<name>.json`.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -21,6 +23,7 @@ from typing import Any
 
 import polars as pl
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,26 +33,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("settings", type=Path)
     parser.add_argument("--workspace", type=Path)
+    parser.add_argument("--only", nargs="*", metavar="METHOD", help="of the methods there, these")
     given = parser.parse_args()
     settings = yaml.safe_load(given.settings.read_text())
     workspace = given.workspace or Path(tempfile.gettempdir()) / f"dataselect-{given.settings.stem}"
-    prepare(workspace)
+    prepare(workspace, settings.get("methods", {}))
     if "sample" in settings:
         settings["params"]["pool"]["path"] = str(sample(workspace, settings))
     result = ROOT / "benchmarks" / "results" / f"{given.settings.stem}.json"
     result.parent.mkdir(exist_ok=True)
-    whole = merged(yaml.safe_load(given.settings.read_text())["params"])
-    before = json.loads(result.read_text()) if result.exists() else {}
-    # Runs of other settings are no part of this result.
-    done = before["runs"] if before.get("params") == whole else []
+    whole = {
+        "params": merged(yaml.safe_load(given.settings.read_text())["params"]),
+        "sample": settings.get("sample"),
+        "methods": settings.get("methods"),
+    }
     for method, seeds in settings["runs"].items():
+        if given.only and method not in given.only:
+            continue
         for seed in seeds:
-            if any(run["method"] == method and run["seed"] == seed for run in done):
+            if any((run["method"], run["seed"]) == (method, seed) for run in there(result, whole)):
                 continue
-            done.append(measure(workspace, settings["params"], method, seed))
-            text = {"params": whole, "sample": settings.get("sample"), "runs": done}
-            result.write_text(json.dumps(text, indent=1) + "\n")
-    show(done)
+            keep(result, whole, measure(workspace, settings["params"], method, seed))
+    show(there(result, whole))
+
+
+def there(result: Path, whole: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs of these settings that a result holds; runs of others are no part of it."""
+    before = json.loads(result.read_text()) if result.exists() else {}
+    same = all(before.get(name) == value for name, value in whole.items())
+    return before["runs"] if before and same else []
+
+
+def keep(result: Path, whole: dict[str, Any], run: dict[str, Any]) -> None:
+    """Adds a run to the result; another benchmark may be adding its own."""
+    with FileLock(Path(tempfile.gettempdir()) / f"{result.name}.lock"):
+        text = {**whole, "runs": [*there(result, whole), run]}
+        result.write_text(json.dumps(text, indent=1) + "\n")
 
 
 def sample(workspace: Path, settings: dict[str, Any]) -> Path:
@@ -70,8 +89,8 @@ def merged(changes: dict[str, Any]) -> dict[str, Any]:
     return params
 
 
-def prepare(workspace: Path) -> None:
-    """A copy of the project as git has it, with a DVC cache of its own."""
+def prepare(workspace: Path, methods: dict[str, Any]) -> None:
+    """A copy of the project as git has it, with some methods changed, and a DVC cache of its own."""
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout
@@ -80,18 +99,34 @@ def prepare(workspace: Path) -> None:
             continue
         (workspace / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, workspace / name)
+    path = workspace / "methods.yaml"
+    for method in methods.values():
+        if "model" in method and "name" in method["model"]:
+            method["model"] = {**method["model"], "name": located(method["model"]["name"])}
+    changed = {**yaml.safe_load(path.read_text()), **methods}
+    path.write_text(yaml.safe_dump(changed, sort_keys=False, allow_unicode=True))
     if not (workspace / ".git").exists():
         git = ["git", "-c", "user.name=benchmark", "-c", "user.email=benchmark@invalid"]
         for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "benchmark"]):
             subprocess.run([*git, *command], cwd=workspace, check=True)
 
 
+def located(name: str) -> str:
+    """Where a model lies: in a Python package (`package:name/folder`), beside the project, a hub."""
+    if name.startswith("package:"):
+        package, folder = name.removeprefix("package:").split("/", 1)
+        found = importlib.util.find_spec(package)
+        if found is None or found.origin is None:
+            sys.exit(f"{name}: the package is not installed. `make setup` installs it.")
+        return str(Path(found.origin).parent / folder)
+    return str((ROOT / name).resolve()) if (ROOT / name).exists() else name
+
+
 def measure(workspace: Path, changes: dict[str, Any], method: str, seed: int) -> dict[str, Any]:
     """Runs the pipeline for one method and seed; its scores, seconds and rows per source."""
     params = merged(changes)
     for block, key in (("pool", "path"), ("queries", "path"), ("tests", "path"), ("model", "name")):
-        if (ROOT / str(params[block][key])).exists():
-            params[block][key] = str((ROOT / params[block][key]).resolve())
+        params[block][key] = located(str(params[block][key]))
     params.update(method=method, seed=seed)
     (workspace / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     print(f"{method}, seed {seed}", flush=True)  # noqa: T201
@@ -111,7 +146,7 @@ def measure(workspace: Path, changes: dict[str, Any], method: str, seed: int) ->
         "scores": read["eval"],
         "before": json.loads((workspace / "out/before.json").read_text()),
         "train": read["train"]["train"],
-        "seconds": read["cost"]["seconds"],
+        "cost": read["cost"],
         "rows_per_source": dict(selection["source"].value_counts(sort=True).rows()),
     }
 

@@ -19,5 +19,5 @@ with stage("eval") as section:
     scratch.write_json(Path("metrics/eval.json"), scores)
     scratch.write_json(Path("out/before.json"), before)
     scratch.write_json(Path("metrics/plots/tasks.json"), compare.per_task(scores, before))
-    scratch.write_json(Path("metrics/cost.json"), cost.seconds())
+    scratch.write_json(Path("metrics/cost.json"), cost.cost())
     compare.show(scores, before)

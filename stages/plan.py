@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dataselect import scratch
+from dataselect import scratch, storage
 from dataselect.plan import plan, read
 from dataselect.stage import stage
 
@@ -11,6 +11,8 @@ with stage("plan"):
     sections = plan(params, read("methods.yaml"))
     scratch.write_json(Path("plan.json"), sections)
     print(f"method {params['method']}, budget {params['budget']}")  # noqa: T201
+    if line := storage.features(sections):
+        print(line)  # noqa: T201
     model = sections["train"]["model"]
     if model["md5"] is None and model["revision"] is None:
         print(  # noqa: T201

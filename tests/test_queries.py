@@ -45,7 +45,10 @@ def out(tmp_path, monkeypatch):
         (5, "c0", "gamma", turns("Bye", "See you")),
     ])  # fmt: skip
     write("dropped", [("a9", "alpha", "empty", "pool.jsonl:9")])
-    write("queries", [("sum", "q0", turns("4+4?", "eight")), ("song", "q1", turns("Sing!", "La"))])
+    write("queries", [
+        ("sum", "q0", turns("4+4?", "eight"), None),
+        ("song", "q1", turns("Sing!", "La"), None),
+    ])  # fmt: skip
     write("tests", [
         ("sum", "t0", [*turns("1+1?", "two"), *turns("5+5?", "ten")], "ten", None, None),
         ("sum", "t1", turns("6+6?", "twelve"), "twelve", None, None),

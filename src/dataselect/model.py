@@ -112,12 +112,12 @@ def size(model: dict[str, Any]) -> int:
     import torch
     from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
-    config = _load(AutoConfig, model)
+    config, own = _load(AutoConfig, model), {"trust_remote_code": model["trust_remote_code"]}
     with torch.device("meta"):
         try:
-            net = AutoModelForCausalLM.from_config(config)
+            net = AutoModelForCausalLM.from_config(config, **own)
         except ValueError:  # an encoder
-            net = AutoModel.from_config(config)
+            net = AutoModel.from_config(config, **own)
     return sum(p.numel() for p in net.parameters())
 
 

@@ -70,11 +70,12 @@ def _hadamard(vectors: Tensor) -> Tensor:
     from scipy.linalg import hadamard
 
     rows, length = vectors.shape
-    step = 1
-    while step < length:  # H of 2^p is the Kronecker product of smaller ones
-        leaf = min(LEAF, length // step)
+    left = length
+    while left > 1:  # H of 2^p is the Kronecker product of smaller ones, an index each
+        leaf = min(LEAF, left)
         matrix = torch.from_numpy(hadamard(leaf, dtype=np.float32)).to(vectors.device)
-        vectors = matrix @ vectors.view(rows, length // (leaf * step), leaf, step)
+        # The first index is multiplied and becomes the last: after all, they stand as before.
+        vectors = vectors.view(rows, leaf, -1).transpose(1, 2) @ matrix
         vectors = vectors.reshape(rows, length)
-        step *= leaf
+        left //= leaf
     return vectors

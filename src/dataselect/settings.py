@@ -42,10 +42,10 @@ def function(folder: str, name: str, where: str) -> Callable[..., Any]:
     return getattr(room(folder, name, where), name)
 
 
-def said(folder: str, part: Mapping[str, Any], what: str, otherwise: Any = ()) -> Any:
+def said(folder: str, part: Mapping[str, Any], what: str, otherwise: Any = (), **more: Any) -> Any:
     """What a part's file says of it under its settings by a function `what`, if it has one."""
     answer = getattr(room(folder, part["name"], ""), what, lambda **settings: otherwise)
-    return answer(**part["settings"])
+    return answer(**part["settings"], **more)
 
 
 def keywords(of: Callable[..., Any]) -> dict[str, inspect.Parameter]:

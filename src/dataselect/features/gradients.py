@@ -77,6 +77,7 @@ def gradients(
     parameters = {n: p for n, p in net.named_parameters() if p.requires_grad}
     length = sum(p.numel() for p in parameters.values())
     rates = np.asarray([one.mean_learning_rate for one in checkpoints], dtype=np.float32)
+    rates = rates if rates.any() else np.ones_like(rates)  # a single step is all warm-up: rate 0
 
     def project(vectors: Tensor) -> np.ndarray:
         import torch

@@ -21,6 +21,11 @@ def gives(**settings: object) -> tuple[str, ...]:
     return ("vectors",)
 
 
+def bytes_a_row(*, width: int | None, **settings: object) -> int | None:
+    """What is stored of a row, at most (fp32)."""
+    return 4 * width if width else None
+
+
 def sentence_embeddings(
     model: dict[str, Any], *, query_prompt: str = "", passage_prompt: str = ""
 ) -> Compute:

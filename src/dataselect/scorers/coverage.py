@@ -11,7 +11,7 @@ import numpy as np
 from dataselect.matrix import Group, Pool, Scores
 from dataselect.report import progress
 
-TIE = 1e-5  # gains that differ by less are equal: more than rounding, less than means anything
+TIE = 1e-5  # gains that differ by less are equal: rounding is less
 WIDTH = 64  # candidates looked at together: a product wide enough to be fast
 ROWS = 2_048  # rows at a time: WIDTH · ROWS similarities stay in a core's own cache
 
@@ -45,7 +45,8 @@ def coverage(pool: Pool, *, budget: int | str) -> Scores:
         ids, vectors = _read(pool)
         there = sorted(np.flatnonzero(vectors.any(axis=1)).tolist(), key=ids.__getitem__)
         order = np.asarray(there, dtype=np.int64)
-        chosen, gains = greedy(vectors[order], min(_rows_of(budget, pool.height), len(order)))
+        vectors = vectors[order]  # the others are let go
+        chosen, gains = greedy(vectors, min(_rows_of(budget, pool.height), len(order)))
         scores = np.full((len(ids), 1), -np.inf, dtype=np.float32)
         scores[order[chosen], 0] = falling(gains)
         yield scores

@@ -11,6 +11,7 @@ it was; several may run side by side in several workspaces. The result is
 from __future__ import annotations
 
 import argparse
+import copy
 import importlib.util
 import json
 import os
@@ -90,7 +91,7 @@ def merged(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def prepare(workspace: Path, methods: dict[str, Any]) -> None:
-    """A copy of the project as git has it, with some methods changed, and a DVC cache of its own."""
+    """A copy of the project as git has it, with some methods changed; a DVC cache of its own."""
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout
@@ -100,10 +101,10 @@ def prepare(workspace: Path, methods: dict[str, Any]) -> None:
         (workspace / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, workspace / name)
     path = workspace / "methods.yaml"
-    for method in methods.values():
-        if "model" in method and "name" in method["model"]:
-            method["model"] = {**method["model"], "name": located(method["model"]["name"])}
-    changed = {**yaml.safe_load(path.read_text()), **methods}
+    changed = {**yaml.safe_load(path.read_text()), **copy.deepcopy(methods)}
+    for method in changed.values():
+        if "name" in method.get("model", {}):
+            method["model"]["name"] = located(method["model"]["name"])
     path.write_text(yaml.safe_dump(changed, sort_keys=False, allow_unicode=True))
     if not (workspace / ".git").exists():
         git = ["git", "-c", "user.name=benchmark", "-c", "user.email=benchmark@invalid"]
@@ -112,7 +113,7 @@ def prepare(workspace: Path, methods: dict[str, Any]) -> None:
 
 
 def located(name: str) -> str:
-    """Where a model lies: in a Python package (`package:name/folder`), beside the project, a hub."""
+    """Where a file or model is: in a package (`package:name/folder`), beside the project, a hub."""
     if name.startswith("package:"):
         package, folder = name.removeprefix("package:").split("/", 1)
         found = importlib.util.find_spec(package)

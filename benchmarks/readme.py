@@ -48,7 +48,7 @@ def demo(result: dict[str, Any]) -> str:
         of = [run["scores"]["mean"] for run in runs if run["method"] == method]
         score, loss = [one["score"] for one in of], [one["answer_nll_nats"] for one in of]
         lines.append(f"| `{method}` | {_spread(score)} | {_spread(loss)} | {len(of)} |")
-    slowest = max(sum(v for v in run["seconds"].values() if v) for run in runs)
+    slowest = max(sum(v for v in run["cost"]["seconds"].values() if v) for run in runs)
     note = (
         "Scores are exact matches (of one task, choices); ± is the standard deviation over the "
         f"seeds. One run took at most {slowest:.0f} s before evaluation, on 2 CPU cores. "

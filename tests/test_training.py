@@ -98,7 +98,7 @@ def test_rows_whose_response_is_cut_off_are_dropped_and_counted(file, model_sect
 
 
 def test_a_batch_must_hold_whole_micro_batches(file, model_section):
-    with pytest.raises(InputError, match=r"no multiple of train\.micro_batch_size"):
+    with pytest.raises(InputError, match=r"expected a multiple of train\.micro_batch_size"):
         run(model_section, file(rows()), "model", batch_size=4, micro_batch_size=3)
 
 

@@ -76,7 +76,7 @@ def check_batch(batch_size: int, micro_batch_size: int, where: str) -> None:
     """
     if batch_size % micro_batch_size:
         raise InputError(
-            f"{where}.batch_size: expected a multiple of {where}.micro_batch_size "
+            f"{where}.batch_size: expected a multiple of train.micro_batch_size "
             f"({micro_batch_size}); found {batch_size}. Mend either there."
         )
 

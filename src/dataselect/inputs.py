@@ -18,7 +18,18 @@ SPEAKERS = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": 
 
 #: What is read of a parquet file's columns; of the others only the names.
 COLUMNS = {
-    *("id", "source", "dataset", "task", "answer", "choices", "kind", "system", "system_prompt"),
+    *(
+        "id",
+        "source",
+        "dataset",
+        "task",
+        "subtask",
+        "answer",
+        "choices",
+        "kind",
+        "system",
+        "system_prompt",
+    ),
     *("messages", "conversations", "instruction", "input", "output", "prompt", "completion"),
 }
 

@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from dataselect.matrix import Group
+from dataselect.plan import WORDS
+from dataselect.settings import function, keywords
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for a hub must fail, not wait
 ROOT = Path(__file__).parent.parent
@@ -47,28 +49,30 @@ def minilm():
     return Path(found.origin).parent / "model" if found else None
 
 
-#: What makes a reference take a few steps instead of thousands.
+#: What makes a reference, a feature or a scorer take seconds.
 FEW = {
-    "warmup": {"share": 0.5, "epochs": 2, "lora_rank": 4},
-    "experienced": {"clusters": 5, "per_cluster": 3},
-    "proxy": {"checkpoints": 3},
+    "references": {"batch_size": 8, "epochs": 1, "learning_rate": 1e-3},
+    "features": {"dims": 256},
+    "scorers": {"count": 4},
 }
+FEW["references"] |= {"share": 0.5, "lora_rank": 4, "clusters": 5, "per_cluster": 3}
+FEW["references"] |= {"checkpoints": 3}
 
 
 def small_methods():
-    """methods.yaml, every line of it, with references and features that take seconds."""
+    """methods.yaml, every line of it, with settings that take seconds; a new line's too."""
     methods = yaml.safe_load((ROOT / "methods.yaml").read_text())
     for name, method in methods.items():
         if name.startswith("embed_"):  # no hub here: all with the one that a package carries
             method["model"] = {"name": str(minilm()), "max_tokens": 64}
-        if "reference" in method:
-            few = {"batch_size": 8, "epochs": 1, "learning_rate": 1e-3}
-            method["reference"] = {method["reference"]: few | FEW[method["reference"]]}
-        if "gradients" in str(method["features"]):
-            given = method["features"]["gradients"] if isinstance(method["features"], dict) else {}
-            method["features"] = {"gradients": {**given, "dims": 256}}
-        if method["scorer"] == "clusters":
-            method["scorer"] = {"clusters": {"count": 4}}
+        for word, folder in WORDS.items():
+            given = method.get(word)
+            if given in (None, "none") or folder not in FEW:
+                continue
+            part, settings = next(iter(given.items())) if isinstance(given, dict) else (given, {})
+            there = keywords(function(folder, part, "methods.yaml"))
+            few = {k: v for k, v in FEW[folder].items() if k in there}
+            method[word] = {part: {**(settings or {}), **few}}
     return methods
 
 

@@ -18,19 +18,9 @@ SPEAKERS = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": 
 
 #: What is read of a parquet file's columns; of the others only the names.
 COLUMNS = {
-    *(
-        "id",
-        "source",
-        "dataset",
-        "task",
-        "subtask",
-        "answer",
-        "choices",
-        "kind",
-        "system",
-        "system_prompt",
-    ),
+    *("id", "source", "dataset", "task", "subtask", "answer", "choices", "kind"),
     *("messages", "conversations", "instruction", "input", "output", "prompt", "completion"),
+    *("system", "system_prompt"),
 }
 
 

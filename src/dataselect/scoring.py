@@ -50,7 +50,9 @@ def score(section: dict[str, Any], out: Path, features: Path) -> Scored:
     with report.progress("score", height) as advance:
         stream = _Stream(table, features / "pool", names)
         scores = of(Pool(height, sorted(sources), stream), **settings)
-        _write(scores.groups, scores.blocks, stream, out, advance)
+        rows = _write(scores.groups, scores.blocks, stream, out, advance)
+    if rows != height:
+        raise ValueError(f"the scorer `{scorer['name']}` gave {rows} rows of {height}")
     return Scored(scores.groups, height, stream.unusable)
 
 
@@ -117,7 +119,7 @@ class _Stream:
 
 def _write(
     groups: list[Group], blocks: Iterator[Block], stream: _Stream, out: Path, advance: Any
-) -> None:
+) -> int:
     frame = pl.DataFrame(
         [(number, *group) for number, group in enumerate(groups)],
         schema=tables.SCHEMAS["groups"],
@@ -141,3 +143,4 @@ def _write(
             put(pl.DataFrame({**columns, "score": pl.Series(scores, dtype=width)}))
             first += len(scores)
             advance(len(scores))
+    return first

@@ -1,0 +1,133 @@
+"""Every line of methods.yaml chooses what its paper says: against plain sorts of plain numbers."""
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from dataselect import tables
+from dataselect.embedding import embed
+from dataselect.plan import plan
+from dataselect.reference import refer
+from dataselect.scoring import score
+from dataselect.selection import select
+from dataselect.shards import read_all
+from tests.conftest import GOLDEN, ROOT, small_methods
+
+BUDGET = 40
+WHOLE = yaml.safe_load((ROOT / "methods.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def golden():
+    """The golden pool with the published losses beside it."""
+    pool = pl.read_parquet(GOLDEN / "pool.parquet")
+    losses = pl.read_parquet(GOLDEN / "losses.parquet")
+    return pool.join(losses, on="id", how="left", maintain_order="left")
+
+
+def chosen(home, rows, method, methods=WHOLE):
+    """Ids in the order of choice, and the pool's features."""
+    (home / "any.parquet").touch()
+    source = {"path": str(home / "any.parquet")}
+    sections = plan(
+        {
+            **dict.fromkeys(("pool", "queries", "tests"), source),
+            "method": method,
+            "budget": BUDGET,
+            "model": {"name": str(GOLDEN / "tiny-llama"), "dtype": "float32"},
+            "train": {"threads": 1, "micro_batch_size": 8},
+        },
+        methods,
+    )
+    pool = rows.select("id", "source", "messages").with_row_index("row").cast({"row": pl.Int64})
+    tables.write("pool", pool, home / "out/pool.parquet")
+    tables.write("queries", tables.empty("queries"), home / "out/queries.parquet")
+    tables.write("dropped", tables.empty("dropped"), home / "out/dropped.parquet")
+    out = home / "out"
+    refer(sections["reference"], out / "pool.parquet", out / "reference")
+    embed(sections["embed"], out)
+    score(sections["score"], out, out / "features")
+    return select(sections["aggregate"], out)["id"].to_list(), read_all(out / "features/pool")
+
+
+def by(rows, values, descending=True):
+    """Ids by a number, the best first; what is not finite is left out."""
+    values = np.asarray(values, dtype=np.float64)
+    there = np.flatnonzero(np.isfinite(values))
+    order = there[np.argsort(-values[there] if descending else values[there], kind="stable")]
+    return rows["id"].gather(order).to_list()
+
+
+def test_methods_of_losses_and_lengths_are_sorts_of_the_published_numbers(golden, in_scratch):
+    full = by(golden, golden["full_nll"])
+    assert chosen(in_scratch, golden, "top_ppl")[0] == full[:BUDGET]
+    start = int(0.33 * len(full))
+    assert chosen(in_scratch, golden, "mid_ppl")[0] == full[start : start + BUDGET]
+    nll = golden["response_nll"].to_numpy()
+    middle = np.sort(nll[np.isfinite(nll)])[(np.isfinite(nll).sum() - 1) // 2]
+    ids, features = chosen(in_scratch, golden, "middle_ppl")
+    assert ids == by(golden, np.abs(nll - middle), descending=False)[:BUDGET]
+    ids, _ = chosen(in_scratch, golden, "least_confidence")
+    assert ids == by(golden, features["probability"], descending=False)[:BUDGET]
+
+
+def test_the_longest_rows_are_longest_before_any_cut(golden, in_scratch):
+    ids, features = chosen(in_scratch, golden, "longest")
+    short = features["tokens"] < 2048
+    counted = golden["n_tokens"].to_numpy()
+    np.testing.assert_array_equal(features["tokens"][short], counted[short])
+    assert ids == by(golden, features["tokens"])[:BUDGET]
+    assert features["tokens"].max() > 2048
+
+
+def test_ifd_takes_the_highest_ratio_that_is_not_above_1_of_whole_rows(golden, in_scratch):
+    ids, features = chosen(in_scratch, golden, "ifd_base")
+    ratio = features["response_nll"] / features["direct_nll"]
+    ratio[(ratio > 1) | (golden["n_tokens"].to_numpy() >= 2048)] = np.nan
+    assert ids == by(golden, ratio)[:BUDGET]
+
+
+def test_learnability_and_curriculum_look_at_the_change_over_training(golden, in_scratch):
+    rows, methods = golden.head(60), small_methods()
+    ids, features = chosen(in_scratch, rows, "high_learnability", methods)
+    fell = features["before_nll"].astype(np.float64) - features["nll"][:, -1]
+    assert ids == by(rows, fell)[:BUDGET]
+    ids, _ = chosen(in_scratch, rows, "confidence_curriculum", methods)
+    course = np.column_stack([features["before_probability"], features["probability"]])
+    usable = np.isfinite(course).all(axis=1)
+    slope = np.full(len(course), np.nan)
+    slope[usable] = np.polyfit(np.arange(course.shape[1]), course[usable].T, 1)[0]
+    assert ids == by(rows, slope, descending=False)[:BUDGET]
+
+
+def test_published_settings_are_the_defaults():
+    """What the papers' recipes say, as FACTS has it, where a line of methods.yaml leaves it out."""
+    params = {
+        **{name: {"path": str(ROOT / "params.yaml")} for name in ("pool", "queries", "tests")},
+        "budget": 10,
+        "model": {"name": str(GOLDEN / "tiny-llama")},
+    }
+    sections = {m: plan({**params, "method": m}, WHOLE) for m in ("less", "ifd", "s2l", "rds")}
+    less = sections["less"]["reference"]["reference"]["settings"]
+    assert {k: less[k] for k in ("share", "epochs", "lora_rank", "lora_alpha", "lora_dropout")} == {
+        "share": 0.05, "epochs": 4, "lora_rank": 128, "lora_alpha": 512, "lora_dropout": 0.1,
+    }  # fmt: skip
+    assert (less["learning_rate"], less["batch_size"], less["warmup"]) == (2e-5, 128, 0.03)
+    assert list(less["lora_modules"]) == ["q_proj", "k_proj", "v_proj", "o_proj"]
+    gradients = sections["less"]["embed"]["features"]["settings"]
+    assert (gradients["dims"], gradients["projection"]) == (8192, "rademacher")
+    assert (gradients["beta1"], gradients["beta2"], gradients["epsilon"]) == (0.9, 0.999, 1e-8)
+    ifd = sections["ifd"]["reference"]["reference"]["settings"]
+    assert (ifd["clusters"], ifd["per_cluster"], ifd["low"], ifd["high"]) == (100, 10, 25, 75)
+    assert (ifd["epochs"], ifd["learning_rate"]) == (1, 2e-5)
+    s2l = sections["s2l"]["reference"]["reference"]["settings"]
+    assert (s2l["epochs"], s2l["checkpoints"], s2l["schedule"]) == (3, 12, "cosine")
+    assert (s2l["learning_rate"], s2l["warmup"]) == (2e-5, 0.03)
+    assert sections["s2l"]["reference"]["model"]["max_tokens"] == 512
+    assert sections["s2l"]["score"]["scorer"]["settings"]["count"] == 100
+    assert sections["s2l"]["score"]["scorer"]["settings"]["iterations"] == 20
+    assert sections["rds"]["embed"]["features"]["settings"] == {
+        "pooling": "weighted_mean",
+        "over": "all",
+    }

@@ -85,6 +85,10 @@ def test_the_whole_runs_and_leaves_what_it_promises(project):
     assert scores["mean"]["answer_nll_nats"] == pytest.approx(mean, abs=1e-5)
     cost = json.loads((project / "metrics/cost.json").read_text())
     assert cost["seconds"]["embed"] > 0
+    assert cost["bytes"]["embed"] >= 2 * 64 * pool.height  # hidden size 64
+    for way in ("paper", "plotting_code", "tokens"):
+        assert cost["flops"][way]["total"] > cost["flops"][way]["training"] > 0
+    assert cost["flops"]["tokens"]["total"] < cost["flops"]["paper"]["total"]
     run("git", "add", "--all", cwd=project)
     run("git", "commit", "--quiet", "--message", "rds", cwd=project)
 
@@ -129,8 +133,16 @@ def test_every_method_leads_from_the_pool_to_a_selection(project, method):
         assert ran == []  # what the tests above left
 
 
+def test_another_model_may_look(project):
+    other = {"name": "demo/base_model"}
+    assert "embed" in repro(project, "aggregate", method="rds", selector_model=other)
+    sections = json.loads((project / "plan.json").read_text())
+    assert sections["embed"]["model"]["name"] == "demo/base_model"
+    assert sections["train"]["model"]["name"] == "model"
+    assert repro(project, "aggregate", selector_model=None) == []
+
+
 def test_a_pool_that_grows_is_noticed(project):
-    repro(project, "aggregate", method="rds")
     grown = project / "data/pool-3.parquet"
     pl.read_parquet(project / "demo/world/pool.parquet").slice(400, 60).write_parquet(grown)
     assert repro(project, "dedup") == ["dedup"]

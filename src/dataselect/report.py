@@ -65,13 +65,13 @@ def show(title: str, rows: Sequence[tuple[Any, ...]], header: Sequence[str] = ()
 
 
 def figure(value: Any) -> str:
-    """A value as people read it: thousands apart, four digits after the point."""
+    """A value as people read it: thousands apart, four digits after the point; FLOPs as powers."""
     if isinstance(value, bool) or value is None:
         return "–" if value is None else str(value)
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:.4f}"
+        return f"{value:.2e}" if abs(value) >= 1e6 else f"{value:.4f}"
     return str(value)
 
 

@@ -22,9 +22,11 @@ def main() -> None:
     """Replaces what stands between the README's markers."""
     path = ROOT / "README.md"
     text = path.read_text(encoding="utf-8")
-    new = _between(text, "demo", demo(json.loads((RESULTS / "demo.json").read_text())))
+    new = text
+    for name, table in {"demo": demo, "coverage": coverage}.items():
+        new = _between(new, name, table(json.loads((RESULTS / f"{name}.json").read_text())))
     if "--check" in sys.argv:
-        sys.exit(0 if new == text else "README.md: its demo table is not that of demo.json")
+        sys.exit(0 if new == text else "README.md: its tables are not those of the results")
     if (ROOT / "out" / "selection.parquet").exists():
         new = _between(new, "ask", "\n\n".join(ask(question) for question in QUESTIONS))
     path.write_text(new, encoding="utf-8")
@@ -53,6 +55,20 @@ def demo(result: dict[str, Any]) -> str:
         "Scores are exact matches (of one task, choices); ± is the standard deviation over the "
         f"seeds. One run took at most {slowest:.0f} s before evaluation, on 2 CPU cores. "
         "(`python benchmarks/methods.py benchmarks/methods/demo.yaml`)"
+    )
+    return "\n".join([*lines, "", note])
+
+
+def coverage(result: dict[str, Any]) -> str:
+    """Facility location: seconds and memory by the pool's size."""
+    lines = ["| rows | chosen | seconds | peak memory | plain greedy |", "|---|---|---|---|---|"]
+    for run in result["runs"]:
+        plain = f"{run['plain_over_lazy']:.0f} × as long" if "plain_over_lazy" in run else "–"
+        figures = (f"{run['rows']:,}", f"{run['chosen']:,}", f"{run['seconds']:,.1f}")
+        lines.append(f"| {' | '.join(figures)} | {run['peak_mb']} MB | {plain} |")
+    note = (
+        f"One core, vectors of {result['dimensions']} numbers, which the memory includes; the same "
+        "rows in the same order as plain greedy. (`python benchmarks/coverage.py`)"
     )
     return "\n".join([*lines, "", note])
 

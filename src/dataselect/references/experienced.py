@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le
 
-from dataselect import shards, tables
+from dataselect import fingerprint, shards, tables
 from dataselect.clustering import kmeans
 from dataselect.examples import encode, sample
 from dataselect.fitting import fit, prepare
@@ -97,6 +97,7 @@ def _instructions(
     """Vectors (n d) and mean losses (n, nats per token) of instructions, in the rows' order."""
     from dataselect.features.hidden_states import hidden_states
     from dataselect.features.losses import losses
+    from dataselect.model import torch_dtype
 
     table = home / "instructions.parquet"
     frame = pl.scan_parquet(pool).filter(pl.col("row").is_in(rows.tolist())).collect()
@@ -110,7 +111,8 @@ def _instructions(
         "prompt_nll": lambda: losses(model, direct=False),
     }
     for name, load in looks.items():
-        key = ["experienced", name, {**model, "name": model["md5"] or model["name"]}]
+        precision = str(torch_dtype(model["dtype"]))
+        key = ["experienced", name, model, precision, fingerprint.code(Path(__file__))]
         done = shards.write("pool", table, home / name, load, key)
         arrays[name] = shards.read_all(home / name / "pool")[name]
         cost.tokens += done.tokens

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dataselect import scratch, storage
-from dataselect.plan import plan, read
+from dataselect.plan import looked_with, plan, read
 from dataselect.stage import stage
 
 with stage("plan"):
@@ -13,9 +13,9 @@ with stage("plan"):
     print(f"method {params['method']}, budget {params['budget']}")  # noqa: T201
     if line := storage.features(sections):
         print(line)  # noqa: T201
-    model = sections["train"]["model"]
-    if model["md5"] is None and model["revision"] is None:
-        print(  # noqa: T201
-            f"model.revision is null: {model['name']} is whatever the hub holds that day. Set it "
-            "to a commit, and features and scores stay with it."
-        )
+    for model in looked_with(sections):
+        if model["md5"] is None and model["revision"] is None:
+            print(  # noqa: T201
+                f"revision is null: {model['name']} is whatever the hub holds that day. Set it to "
+                "a commit, and features and scores stay with it."
+            )

@@ -482,7 +482,9 @@ def test_the_model_that_looks(home):
     assert looker() == {"name": tiny, "max_tokens": 300, "dtype": "float32"}
     change({"selector_model": {"name": other}})
     assert looker() == {"name": other, "max_tokens": 300, "dtype": "float32"}
-    change({"method": "s2l"})
+    change({"method": "s2l"})  # whose 512 tokens lift no lower limit
+    assert looker() == {"name": other, "max_tokens": 300, "dtype": "float32"}
+    change({"selector_model": {"name": other, "max_tokens": 1000}})
     assert looker() == {"name": other, "max_tokens": 512, "dtype": "float32"}
     change({"selector_model": {"max_tokens": 0}})
     assert mistake(planned).startswith("params.yaml: selector_model.max_tokens: expected greater")
@@ -498,8 +500,10 @@ def test_another_model_takes_no_revision_or_remote_code_over(home):
 
 
 def test_a_method_without_features_names_no_model_to_look(home):
-    change({"method": "random", "selector_model": {"name": "./gone"}})
+    change({"method": "random", "selector_model": {"name": str(ROOT / "demo/base_model")}})
     assert planned()["embed"] == {"features": None}
+    change({"selector_model": {"nam": "x"}})
+    assert mistake(planned).startswith("params.yaml: selector_model: unknown setting `nam`.")
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -5,6 +5,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from dataselect import storage
 from dataselect.cost import Shape, published
+from dataselect.fitting import prepare
 from dataselect.model import flops, size, training_flops
 from tests.conftest import GOLDEN, MODEL
 
@@ -60,13 +61,28 @@ def test_flops_of_a_token_count_what_is_multiplied_with(tied):
     body = 2 * (4 * 8 * 8 + 3 * 8 * 16 + 2 * 8) + 8  # two layers, norms, the last norm
     assert flops(net, head=False) == 2 * body
     assert flops(net, head=True) == 2 * (body + 50 * 8)
-    assert training_flops(net, 10) >= 10 * 6 * (body + 50 * 8)
+    assert training_flops(net, 10) == 10 * 6 * (body + 50 * 8)
+    lora = prepare(net, {
+        "method": "lora", "lora_rank": 2, "lora_alpha": 4, "lora_dropout": 0.0,
+        "lora_modules": ["q_proj"], "gradient_checkpointing": False,
+    })  # fmt: skip
+    adapters = 2 * (2 * 8 + 8 * 2)  # two layers, down and up
+    assert training_flops(lora, 10) == 10 * (4 * (body + 50 * 8) + 6 * adapters)
 
 
 def test_a_models_size_is_read_from_its_configuration():
     from dataselect.model import load_causal
 
     assert size(MODEL) == sum(p.numel() for p in load_causal(MODEL).parameters())
+
+
+def test_of_an_encoder_and_decoder_only_the_encoder_counts(tmp_path):
+    from transformers import T5Config, T5EncoderModel
+
+    config = T5Config(d_model=16, d_ff=32, num_layers=2, num_heads=2, d_kv=8, vocab_size=40)
+    config.save_pretrained(tmp_path)
+    encoder = T5EncoderModel(config)
+    assert size({**MODEL, "name": str(tmp_path)}) == sum(p.numel() for p in encoder.parameters())
 
 
 def told(name, settings, reference=None, path="pool.jsonl"):

@@ -5,10 +5,16 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from dataselect import shards, tables
+from dataselect.chance import shuffled
+from dataselect.chat import Chat
+from dataselect.clustering import kmeans
 from dataselect.embedding import embed
+from dataselect.errors import InputError
 from dataselect.features.losses import losses
+from dataselect.model import load_causal, load_tokenizer
 from dataselect.plan import plan
 from dataselect.reference import refer
 from dataselect.references.experienced import experienced, spread
@@ -19,13 +25,14 @@ SHORT = {**MODEL, "md5": "0", "max_tokens": 256}
 
 def test_rows_are_evenly_spaced_between_the_percentiles_of_their_cluster():
     # Cluster 0: losses 0…8, the middle half is 2…6 (five rows); two of them: every second: 2, 4.
-    # Cluster 1: one row, its own middle.
+    # Cluster 1: one row, fewer than asked: whole.
     nll = np.asarray([8, 0, 7, 1, 6, 2, 5, 3, 4, 50], dtype=np.float32)
     cluster = np.asarray([0] * 9 + [1])
     chosen = spread(cluster, nll, 2, 25, 75)
     assert nll[chosen].tolist() == [2, 4, 50]
     assert nll[spread(cluster, nll, 9, 25, 75)].tolist() == [2, 3, 4, 5, 6, 50]
     assert nll[spread(cluster, nll, 9, 0, 100)].tolist() == [*range(9), 50]
+    assert nll[spread(cluster, nll, 10, 25, 75)].tolist() == [*range(9), 50]  # fewer than ten
 
 
 @pytest.fixture
@@ -37,13 +44,43 @@ def pool(in_scratch):
     return rows
 
 
+def instructions(rows):
+    """Mean last hidden state and mean loss of what is outside the responses, row by row."""
+    net, tokenizer = load_causal(MODEL), load_tokenizer(MODEL)
+    vectors, nll = [], []
+    for row in Chat(tokenizer, "tulu", 256).encode(rows):
+        ids = torch.from_numpy(row.ids.astype(np.int64))[None]
+        with torch.no_grad():
+            found = net(ids, output_hidden_states=True)
+        prompt = torch.from_numpy(~row.response)
+        vectors.append(found.hidden_states[-1][0][prompt].mean(0).numpy())
+        each = torch.nn.functional.cross_entropy(found.logits[0, :-1], ids[0, 1:], reduction="none")
+        nll.append(each[prompt[1:]].mean().item())
+    return np.stack(vectors), np.asarray(nll, dtype=np.float32)
+
+
+def test_percentiles_that_leave_nothing_are_refused(pool, in_scratch):
+    wrong = {**FEW, "low": 75, "high": 25}
+    with pytest.raises(InputError, match=r"low \(75\) is above high \(25\)"):
+        experienced(SHORT, in_scratch / "out/pool.parquet", in_scratch, seed=0, **wrong)
+
+
 FEW = {"clusters": 4, "per_cluster": 3, "batch_size": 4, "learning_rate": 5e-3, "threads": 1}
 
 
 def test_it_is_fitted_on_a_few_rows_of_every_cluster(pool, in_scratch):
     table = in_scratch / "out/pool.parquet"
     done = experienced(SHORT, table, in_scratch, seed=0, micro_batch_size=4, **FEW)
-    assert 4 <= done.rows <= 12
+    # The same rows from plain numbers: raw means of the prompt's states, losses of its tokens.
+    vectors, nll = instructions(pool["messages"].to_list())
+    order = shuffled(pool["id"].to_list(), 0)
+    cluster = kmeans(vectors[order], 4, 0, iterations=300)
+    chosen = order[spread(cluster, nll[order], 3, 25, 75)]
+    encoded = Chat(load_tokenizer(MODEL), "tulu", 256).encode(pool["messages"].to_list())
+    kept = [i for i in chosen if encoded[i].response[1:].any()]
+    assert done.rows == len(kept)
+    seen = sum(len(row.ids) for row in encoded)
+    assert done.tokens == 2 * seen + sum(len(encoded[i].ids) for i in kept)
     assert len(done.checkpoints) == 1
     assert done.steps == -(-done.rows // 4)
     few = experienced(
@@ -79,5 +116,5 @@ def test_losses_are_those_of_the_pre_experienced_model(pool, in_scratch):
     expected = fitted(rows, "pool", lambda *_: None)
     np.testing.assert_allclose(found["response_nll"], expected["response_nll"], rtol=1e-6)
     base = losses(SHORT, direct=True)(rows, "pool", lambda *_: None)
-    assert np.nanmean(found["response_nll"]) < np.nanmean(base["response_nll"]) - 0.1
+    assert np.nanmean(found["response_nll"]) < np.nanmean(base["response_nll"]) - 0.05
     assert str(ROOT) not in json.dumps(told)

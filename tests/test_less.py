@@ -8,9 +8,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dataselect import projection, tables
+from dataselect import fitting, projection, snapshots, tables
+from dataselect.chance import shuffled
+from dataselect.chat import Chat
+from dataselect.errors import InputError
 from dataselect.features.gradients import Adam, gradients, stepped
 from dataselect.matrix import Pool, Queries, Rows
+from dataselect.model import load_tokenizer
 from dataselect.references import Checkpoint
 from dataselect.references.warmup import warmup
 from dataselect.scorers.influence import influence
@@ -166,8 +170,8 @@ def numbered(pool):
     return pool.drop("row", strict=False).with_row_index("row").cast({"row": pl.Int64})
 
 
-def fit(home, out, **changes):
-    out.mkdir()
+def fit(home, out, exist_ok=False, **changes):
+    out.mkdir(exist_ok=exist_ok)
     settings = {"share": 0.5, "epochs": 3, "batch_size": 4, "learning_rate": 1e-3, "seed": 0}
     small = {"lora_rank": 4, "lora_alpha": 8, "micro_batch_size": 2, "threads": 1}
     model = {**MODEL, "max_tokens": 256}
@@ -175,9 +179,14 @@ def fit(home, out, **changes):
 
 
 def test_a_checkpoint_an_epoch_with_moments_by_name(fitted):
-    _, done = fitted
+    home, done = fitted
     assert [one.folder.name for one in done.checkpoints] == ["00", "01", "02"]
-    assert done.rows <= 24
+    pool = tables.read("pool", home / "pool.parquet")
+    encoded = Chat(load_tokenizer(MODEL), "tulu", 256).encode(pool["messages"].to_list())
+    half = shuffled(pool["id"].to_list(), 0)[:24]
+    kept = [encoded[i] for i in half if encoded[i].response[1:].any()]
+    assert done.rows == len(kept)
+    assert done.tokens == 3 * sum(len(row.ids) for row in kept)
     assert done.steps == 3 * -(-done.rows // 4)
     before = None
     for one in done.checkpoints:
@@ -220,6 +229,42 @@ def test_the_warm_up_repeats_to_the_byte_and_does_not_look_at_the_pools_order(fi
     assert another.rows != done.rows or another.tokens != done.tokens
 
 
+def test_a_warm_up_that_was_killed_ends_with_the_same_bytes(fitted, monkeypatch):
+    home, done = fitted
+    pool = tables.read("pool", home / "pool.parquet")
+    monkeypatch.setitem(fitting.DEFAULTS, "save_steps", 2)
+    out = home / "killed"
+
+    def killed(net, optimizer, folder):
+        if folder.name == ".01":
+            raise KeyboardInterrupt
+        save(net, optimizer, folder)
+
+    from dataselect.references import warmup as module
+
+    save = module.save
+    monkeypatch.setattr(module, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit(home, out)
+    assert [path.name for path in sorted(out.glob("checkpoints/*"))] == [".01", "00"]
+    assert list(out.glob("checkpoint-*"))  # the trainer's, to go on from
+    monkeypatch.setattr(module, "save", save)
+    again = fit(home, out, exist_ok=True)
+    assert again.tokens == done.tokens
+    for one, other in zip(done.checkpoints, again.checkpoints, strict=True):
+        assert one.mean_learning_rate == other.mean_learning_rate
+        for path in one.folder.iterdir():
+            assert path.read_bytes() == (other.folder / path.name).read_bytes(), path.name
+    assert pool.height == 48
+    assert snapshots.steps(done.steps, 3)[-1] == done.steps
+
+
+def test_modules_that_the_model_has_not_are_named(fitted):
+    home, _ = fitted
+    with pytest.raises(InputError, match=r"lora_modules: .*query_key_value.*gate_proj, k_proj"):
+        fit(home, home / "wrong", lora_modules=["query_key_value"])
+
+
 def test_features_look_with_every_checkpoint_and_weigh_by_its_rate(fitted):
     _, done = fitted
     rows = pl.read_parquet(GOLDEN / "queries.parquet").head(3)
@@ -244,3 +289,13 @@ def test_a_row_without_a_response_has_no_gradient(checkpoint):
     found = compute(rows, "pool", lambda *_: None)["gradients"]
     assert np.isnan(found[0]).all()
     assert np.isfinite(found[1]).all()
+
+
+@pytest.mark.parametrize(("kind", "dims"), [("none", 8), ("srht", 2**20), ("rademacher", 8)])
+def test_shards_are_equally_wide_whatever_is_in_them(checkpoint, kind, dims):
+    rows = [[{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], [
+        {"role": "user", "content": "q"}]]  # fmt: skip
+    compute = gradients(MODEL, [checkpoint], dims=dims, projection=kind)
+    both = [compute([row], "pool", lambda *_: None)["gradients"] for row in rows]
+    assert both[0].shape == both[1].shape
+    assert np.isnan(both[1]).all()

@@ -91,6 +91,8 @@ def test_ifd_takes_the_highest_ratio_that_is_not_above_1_of_whole_rows(golden, i
 def test_learnability_and_curriculum_look_at_the_change_over_training(golden, in_scratch):
     rows, methods = golden.head(60), small_methods()
     ids, features = chosen(in_scratch, rows, "high_learnability", methods)
+    course = np.column_stack([features["before_nll"], features["nll"]])
+    assert (np.diff(np.nanmean(course, axis=0)) < 0).all()  # checkpoints in training order
     fell = features["before_nll"].astype(np.float64) - features["nll"][:, -1]
     assert ids == by(rows, fell)[:BUDGET]
     ids, _ = chosen(in_scratch, rows, "confidence_curriculum", methods)
@@ -99,6 +101,26 @@ def test_learnability_and_curriculum_look_at_the_change_over_training(golden, in
     slope = np.full(len(course), np.nan)
     slope[usable] = np.polyfit(np.arange(course.shape[1]), course[usable].T, 1)[0]
     assert ids == by(rows, slope, descending=False)[:BUDGET]
+
+
+def test_balanced_random_has_equal_shares_and_random_has_not(golden, in_scratch):
+    def counts(method):
+        ids = chosen(in_scratch, rows, method)[0]
+        picked = rows.filter(pl.col("id").is_in(ids)).group_by("source").agg(chosen=pl.len())
+        whole = rows.group_by("source").agg(there=pl.len())
+        return whole.join(picked, on="source", how="left").fill_null(0)
+
+    kept = golden["source"].value_counts(sort=True).head(8)["source"]
+    rows = golden.filter(pl.col("source").is_in(kept.implode()))
+    assert rows.height > 1.5 * BUDGET
+    equal = counts("random_balanced")
+    level = equal["chosen"].max()
+    # Whoever has fewer has no more rows, but for the last round, which is not complete.
+    assert equal.filter(pl.col("chosen") < level - 1)["there"].to_list() == (
+        equal.filter(pl.col("chosen") < level - 1)["chosen"].to_list()
+    )
+    drawn = counts("random")
+    assert drawn.filter((pl.col("chosen") < level - 1) & (pl.col("there") > level)).height > 0
 
 
 def test_published_settings_are_the_defaults():
@@ -130,4 +152,5 @@ def test_published_settings_are_the_defaults():
     assert sections["rds"]["embed"]["features"]["settings"] == {
         "pooling": "weighted_mean",
         "over": "all",
+        "unit": True,
     }

@@ -8,15 +8,16 @@ import pytest
 
 from dataselect import snapshots, tables
 from dataselect.aggregators.nested_fill import nested_fill
+from dataselect.chat import Chat
 from dataselect.clustering import kmeans
 from dataselect.features.losses import losses
 from dataselect.features.trajectories import trajectories
 from dataselect.matrix import Group, Parts, Pool, Rows
-from dataselect.references import Checkpoint
+from dataselect.model import load_tokenizer
 from dataselect.references.proxy import proxy
 from dataselect.scorers.change import change
 from dataselect.scorers.clusters import clusters
-from tests.conftest import GOLDEN, MODEL
+from tests.conftest import GOLDEN, MODEL, ROOT
 
 SHORT = {**MODEL, "max_tokens": 256}
 
@@ -185,10 +186,31 @@ def test_trajectories_are_the_losses_at_every_checkpoint_in_training_order(fitte
     assert sum(cost[1] for cost in told) > 4 * 40
 
 
-def test_a_proxy_may_have_a_tokenizer_of_its_own(fitted, tmp_path):
+def test_a_proxy_may_have_a_tokenizer_of_its_own(fitted, monkeypatch):
+    """The rows go over as text: losses are those under the proxy's own tokens."""
     rows, _ = fitted
-    base = "demo/base_model"
-    found = trajectories({**SHORT, "name": base}, [Checkpoint(base, 0.0)])(
-        rows[:4], "pool", lambda *_: None
+    monkeypatch.chdir(ROOT)
+    other = {**SHORT, "name": "demo/base_model"}
+    assert Chat(load_tokenizer(other), "tulu", 256).encode(rows[:1])[0].ids.tolist() != (
+        Chat(load_tokenizer(SHORT), "tulu", 256).encode(rows[:1])[0].ids.tolist()
     )
-    np.testing.assert_array_equal(found["nll"][:, 0], found["before_nll"])
+    found = trajectories(other, [])(rows[:4], "pool", lambda *_: None)
+    expected = losses(other)(rows[:4], "pool", lambda *_: None)
+    np.testing.assert_allclose(found["before_nll"], expected["response_nll"], rtol=1e-6)
+
+
+def test_the_proxys_rates_are_those_of_its_schedule(tmp_path):
+    pool = pl.read_parquet(GOLDEN / "pool.parquet").head(24)
+    pool = pool.drop("row", strict=False).with_row_index("row").cast({"row": pl.Int64})
+    tables.write("pool", pool, tmp_path / "pool.parquet")
+    few = {"epochs": 2, "checkpoints": 2, "learning_rate": 1e-3, "batch_size": 2, "threads": 1}
+    done = proxy(
+        SHORT, tmp_path / "pool.parquet", tmp_path, seed=0, warmup=0.25, micro_batch_size=2, **few
+    )
+    total = done.steps
+    warm = -(-total // 4)
+    late = [(s - warm) / (total - warm) for s in range(warm, total)]
+    rates = [s / warm for s in range(warm)] + [(1 + np.cos(np.pi * part)) / 2 for part in late]
+    half = total // 2
+    expected = [1e-3 * np.mean(rates[:half]), 1e-3 * np.mean(rates[half:])]
+    np.testing.assert_allclose([c.mean_learning_rate for c in done.checkpoints], expected)

@@ -16,7 +16,7 @@ def rows_of(budget: int | str, height: int, dropped: pl.DataFrame) -> int:
         InputError: more rows than the pool has.
     """
     if isinstance(budget, str):
-        return max(1, int(Fraction(budget.removesuffix("%")) / 100 * height))
+        return share(budget, height)
     if budget > height:
         twice = dropped.filter(pl.col("reason").str.starts_with("duplicate of ")).height
         other = dropped.height - twice
@@ -26,3 +26,8 @@ def rows_of(budget: int | str, height: int, dropped: pl.DataFrame) -> int:
             f"duplicates{also}). Lower `budget` in params.yaml to at most {height}."
         )
     return budget
+
+
+def share(budget: str, height: int) -> int:
+    """How many of so many rows a share such as "5%" is: rounded down, at least 1."""
+    return max(1, int(Fraction(budget.removesuffix("%")) / 100 * height))

@@ -28,16 +28,19 @@ def encode(pool: Path, chat: Chat, rows: np.ndarray) -> list[Encoded]:
     Raises:
         InputError: none of them has a response token.
     """
-    place = {int(row): i for i, row in enumerate(rows)}
+    place = np.full(tables.height(pool), -1)
+    place[rows] = np.arange(len(rows))
     found: list[Encoded | None] = [None] * len(rows)
     with report.progress("tokenise", len(rows)) as advance:
         for block in tables.blocks("pool", pool, 4_096, columns=["row", "messages"]):
-            part = block.filter(pl.col("row").is_in(list(place)))
+            part = block.filter(place[block["row"].to_numpy()] >= 0)
             encoded = chat.encode(part["messages"].to_list())
             for row, one in zip(part["row"], encoded, strict=True):
                 # The first token is never predicted: a response must reach beyond it.
                 found[place[row]] = one if one.response[1:].any() else None
             advance(part.height)
+    if len(rows) == 0:
+        raise InputError(f"{pool}: there is no row to fit the reference on.")
     kept = [one for one in found if one is not None]
     if not kept:
         raise InputError(

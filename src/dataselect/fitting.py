@@ -31,6 +31,10 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+#: What LoRA can be put on.
+LINEAR = ("Linear", "Conv1D")
+
+
 def fit(
     net: Any,
     tokenizer: Any,
@@ -100,7 +104,16 @@ def prepare(net: Any, settings: dict[str, Any]) -> Any:
     )
     if settings["gradient_checkpointing"]:
         net.enable_input_require_grads()
-    return get_peft_model(net, config)
+    try:
+        return get_peft_model(net, config)
+    except ValueError:
+        linear = {
+            n.rsplit(".", 1)[-1] for n, m in net.named_modules() if type(m).__name__ in LINEAR
+        }
+        raise InputError(
+            f"lora_modules: the model has not all of {settings['lora_modules']}. Name some of its "
+            f"linear layers, {', '.join(sorted(linear))}; or `all-linear`."
+        ) from None
 
 
 def mean_loss(trainer: Trainer) -> float:

@@ -99,32 +99,41 @@ def flops(net: PreTrainedModel, head: bool) -> float:
     head is used. Attention's own products, which grow with the length, are left out, as in the
     published formulas.
     """
-    table: Any = net.get_input_embeddings().weight
-    out: Any = net.get_output_embeddings()
-    idle = [table] if out is None or not head else [] if out.weight is table else [table]
-    if out is not None and not head and out.weight is not table:
-        idle.append(out.weight)
-    return 2.0 * (sum(p.numel() for p in net.parameters()) - sum(p.numel() for p in idle))
-
-
-def size(model: dict[str, Any]) -> int:
-    """The number of a model's parameters, from its configuration: no weights are read."""
-    import torch
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
-
-    config, own = _load(AutoConfig, model), {"trust_remote_code": model["trust_remote_code"]}
-    with torch.device("meta"):
-        try:
-            net = AutoModelForCausalLM.from_config(config, **own)
-        except ValueError:  # an encoder
-            net = AutoModel.from_config(config, **own)
-    return sum(p.numel() for p in net.parameters())
+    return 2.0 * sum(p.numel() for p in _multiplied(net, head))
 
 
 def training_flops(net: PreTrainedModel, tokens: int) -> float:
     """FLOPs of training on so many tokens: 6 a parameter; 4 one that is frozen (LoRA)."""
-    frozen = sum(p.numel() for p in net.parameters() if not p.requires_grad)
-    return tokens * (3 * flops(net, head=True) - 2.0 * frozen)
+    return tokens * sum(p.numel() * (6.0 if p.requires_grad else 4.0) for p in _multiplied(net))
+
+
+def _multiplied(net: PreTrainedModel, head: bool = True) -> list[Any]:
+    """The parameters that a forward pass multiplies with."""
+    table: Any = net.get_input_embeddings().weight
+    out: Any = net.get_output_embeddings()
+    last = None if out is None else out.weight
+    idle = [] if head and last is table else [table]
+    if not head and last is not None:
+        idle.append(last)
+    return [p for p in net.parameters() if not any(p is one for one in idle)]
+
+
+def size(model: dict[str, Any]) -> int:
+    """The number of a model's parameters, from its configuration: no weights are read.
+
+    Of an encoder and decoder only the encoder's, which is what sentence models take.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForTextEncoding
+
+    config, own = _load(AutoConfig, model), {"trust_remote_code": model["trust_remote_code"]}
+    wanted = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModelForCausalLM
+    with torch.device("meta"):
+        try:
+            net = wanted.from_config(config, **own)
+        except ValueError:  # an encoder
+            net = AutoModel.from_config(config, **own)
+    return sum(p.numel() for p in net.parameters())
 
 
 def _load(loader: Any, model: dict[str, Any], **options: Any) -> Any:

@@ -42,9 +42,10 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
     method = bind(_method, _pick(methods, name), f"methods.yaml: {name}")
     trained = _known(chosen["model"], "model")
     offered = {"seed": seed, "groups": chosen["groups"], "budget": chosen["budget"]}
-    offered |= {k: chosen["train"][k] for k in ("threads", "micro_batch_size")}
+    fits = {k: chosen["train"][k] for k in ("threads", "micro_batch_size")}
     reference, features, scorer, aggregator = (
-        _rooms(folder, method[word], name, offered) for word, folder in WORDS.items()
+        _rooms(folder, method[word], name, offered | (fits if word == "reference" else {}))
+        for word, folder in WORDS.items()
     )
     _check_fit(reference, features, scorer, name)
     needs_queries = scorer is not None and "groups" in scorer["settings"]
@@ -53,7 +54,7 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
             f"params.yaml: queries: the method `{name}` scores rows against queries, and none are "
             "given. Add `queries: {path: …}`, or choose a method that looks at none."
         )
-    looker = _looker(params, method["model"], name) if reference or features else None
+    looker = _looker(params, method["model"], name)
     text = {k: trained[k] for k in ("name", "revision", "md5", "chat", "max_tokens")}
     text["trust_remote_code"] = trained["trust_remote_code"]
     return {
@@ -73,6 +74,12 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
         "train": {"model": trained, **chosen["train"]},
         "eval": {"model": trained, **chosen["eval"]},
     }
+
+
+def looked_with(sections: dict[str, Section]) -> list[Section]:
+    """The models that a plan trains and looks with, each once."""
+    models = [sections[of].get("model") for of in ("train", "embed", "reference")]
+    return list({one["name"]: one for one in models if one}.values())
 
 
 #: What methods.yaml says of a method, and the folder that each word names a file of.
@@ -262,7 +269,7 @@ def _looker(params: Section, own: Section | None, method: str) -> Section:
         "selector_model": params.get("selector_model"),
         f"methods.yaml: {method}: model": own,
     }
-    answer, said = params["model"], "model"
+    answer, before, said = params["model"], params["model"], "model"
     for where, layer in layers.items():
         if layer is None:
             continue
@@ -271,7 +278,10 @@ def _looker(params: Section, own: Section | None, method: str) -> Section:
             kept = {k: v for k, v in answer.items() if k in ("dtype", "max_tokens")}
             said = where
         bound = {**kept, **layer} if isinstance(layer, dict) else layer
+        before = answer
         answer = bind(model.settings, bound, where if ":" in where else f"params.yaml: {where}")
+    if own and "max_tokens" in own:  # the method's limit lifts none of the user's
+        answer["max_tokens"] = min(own["max_tokens"], before["max_tokens"])
     return _known(answer, said)
 
 

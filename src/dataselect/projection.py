@@ -42,7 +42,7 @@ def srht(vectors: Tensor, dims: int, seed: int) -> Tensor:
     import torch
 
     rows, length = vectors.shape
-    padded = 1 << max(0, length - 1).bit_length()
+    padded = _padded(length)
     signs = torch.from_numpy(_signs(length, [seed, 0])).to(vectors.device)
     whole = torch.zeros(rows, padded, device=vectors.device)
     whole[:, :length] = vectors * signs.float().mul_(2).sub_(1)
@@ -50,12 +50,24 @@ def srht(vectors: Tensor, dims: int, seed: int) -> Tensor:
     return _hadamard(whole)[:, torch.from_numpy(np.sort(kept)).to(vectors.device)]
 
 
+def width(kind: str, length: int, dims: int) -> int:
+    """How many numbers are left of a vector."""
+    if kind == "none":
+        return length
+    return dims if kind == "rademacher" else min(dims, _padded(length))
+
+
 def flops(kind: str, length: int, dims: int) -> float:
     """FLOPs of projecting one vector."""
     if kind == "none":
         return 0.0
-    padded = 1 << max(0, length - 1).bit_length()
+    padded = _padded(length)
     return 2.0 * length * dims if kind == "rademacher" else 2.0 * padded * np.log2(padded)
+
+
+def _padded(length: int) -> int:
+    """The power of two that a vector is padded to."""
+    return 1 << max(0, length - 1).bit_length()
 
 
 def _signs(count: int, seed: list[int]) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from inspect import getsourcefile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from filelock import FileLock
 from dataselect import fingerprint, scratch
 from dataselect.references import Fitted, checkpoints
 from dataselect.settings import function
+from dataselect.stage import earlier
 
 
 def refer(section: dict[str, Any], pool: Path, out: Path) -> Fitted | None:
@@ -26,13 +28,16 @@ def refer(section: dict[str, Any], pool: Path, out: Path) -> Fitted | None:
         return None
     reference, model = section["reference"], section["model"]
     of = function("references", reference["name"], "plan.json")
-    code = fingerprint.code(Path(str(getsourcefile(of))))
-    home = scratch.root() / "reference" / scratch.key(section, fingerprint.md5s([str(pool)]), code)
+    home = scratch.root() / "reference" / _key(section, pool, Path(str(getsourcefile(of))))
     home.mkdir(parents=True, exist_ok=True)
     finished = home / "fitted.json"
     with FileLock(home.with_suffix(".lock")):
-        if not finished.exists():
+        if finished.exists():
+            earlier.append(json.loads((home / "seconds.json").read_text()))
+        else:
+            start = time.perf_counter()
             fitted = of(model, pool, home, **reference["settings"])
+            scratch.write_json(home / "seconds.json", round(time.perf_counter() - start, 2))
             _forget_steps(home)
             named = [(c.folder.name, c.mean_learning_rate) for c in fitted.checkpoints]
             scratch.write_json(finished, {**fitted._asdict(), "checkpoints": named})
@@ -42,6 +47,14 @@ def refer(section: dict[str, Any], pool: Path, out: Path) -> Fitted | None:
             scratch.link(path, out / name / path.name)
     scratch.link(finished, out / "reference.json")
     return Fitted(checkpoints(out), **told)
+
+
+def _key(section: dict[str, Any], pool: Path, file: Path) -> str:
+    """What decides a reference: its section, the pool, its code, and the precision of fitting."""
+    from dataselect.model import torch_dtype
+
+    rows = fingerprint.md5s([str(pool)])
+    return scratch.key(section, rows, fingerprint.code(file), str(torch_dtype("auto")))
 
 
 def _forget_steps(home: Path) -> None:

@@ -32,6 +32,12 @@ def select(section: dict[str, Any], out: Path) -> pl.DataFrame:
     groups = tables.read("groups", out / "groups.parquet")
     names = [Group(*row) for row in groups.select("name", "task", "parent").iter_rows()]
     picks = of(lambda: matrix(scores), names, n, **aggregator["settings"])
+    if len(picks.rows) == 0:
+        raise InputError(
+            f"none of the {height} rows of the pool is a candidate for this method. Either it "
+            "rules them all out, or the model that looks measures no finite number: then set its "
+            "`dtype: float32`, or lower the `learning_rate` of the method's reference."
+        )
     if len(picks.rows) < n:
         raise InputError(
             f"budget: {n} rows asked, but only {len(picks.rows)} of the {height} in the pool are "

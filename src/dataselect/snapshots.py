@@ -7,13 +7,44 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataselect.references import Checkpoint
+from dataselect.chat import Encoded
+from dataselect.fitting import fit
+from dataselect.references import Checkpoint, Fitted
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerCallback
 
 #: Writes a model (and, if it likes, its optimiser's state) into a folder.
 Save = Callable[[Any, Any, Path], None]
+
+
+def fit_with_snapshots(
+    net: Any,
+    tokenizer: Any,
+    rows: list[Encoded],
+    home: Path,
+    recipe: dict[str, Any],
+    count: int,
+    save: Save,
+) -> Fitted:
+    """Fits a model (see `fitting.fit`) and keeps `count` checkpoints of it in `home`."""
+    from dataselect.model import training_flops
+
+    trainer = fit(net, tokenizer, rows, home, recipe, [snapshots(home, count, save)])
+    tokens = recipe["epochs"] * sum(len(row.ids) for row in rows)
+    steps = trainer.state.global_step
+    found = taken(home, count, trainer)
+    return Fitted(found, len(rows), tokens, steps, training_flops(net, tokens))
+
+
+def save_model(tokenizer: Any) -> Save:
+    """Saves a whole model, ready to load."""
+
+    def save(net: Any, optimizer: Any, folder: Path) -> None:
+        net.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    return save
 
 
 def snapshots(home: Path, count: int, save: Save) -> TrainerCallback:

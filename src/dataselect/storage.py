@@ -44,8 +44,8 @@ def _width(model: dict[str, Any] | None) -> int | None:
             return None
         path = Path(found)
     config = json.loads(path.read_text())
-    config = {**config, **config.get("text_config", {})}
-    return config.get("hidden_size") or config.get("d_model")
+    config |= config.get("text_config") or {}
+    return config.get("hidden_size") or config.get("d_model") or config.get("n_embd")
 
 
 def _rows(paths: list[str]) -> int | None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 LOOKS_WITH = "adapters"
 ROWS = 256  # a shard: a row costs several times an embedding, and is larger
-MOST_BYTES = 2**28  # of gradients that wait to be projected together
-LEAST_ROWS = 16  # a projection draws its matrix once for so many
+MOST_BYTES = 2**28  # of gradients that wait to be projected together, but of
+LEAST_ROWS = {"rademacher": 16, "srht": 1, "none": 1}  # the matrix of signs is drawn once for all
 
 Kind = Literal["rademacher", "srht", "none"]
 
@@ -79,6 +79,7 @@ def gradients(
     net, chat = _load(model, checkpoints[0])
     parameters = {n: p for n, p in net.named_parameters() if p.requires_grad}
     length = sum(p.numel() for p in parameters.values())
+    width = projections.width(projection, length, dims)
     rates = np.asarray([one.mean_learning_rate for one in checkpoints], dtype=np.float32)
     rates = rates if rates.any() else np.ones_like(rates)  # a single step is all warm-up: rate 0
 
@@ -93,7 +94,7 @@ def gradients(
     def compute(rows: list, side: str, advance: Advance) -> dict[str, np.ndarray]:
         encoded = chat.encode(rows)
         there = [i for i, row in enumerate(encoded) if row.response[1:].any()]
-        at_once = max(LEAST_ROWS, MOST_BYTES // (4 * length))
+        at_once = max(LEAST_ROWS[projection], MOST_BYTES // (4 * length))
         found: list[np.ndarray] = []
         for number, one in enumerate(checkpoints):
             moments = _switch(net, one, parameters)
@@ -101,11 +102,14 @@ def gradients(
             for start in range(0, len(there), at_once):
                 block = [encoded[i] for i in there[start : start + at_once]]
                 raw = _of_rows(net, parameters, block)
-                parts.append(project(stepped(raw, *moments, adam) if side == "pool" else raw))
+                if side == "pool":
+                    for row in raw:  # one by one: the steps between need room too
+                        row.copy_(stepped(row, *moments, adam))
+                parts.append(project(raw))
                 _tell(advance, net, block, projections.flops(projection, length, dims), number)
-            found.append(np.concatenate(parts) if parts else np.zeros((0, dims), np.float32))
+            found.append(np.concatenate(parts) if parts else np.zeros((0, width), np.float32))
         stored = np.float32 if projection == "none" else np.float16
-        answer = np.full((len(rows), len(checkpoints), found[0].shape[1]), np.nan, dtype=stored)
+        answer = np.full((len(rows), len(checkpoints), width), np.nan, dtype=stored)
         answer[there] = np.stack(found, axis=1)
         advance(len(rows) - len(there))
         weight = np.tile(rates / rates.sum(), (len(rows), 1))
@@ -191,7 +195,7 @@ def _forward(base: Any, down: Tensor, up: Tensor, scale: float) -> Any:
 
 
 def stepped(g: Tensor, m: Tensor, v: Tensor, adam: Adam) -> Tensor:
-    """The directions (b D) in which Adam would step from its moments (D), given a gradient more."""
+    """The direction (D) in which Adam would step from its moments, given one more gradient."""
     step = v * adam.beta2 + g.square().mul_(1 - adam.beta2) + adam.epsilon
     return (m * adam.beta1 + g * (1 - adam.beta1)).div_(step.sqrt_())
 

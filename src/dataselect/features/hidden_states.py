@@ -29,12 +29,14 @@ def hidden_states(
     *,
     pooling: Literal["weighted_mean", "mean", "last_token"] = "weighted_mean",
     over: Literal["all", "prompt", "response"] = "all",
+    unit: bool = True,
 ) -> Compute:
     """A row's meaning is the pooled last hidden states of the model that is to be trained.
 
     Of the hidden states after the final norm (b t d), over the tokens that `over` names:
     `weighted_mean` weighs the i-th of them (from 1) by i / Σi, `mean` all the same, `last_token`
-    only the last. Each vector is then scaled to length 1. A row without such tokens is all zeros.
+    only the last. Each vector is then scaled to length 1, unless `unit` is false. A row without
+    such tokens is all zeros.
 
     Args:
         model: the plan's model section.
@@ -67,7 +69,7 @@ def hidden_states(
             with torch.inference_mode():
                 # Causal attention and right padding: no real token ever sees a padded one.
                 states = encoder(input_ids=ids, use_cache=False).last_hidden_state
-                vectors[batch] = pool(states, kept, pooling).cpu().numpy()
+                vectors[batch] = pool(states, kept, pooling, unit).cpu().numpy()
             tokens = int(real.sum())
             advance(len(batch), tokens, cost * tokens)
         return {"vectors": vectors}
@@ -75,8 +77,8 @@ def hidden_states(
     return compute
 
 
-def pool(states: Tensor, kept: Tensor, pooling: str) -> Tensor:
-    """Pools hidden states (b t d) over the kept tokens (bool, b t) to unit vectors (b d, fp32)."""
+def pool(states: Tensor, kept: Tensor, pooling: str, unit: bool) -> Tensor:
+    """Pools hidden states (b t d) over the kept tokens (bool, b t): b d, fp32, maybe a unit."""
     import torch
 
     position = kept.cumsum(1) * kept  # 1..t on kept tokens, 0 elsewhere
@@ -89,4 +91,4 @@ def pool(states: Tensor, kept: Tensor, pooling: str) -> Tensor:
     weight = weight / weight.sum(1, keepdim=True).clamp(min=1)
     # b 1 t @ b t d: the sum over tokens in fp32 whatever the model computes in
     pooled = torch.bmm(weight.unsqueeze(1), states.float()).squeeze(1)
-    return torch.nn.functional.normalize(pooled, dim=1)
+    return torch.nn.functional.normalize(pooled, dim=1) if unit else pooled

@@ -12,11 +12,12 @@ from annotated_types import Ge, Gt, Le
 
 from dataselect import fingerprint, shards, tables
 from dataselect.clustering import kmeans
+from dataselect.errors import InputError
 from dataselect.examples import encode, sample
-from dataselect.fitting import fit, prepare
+from dataselect.fitting import prepare
 from dataselect.references import Fitted
 from dataselect.settings import Count, Share
-from dataselect.snapshots import snapshots, taken
+from dataselect.snapshots import fit_with_snapshots, save_model
 
 FITS = "models"
 Percentile = Annotated[float, Ge(0), Le(100)]
@@ -56,39 +57,47 @@ def experienced(
         most_rows: of a larger pool, so many are looked at, drawn by id and seed.
         micro_batch_size: as many rows at a time as train takes, or the most that divide a batch.
 
+    Raises:
+        InputError: no row has a finite instruction; or `low` is above `high`.
+
     Source: arXiv 2308.12032, tianyi-lab/Cherry_LLM (clusters, percentiles, rate); the number of
-    epochs is not certain there. `most_rows` is the cost formula's of arXiv 2503.01807.
+    epochs is not certain there, and it spaces the rows in the data's order where this does in the
+    order of their loss. `most_rows` is the cost formula's of arXiv 2503.01807.
     """
     import torch
 
     from dataselect.chat import Chat
-    from dataselect.model import load_causal, load_tokenizer, training_flops
+    from dataselect.model import load_causal, load_tokenizer
 
+    if low > high:
+        raise InputError(f"methods.yaml: experienced: low ({low}) is above high ({high}). Swap.")
     if threads:
         torch.set_num_threads(threads)
     rows = sample(pool, seed, most_rows)
     vectors, nll, cost = _instructions(model, pool, home, rows)
     usable = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1) & np.isfinite(nll)
+    if not usable.any():
+        raise InputError(
+            f"none of {len(rows)} rows has an instruction that the model can be measured on. Set "
+            "the model's `dtype: float32` if it overflows, or raise `max_tokens`."
+        )
     rows, vectors, nll = rows[usable], vectors[usable], nll[usable]
-    chosen = rows[spread(kmeans(vectors, clusters, seed), nll, per_cluster, low, high)]
+    cluster = kmeans(vectors, clusters, seed, iterations=300)
+    chosen = rows[spread(cluster, nll, per_cluster, low, high)]
     tokenizer = load_tokenizer(model)
     encoded = encode(pool, Chat(tokenizer, model["chat"], model["max_tokens"]), chosen)
-    recipe = {k: v for k, v in locals().items() if k in _RECIPE}
-    recipe["micro_batch_size"] = gcd(batch_size, micro_batch_size)
+    recipe = {
+        "seed": seed,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "micro_batch_size": gcd(batch_size, micro_batch_size),
+        "schedule": "linear",
+        "warmup": warmup,
+    }
     net = prepare(load_causal(model, "float32"), {"method": "full"})
-
-    def save(net: Any, optimizer: Any, folder: Path) -> None:
-        net.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-
-    trainer = fit(net, tokenizer, encoded, home, recipe, [snapshots(home, 1, save)])
-    tokens = epochs * sum(len(row.ids) for row in encoded)
-    flops = cost.flops + training_flops(net, tokens)
-    steps = trainer.state.global_step
-    return Fitted(taken(home, 1, trainer), len(encoded), cost.tokens + tokens, steps, flops)
-
-
-_RECIPE = ("seed", "epochs", "learning_rate", "batch_size", "warmup")
+    done = fit_with_snapshots(net, tokenizer, encoded, home, recipe, 1, save_model(tokenizer))
+    return done._replace(tokens=done.tokens + cost.tokens, flops=done.flops + cost.flops)
 
 
 def _instructions(
@@ -107,7 +116,7 @@ def _instructions(
     cost = shards.Done()
     arrays: dict[str, np.ndarray] = {}
     looks = {
-        "vectors": lambda: hidden_states(model, pooling="mean", over="prompt"),
+        "vectors": lambda: hidden_states(model, pooling="mean", over="prompt", unit=False),
         "prompt_nll": lambda: losses(model, direct=False),
     }
     for name, load in looks.items():
@@ -121,12 +130,16 @@ def _instructions(
 
 
 def spread(cluster: np.ndarray, nll: np.ndarray, count: int, low: float, high: float) -> np.ndarray:
-    """Up to `count` rows (int64) a cluster, evenly spaced by loss between two percentiles of it."""
+    """Up to `count` rows (int64) a cluster, evenly spaced by loss between two percentiles of it.
+
+    A cluster of fewer rows is taken whole.
+    """
     chosen = []
     for one in np.unique(cluster):
         mine = np.flatnonzero(cluster == one)
-        least, most = np.percentile(nll[mine], [low, high])
-        middle = mine[(nll[mine] >= least) & (nll[mine] <= most)]
-        middle = middle[np.argsort(nll[middle], kind="stable")]
-        chosen.append(middle[:: max(1, len(middle) // count)][:count])
+        if len(mine) >= count:
+            least, most = np.percentile(nll[mine], [low, high])
+            mine = mine[(nll[mine] >= least) & (nll[mine] <= most)]
+        mine = mine[np.argsort(nll[mine], kind="stable")]
+        chosen.append(mine[:: max(1, len(mine) // count)][:count])
     return np.concatenate(chosen)

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from annotated_types import Gt
 
 from dataselect.examples import encode, sample
-from dataselect.fitting import fit, prepare
+from dataselect.fitting import prepare
 from dataselect.references import Fitted
 from dataselect.settings import Count, Share
-from dataselect.snapshots import snapshots, taken
+from dataselect.snapshots import fit_with_snapshots, save_model
 from dataselect.tables import height
 
 FITS = "models"
@@ -53,26 +53,22 @@ def proxy(
     import torch
 
     from dataselect.chat import Chat
-    from dataselect.model import load_causal, load_tokenizer, training_flops
+    from dataselect.model import load_causal, load_tokenizer
 
     if threads:
         torch.set_num_threads(threads)
     tokenizer = load_tokenizer(model)
     chat = Chat(tokenizer, model["chat"], model["max_tokens"])
     rows = encode(pool, chat, sample(pool, seed, height(pool)))
-    recipe = {k: v for k, v in locals().items() if k in _RECIPE}
-    recipe["micro_batch_size"] = gcd(batch_size, micro_batch_size)
+    recipe = {
+        "seed": seed,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "micro_batch_size": gcd(batch_size, micro_batch_size),
+        "schedule": schedule,
+        "warmup": warmup,
+    }
     net = prepare(load_causal(model, "float32"), {"method": "full"})
-
-    def save(net: Any, optimizer: Any, folder: Path) -> None:
-        net.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-
-    trainer = fit(net, tokenizer, rows, home, recipe, [snapshots(home, checkpoints, save)])
-    tokens = epochs * sum(len(row.ids) for row in rows)
-    steps = trainer.state.global_step
-    found = taken(home, checkpoints, trainer)
-    return Fitted(found, len(rows), tokens, steps, training_flops(net, tokens))
-
-
-_RECIPE = ("seed", "epochs", "learning_rate", "batch_size", "schedule", "warmup")
+    save = save_model(tokenizer)
+    return fit_with_snapshots(net, tokenizer, rows, home, recipe, checkpoints, save)

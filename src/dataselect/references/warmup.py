@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from math import gcd
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Gt, Le
 
 from dataselect.examples import encode, sample
-from dataselect.fitting import fit, prepare
+from dataselect.fitting import prepare
 from dataselect.references import Fitted
 from dataselect.settings import Count, Share
-from dataselect.snapshots import snapshots, taken
+from dataselect.snapshots import fit_with_snapshots
 from dataselect.tables import height
 
 FITS = "adapters"
@@ -39,7 +39,12 @@ def warmup(
     lora_rank: Count = 128,
     lora_alpha: Count = 512,
     lora_dropout: Share = 0.1,
-    lora_modules: tuple[str, ...] | list[str] = ("q_proj", "k_proj", "v_proj", "o_proj"),
+    lora_modules: list[str] | tuple[str, ...] | Literal["all-linear"] = (
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+    ),
     threads: Count | None = None,
 ) -> Fitted:
     """Trains adapters on a random share of the pool; a checkpoint an epoch.
@@ -59,28 +64,33 @@ def warmup(
     from transformers import set_seed
 
     from dataselect.chat import Chat
-    from dataselect.model import load_causal, load_tokenizer, training_flops
+    from dataselect.model import load_causal, load_tokenizer
 
     if threads:
         torch.set_num_threads(threads)
     tokenizer = load_tokenizer(model)
     chat = Chat(tokenizer, model["chat"], model["max_tokens"])
     rows = encode(pool, chat, sample(pool, seed, max(1, int(share * height(pool)))))
-    recipe = {k: v for k, v in locals().items() if k in _RECIPE}
-    recipe |= {"micro_batch_size": gcd(batch_size, micro_batch_size), "schedule": "linear"}
-    recipe["lora_modules"] = list(lora_modules)
+    recipe = {
+        "seed": seed,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "micro_batch_size": gcd(batch_size, micro_batch_size),
+        "schedule": "linear",
+        "warmup": warmup,
+    }
+    adapters = {
+        "method": "lora",
+        "lora_rank": lora_rank,
+        "lora_alpha": lora_alpha,
+        "lora_dropout": lora_dropout,
+        "lora_modules": lora_modules if isinstance(lora_modules, str) else list(lora_modules),
+        "gradient_checkpointing": False,
+    }
     set_seed(seed)  # the adapters' first weights
-    net = prepare(load_causal(model, "float32"), {"method": "lora", **_PLAIN, **recipe})
-    trainer = fit(net, tokenizer, rows, home, recipe, [snapshots(home, epochs, save)])
-    tokens = epochs * sum(len(row.ids) for row in rows)
-    steps = trainer.state.global_step
-    found = taken(home, epochs, trainer)
-    return Fitted(found, len(rows), tokens, steps, training_flops(net, tokens))
-
-
-_PLAIN = {"gradient_checkpointing": False}
-_RECIPE = ("seed", "epochs", "learning_rate", "batch_size", "warmup")
-_RECIPE += ("lora_rank", "lora_alpha", "lora_dropout")
+    net = prepare(load_causal(model, "float32"), adapters)
+    return fit_with_snapshots(net, tokenizer, rows, home, recipe, epochs, save)
 
 
 def save(net: Any, optimizer: Any, folder: Path) -> None:

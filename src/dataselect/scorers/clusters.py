@@ -39,32 +39,33 @@ def clusters(
     def blocks() -> Iterator[Block]:
         yield block
 
-    ids, sources, trajectories = _gather(pool)
+    ids, source_of, trajectories = _gather(pool)
     usable = finite({"nll": trajectories}, ["nll"])
     columns: list[Group] = []
     of = np.zeros(len(ids), dtype=np.int64)
-    names = np.asarray(sources)
-    for source in pool.sources:
-        mine = np.flatnonzero(names == source)
+    by_source = np.argsort(source_of, kind="stable")
+    ends = np.searchsorted(source_of[by_source], np.arange(len(pool.sources) + 1))
+    for number, source in enumerate(pool.sources):
+        mine = by_source[ends[number] : ends[number + 1]]
         there = mine[usable[mine]]
         there = there[shuffled([ids[i] for i in there], seed)]  # an order that is not the pool's
         found = kmeans(trajectories[there], count, seed, iterations)
         of[mine] = len(columns)
         of[there] = len(columns) + found
         many = int(found.max()) + 1 if len(found) else 1
-        columns += [Group(f"{source}/{number}", None, source) for number in range(many)]
+        columns += [Group(f"{source}/{cluster}", None, source) for cluster in range(many)]
     scores = np.where(usable, priorities(ids, seed), -np.inf).astype(np.float32)
     block = Parts(of, scores)
     return Scores(columns, blocks())
 
 
-def _gather(pool: Pool) -> tuple[list[str], list[str], np.ndarray]:
-    """Ids, sources and trajectories (n c) of the whole pool: some 100 bytes a row."""
+def _gather(pool: Pool) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Ids, numbers of their sources (n), and trajectories (n c) of the whole pool."""
+    number = {name: i for i, name in enumerate(pool.sources)}
     ids: list[str] = []
-    sources: list[str] = []
-    parts = []
+    sources, parts = [], []
     for rows in pool.blocks:
         ids += rows.id
-        sources += rows.source
+        sources.append(np.asarray([number[name] for name in rows.source], dtype=np.int32))
         parts.append(rows.features["nll"])
-    return ids, sources, np.concatenate(parts)
+    return ids, np.concatenate(sources), np.concatenate(parts)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from fractions import Fraction
 
 import numpy as np
 
+from dataselect.budget import share
 from dataselect.matrix import Group, Pool, Scores
 from dataselect.report import progress
 
-TIE = 1e-5  # gains that differ by less are equal: rounding is less
+TIE = 1e-5  # gains that differ by less are equal: rounding is less, at some 10,000s of rows
 WIDTH = 64  # candidates looked at together: a product wide enough to be fast
 ROWS = 2_048  # rows at a time: WIDTH · ROWS similarities stay in a core's own cache
 
@@ -32,7 +32,7 @@ def coverage(pool: Pool, *, budget: int | str) -> Scores:
     counts for nothing in f. A larger budget contains a smaller.
 
     Exact but for ties, without n² memory: the lazy greedy of Minoux (1978), many candidates at a
-    time. Holds all vectors (n d, float32), and passes over all pairs some 10 times.
+    time. Holds all vectors (n d, float32), and passes over all pairs 10 to 20 times.
 
     Args:
         budget: how many rows are chosen: a number, or a share of the pool such as "5%".
@@ -42,11 +42,12 @@ def coverage(pool: Pool, *, budget: int | str) -> Scores:
     """
 
     def blocks() -> Iterator[np.ndarray]:
+        rows = share(budget, pool.height) if isinstance(budget, str) else budget
         ids, vectors = _read(pool)
         there = sorted(np.flatnonzero(vectors.any(axis=1)).tolist(), key=ids.__getitem__)
         order = np.asarray(there, dtype=np.int64)
         vectors = vectors[order]  # the others are let go
-        chosen, gains = greedy(vectors, min(_rows_of(budget, pool.height), len(order)))
+        chosen, gains = greedy(vectors, min(rows, len(order)))
         scores = np.full((len(ids), 1), -np.inf, dtype=np.float32)
         scores[order[chosen], 0] = falling(gains)
         yield scores
@@ -112,12 +113,6 @@ def _read(pool: Pool) -> tuple[list[str], np.ndarray]:
         ids += rows.id
         blocks.append(vectors)
     return ids, np.concatenate(blocks)
-
-
-def _rows_of(budget: int | str, height: int) -> int:
-    if isinstance(budget, str):
-        return max(1, int(Fraction(budget.removesuffix("%")) / 100 * height))
-    return budget
 
 
 def _first_gains(unit: np.ndarray, covered: np.ndarray) -> np.ndarray:

@@ -48,7 +48,8 @@ def chosen(home, rows, method, methods=WHOLE):
     refer(sections["reference"], out / "pool.parquet", out / "reference")
     embed(sections["embed"], out)
     score(sections["score"], out, out / "features")
-    return select(sections["aggregate"], out)["id"].to_list(), read_all(out / "features/pool")
+    measured = read_all(out / "features/pool") if sections["embed"]["features"] else {}
+    return select(sections["aggregate"], out)["id"].to_list(), measured
 
 
 def by(rows, values, descending=True):

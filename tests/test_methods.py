@@ -113,15 +113,8 @@ def test_balanced_random_has_equal_shares_and_random_has_not(golden, in_scratch)
 
     kept = golden["source"].value_counts(sort=True).head(8)["source"]
     rows = golden.filter(pl.col("source").is_in(kept.implode()))
-    assert rows.height > 1.5 * BUDGET
-    equal = counts("random_balanced")
-    level = equal["chosen"].max()
-    # Whoever has fewer has no more rows, but for the last round, which is not complete.
-    assert equal.filter(pl.col("chosen") < level - 1)["there"].to_list() == (
-        equal.filter(pl.col("chosen") < level - 1)["chosen"].to_list()
-    )
-    drawn = counts("random")
-    assert drawn.filter((pl.col("chosen") < level - 1) & (pl.col("there") > level)).height > 0
+    assert counts("random_balanced")["chosen"].to_list() == [BUDGET // 8] * 8
+    assert counts("random")["chosen"].n_unique() > 1
 
 
 def test_published_settings_are_the_defaults():

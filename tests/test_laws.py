@@ -90,11 +90,16 @@ def by_id(scores):
     return ordered["id"].to_list(), ordered["score"].to_numpy()
 
 
-def alike(one, other):
+def rounding(method):
+    """What batches may change of a score: gradients are stored as float16, of 256 numbers here."""
+    return 2e-5 if method.startswith("less") else 2e-6
+
+
+def alike(one, other, atol):
     ids, left = by_id(one)
     others, right = by_id(other)
     assert ids == others
-    np.testing.assert_allclose(left, right, atol=2e-6)
+    np.testing.assert_allclose(left, right, atol=atol)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -102,7 +107,7 @@ def test_permuting_the_pool_permutes_the_scores(method, pool, queries, home):
     shuffled = pool.sample(fraction=1, shuffle=True, seed=7)
     scores, _, selection = run(method, pool, queries, home, "as_is")
     other_scores, _, other = run(method, shuffled, queries, home, "shuffled")
-    alike(scores, other_scores)
+    alike(scores, other_scores, rounding(method))
     assert selection["id"].to_list() == other["id"].to_list()
 
 
@@ -116,7 +121,7 @@ def test_slicing_the_queries_changes_no_other_column(method, pool, queries, home
     columns = groups["name"].is_in(fewer_groups["name"].implode()).to_numpy()
     _, whole = by_id(scores)
     _, sliced = by_id(fewer)
-    np.testing.assert_allclose(whole[:, columns], sliced, atol=2e-6)
+    np.testing.assert_allclose(whole[:, columns], sliced, atol=rounding(method))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -129,7 +134,7 @@ def test_batches_and_shards_change_nothing(method, pool, queries, home, monkeypa
     for module in ("losses", *features):
         monkeypatch.setattr(f"dataselect.{module}.batches", one_by_one)
     other_scores, _, other = run(method, pool, queries, home, "apart", shard_rows=7, anew=True)
-    alike(scores, other_scores)
+    alike(scores, other_scores, rounding(method))
     assert selection["id"].to_list() == other["id"].to_list()
 
 

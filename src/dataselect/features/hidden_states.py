@@ -77,7 +77,7 @@ def hidden_states(
     return compute
 
 
-def pool(states: Tensor, kept: Tensor, pooling: str, unit: bool) -> Tensor:
+def pool(states: Tensor, kept: Tensor, pooling: str, unit: bool = True) -> Tensor:
     """Pools hidden states (b t d) over the kept tokens (bool, b t): b d, fp32, maybe a unit."""
     import torch
 

@@ -13,10 +13,14 @@ with stage("aggregate") as section:
     with report.waiting("choosing rows"):
         selection = select(section, OUT)
     write_plots(selection, OUT / "pool.parquet", Path("metrics/plots"))
+    table = shares(selection, OUT / "pool.parquet").to_dicts()
     rows = [
         (row["source"], row["pool"], row["selected"], f"{row['selected'] / row['pool']:.1%}")
-        for row in shares(selection, OUT / "pool.parquet").iter_rows(named=True)
+        for row in table
     ]
-    report.show("Selected rows per source", rows[:MOST], ("source", "pool", "selected", "of it"))
+    if rest := table[MOST:]:
+        counts = (sum(row[of] for row in rest) for of in ("pool", "selected"))
+        rows = [*rows[:MOST], (f"{len(rest)} more", *counts, "")]
+    report.show("Selected rows per source", rows, ("source", "pool", "selected", "of it"))
     by_task = selection["task"].drop_nulls().value_counts(sort=True).rows()
     report.show("Selected rows per task", by_task, ("task", "selected")) if by_task else None

@@ -1,5 +1,6 @@
 """The raw pool, queries, tests → out/{pool,queries,tests,dropped}.parquet."""
 
+import json
 from pathlib import Path
 
 from dataselect import dedup, report, scratch, tables
@@ -18,7 +19,8 @@ def paths(name: str) -> list[str]:
 with stage("dedup") as section:
     queries = dedup.queries(paths("queries"), section["query_tasks"])
     tests = dedup.tests(paths("tests"), section["tasks"])
-    kinds_of(tests, {})  # what eval would refuse, before anything costs
+    # What eval would refuse, before anything costs; it changes nothing that is done here.
+    kinds_of(tests, json.loads(Path("plan.json").read_text())["eval"]["kinds"])
     with report.progress("rows read", None) as advance:
         counts = dedup.pool(
             paths("pool"),
@@ -31,5 +33,5 @@ with stage("dedup") as section:
     tables.write("tests", tests, OUT / "tests.parquet")
     told = [("rows read", counts.pop("read")), ("rows kept", counts.pop("kept"))]
     told += [(f"dropped: {reason}", count) for reason, count in counts.items()]
-    told += [("queries", queries.height), ("tests", tests.height)]
     report.show("Pool", told)
+    report.show("Tasks", dedup.tasks(queries, tests), ("task", "queries", "tests"))

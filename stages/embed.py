@@ -3,8 +3,7 @@
 import json
 from pathlib import Path
 
-from dataselect import report, scratch, tables
-from dataselect.budget import rows_of
+from dataselect import budget, report, scratch, storage
 from dataselect.embedding import embed
 from dataselect.stage import earlier, stage
 
@@ -12,11 +11,9 @@ OUT = Path("out")
 COST = ("rows", "tokens", "flops", "bytes")
 
 with stage("embed") as section:
-    # Refuses what aggregate would, before it costs; the budget changes nothing that is done here.
-    budget = json.loads(Path("plan.json").read_text())["aggregate"]["budget"]
-    dropped = tables.read("dropped", OUT / "dropped.parquet")
-    rows_of(budget, tables.height(OUT / "pool.parquet"), dropped)
-
+    budget.check(OUT)
+    if line := storage.features(json.loads(Path("plan.json").read_text()), OUT / "pool.parquet"):
+        report.console.print(line)
     scratch.write_json(OUT / "features" / "features.json", section)
     told = [("features", section["features"]["name"] if section["features"] else "none")]
     found = embed(section, OUT)

@@ -6,7 +6,7 @@ from dataselect import compare, cost, evaluation, scratch, tables
 from dataselect.stage import stage
 
 with stage("eval") as section:
-    base = section.pop("model")
+    base, run = section.pop("model"), section.pop("run")
     tests = tables.read("tests", "out/tests.parquet")
     trained = {**base, "name": "out/model", "revision": None}
     after = evaluation.evaluate(trained, tests, **section)
@@ -16,7 +16,7 @@ with stage("eval") as section:
     if section["before"]:
         frame, _ = evaluation.cached(base, tests, section)
         before = evaluation.summary(frame)
-    scratch.write_json(Path("metrics/eval.json"), scores)
+    scratch.write_json(Path("metrics/eval.json"), {"run": run, **scores})
     scratch.write_json(Path("out/before.json"), before)
     scratch.write_json(Path("metrics/plots/tasks.json"), compare.per_task(scores, before))
     scratch.write_json(Path("metrics/cost.json"), cost.cost())

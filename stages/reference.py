@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from dataselect import report, scratch
+from dataselect import budget, report, scratch
 from dataselect.reference import refer
 from dataselect.stage import stage
 
 OUT = Path("out")
 
 with stage("reference") as section:
+    if section:
+        budget.check(OUT)
     fitted = refer(section, OUT / "pool.parquet", OUT / "reference")
     told = {} if fitted is None else {**fitted._asdict(), "checkpoints": len(fitted.checkpoints)}
     scratch.write_json(Path("metrics/reference.json"), {"reference": told})

@@ -376,12 +376,12 @@ METHODS = {
     ),
     "an unknown scorer": (
         {**ROOMS, "scorer": "cosin"},
-        "methods.yaml: mine: scorers: no scorer is called `cosin`. Did you mean `cosine`? There "
+        "methods.yaml: mine: scorer: no scorer is called `cosin`. Did you mean `cosine`? There "
         f"are: {SCORERS}.",
     ),
     "a scorer that is none": (
         {**ROOMS, "scorer": "none"},
-        "methods.yaml: mine: scorers: no scorer is called `none`. ",
+        "methods.yaml: mine: scorer: no scorer is called `none`. ",
     ),
     "no scorer at all": (
         {**ROOMS, "scorer": None},
@@ -400,21 +400,21 @@ METHODS = {
     ),
     "a wrong setting": (
         {**ROOMS, "scorer": {"random": {"per": "task"}}},
-        "methods.yaml: mine: scorers: random.per: expected 'pool' or 'source'; found 'task'. Mend "
+        "methods.yaml: mine: scorer: random.per: expected 'pool' or 'source'; found 'task'. Mend "
         "it there.",
     ),
     "a setting where there is none": (
         {**ROOMS, "aggregator": {"top": {"k": 5}}},
-        "methods.yaml: mine: aggregators: top: unknown setting `k`. It has none.",
+        "methods.yaml: mine: aggregator: top: unknown setting `k`. It has none.",
     ),
     "two scorers": (
         {**ROOMS, "scorer": {"random": {}, "cosine": {}}},
-        "methods.yaml: mine: scorers: expected one name with its settings, found {'random': {}, "
+        "methods.yaml: mine: scorer: expected one name with its settings, found {'random': {}, "
         "'cosine': {}}. Name one.",
     ),
     "settings without names": (
         {**ROOMS, "scorer": {"random": 5}},
-        "methods.yaml: mine: scorers: random: expected settings by name, like `name: value`; found "
+        "methods.yaml: mine: scorer: random: expected settings by name, like `name: value`; found "
         "5. See the README for what there is.",
     ),
     "nothing to compare": (

@@ -474,7 +474,8 @@ MISTAKES = {
         dedup.queries,
         [row("x", task="gsm8k"), row("x", task="bbh")],
         ["bbh", "gsm8"],
-        "tasks: `gsm8` has no queries. Did you mean `gsm8k`? There are: gsm8k, bbh.",
+        "tasks: `gsm8` has no queries. Did you mean `gsm8k`? There are: gsm8k, bbh. "
+        "Queries from outside the tasks are all taken with `queries: {path: …, tasks: all}`.",
     ),
     "no tests of the tasks": (
         dedup.tests,

@@ -261,7 +261,7 @@ def test_a_warm_up_that_was_killed_ends_with_the_same_bytes(fitted, monkeypatch)
 
 def test_modules_that_the_model_has_not_are_named(fitted):
     home, _ = fitted
-    with pytest.raises(InputError, match=r"lora_modules: .*query_key_value.*gate_proj, k_proj"):
+    with pytest.raises(InputError, match=r"lora_modules .*query_key_value.*gate_proj, k_proj"):
         fit(home, home / "wrong", lora_modules=["query_key_value"])
 
 

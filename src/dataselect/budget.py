@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
+from pathlib import Path
 
 import polars as pl
 
+from dataselect import tables
 from dataselect.errors import InputError
 
 
@@ -26,6 +29,18 @@ def rows_of(budget: int | str, height: int, dropped: pl.DataFrame) -> int:
             f"duplicates{also}). Lower `budget` in params.yaml to at most {height}."
         )
     return budget
+
+
+def check(out: Path) -> None:
+    """Refuses what aggregate would, before it costs; the budget changes nothing of what is done.
+
+    Raises:
+        InputError: more rows than the pool has.
+    """
+    given = json.loads(Path("plan.json").read_text())["aggregate"]["budget"]
+    rows_of(
+        given, tables.height(out / "pool.parquet"), tables.read("dropped", out / "dropped.parquet")
+    )
 
 
 def share(budget: str, height: int) -> int:

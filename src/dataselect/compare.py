@@ -53,9 +53,13 @@ DEMO = Path("benchmarks/results/demo.json")
 def beside_others() -> list[tuple[Any, ...]]:
     """This run's mean score and loss, the model's before training, and the committed methods'."""
     plan = json.loads(Path("plan.json").read_text())
-    after = json.loads(Path("metrics/eval.json").read_text())["mean"]
+    scores = json.loads(Path("metrics/eval.json").read_text())
+    after, of = scores["mean"], scores["run"]
+    name = "this run"
+    if of != plan["eval"]["run"]:  # only a part of the pipeline has run since
+        name = f"an earlier run ({of['method']}, budget {of['budget']}, seed {of['seed']})"
     before = json.loads(Path("out/before.json").read_text())
-    rows = [("this run", after["score"], after["score_stderr"], after["answer_nll_nats"])]
+    rows = [(name, after["score"], after["score_stderr"], after["answer_nll_nats"])]
     if before:
         mean = before["mean"]
         figures = (mean["score"], mean["score_stderr"], mean["answer_nll_nats"])

@@ -235,6 +235,15 @@ def tests(files: list[str], tasks: str | list[str]) -> pl.DataFrame:
     return wanted
 
 
+def tasks(queries: pl.DataFrame, tests: pl.DataFrame) -> list[tuple[str, int, int]]:
+    """Of every task, how many queries and tests there are, and their sums at the end."""
+    names = pl.concat([queries["task"], tests["task"]]).unique(maintain_order=True)
+    rows = [
+        (name, queries.filter(task=name).height, tests.filter(task=name).height) for name in names
+    ]
+    return [*rows, ("all", queries.height, tests.height)]
+
+
 def _understood(
     files: list[str], where: str, understand: Callable[[Raw], list[Any]]
 ) -> list[list[Any]]:
@@ -293,5 +302,8 @@ def _of_tasks(frame: pl.DataFrame, tasks: str | list[str], what: str) -> pl.Data
     there = frame["task"].unique(maintain_order=True).to_list()
     for task in tasks:
         if task not in there:
-            raise InputError(f"tasks: `{task}` has no {what}. {did_you_mean(task, there)}")
+            raise InputError(
+                f"tasks: `{task}` has no {what}. {did_you_mean(task, there)} Queries from outside "
+                "the tasks are all taken with `queries: {path: …, tasks: all}`."
+            )
     return frame.filter(pl.col("task").is_in(tasks))

@@ -111,7 +111,8 @@ def prepare(net: Any, settings: dict[str, Any]) -> Any:
             n.rsplit(".", 1)[-1] for n, m in net.named_modules() if type(m).__name__ in LINEAR
         }
         raise InputError(
-            f"lora_modules: the model has not all of {settings['lora_modules']}. Name some of its "
+            f"lora_modules (of the method in methods.yaml, or of train): the model has not all of "
+            f"{settings['lora_modules']}. Name some of its "
             f"linear layers, {', '.join(sorted(linear))}; or `all-linear`."
         ) from None
 

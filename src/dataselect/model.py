@@ -151,6 +151,6 @@ def _load(loader: Any, model: dict[str, Any], **options: Any) -> Any:
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"model.name: `{model['name']}` (revision {model['revision']}) cannot be loaded: "
+            f"the model `{model['name']}` (revision {model['revision']}) cannot be loaded: "
             f"{reason} Check the name, the revision, the network and your access."
         ) from None

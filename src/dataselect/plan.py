@@ -72,8 +72,13 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
         "score": {"scorer": scorer},
         "aggregate": {"aggregator": aggregator, "budget": chosen["budget"]},
         "train": {"model": trained, **chosen["train"]},
-        "eval": {"model": trained, **chosen["eval"]},
+        "eval": {"model": trained, "run": _run(params, chosen), **chosen["eval"]},
     }
+
+
+def _run(params: Section, chosen: Section) -> Section:
+    """What a run is called: its scores say so, since a later plan may be another's."""
+    return {"method": params["method"], "budget": chosen["budget"], "seed": chosen["seed"]}
 
 
 def looked_with(sections: dict[str, Section]) -> list[Section]:
@@ -292,7 +297,8 @@ def _rooms(folder: str, given: Any, method: str, params: Section) -> Section | N
     """
     if folder in ("references", "features") and given in (None, "none"):
         return None
-    where = f"methods.yaml: {method}: {folder}"
+    word = next(word for word, of in WORDS.items() if of == folder)
+    where = f"methods.yaml: {method}: {word}"
     if isinstance(given, str):
         given = {given: {}}
     if len(given) != 1:

@@ -10,11 +10,12 @@ from dataselect import report, scratch, tables
 from dataselect.settings import said
 
 
-def features(sections: dict[str, Any]) -> str | None:
+def features(sections: dict[str, Any], pool: Path | None = None) -> str | None:
     """One line: rows × bytes a row, as far as they are known without reading the data.
 
     Args:
         sections: the plan.
+        pool: the pool's table, once it is there.
     """
     embed = sections["embed"]
     part = embed["features"]
@@ -26,7 +27,8 @@ def features(sections: dict[str, Any]) -> str | None:
     each = said("features", part, "bytes_a_row", None, **shape)
     if each is None:
         return f"features: {part['name']}; their size is not known before the model is read"
-    rows = _rows([scratch.find(file["path"]) for file in sections["dedup"]["pool"]])
+    raw = [scratch.find(file["path"]) for file in sections["dedup"]["pool"]]
+    rows = _rows([str(pool)] if pool else raw)
     said_rows = f" × {rows:,} rows: at most {report.size(each * rows)}" if rows else ""
     return f"features: {part['name']}, {each:,} bytes a row{said_rows}"
 

@@ -126,7 +126,7 @@ def _load(model: dict[str, Any]) -> SentenceTransformer:
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
-            f"model.name: `{model['name']}` (revision {revision}) cannot be loaded: "
+            f"the model `{model['name']}` (revision {revision}) cannot be loaded: "
             f"{reason} {_advice(error, reason)}"
         ) from None
 

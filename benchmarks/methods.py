@@ -54,7 +54,8 @@ def main() -> None:
         for seed in seeds:
             if any((run["method"], run["seed"]) == (method, seed) for run in there(result, whole)):
                 continue
-            keep(result, whole, measure(workspace, settings["params"], method, seed))
+            without = settings.get("leave_out", {}).get(method, [])
+            keep(result, whole, measure(workspace, settings["params"], method, seed, without))
     show(there(result, whole))
 
 
@@ -123,11 +124,21 @@ def located(name: str) -> str:
     return str((ROOT / name).resolve()) if (ROOT / name).exists() else name
 
 
-def measure(workspace: Path, changes: dict[str, Any], method: str, seed: int) -> dict[str, Any]:
-    """Runs the pipeline for one method and seed; its scores, seconds and rows per source."""
+def measure(
+    workspace: Path, changes: dict[str, Any], method: str, seed: int, without: list[str]
+) -> dict[str, Any]:
+    """Runs the pipeline for one method and seed; its scores, costs and rows per source.
+
+    Args:
+        without: ids of queries that the method cannot look at, and that are left out.
+    """
     params = merged(changes)
     for block, key in (("pool", "path"), ("queries", "path"), ("tests", "path"), ("model", "name")):
         params[block][key] = located(str(params[block][key]))
+    if without:
+        rows = pl.read_parquet(params["queries"]["path"]).filter(~pl.col("id").is_in(without))
+        params["queries"]["path"] = str((workspace / "queries.parquet").resolve())
+        rows.write_parquet(params["queries"]["path"])
     params.update(method=method, seed=seed)
     (workspace / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     print(f"{method}, seed {seed}", flush=True)  # noqa: T201

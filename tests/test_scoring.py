@@ -7,6 +7,7 @@ from safetensors.numpy import save_file
 
 from dataselect import dedup, scoring, tables
 from dataselect.chat import Chat
+from dataselect.embedding import embed
 from dataselect.errors import InputError
 from dataselect.examples import encode
 from dataselect.model import load_tokenizer
@@ -17,7 +18,7 @@ TURNS = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
 
 
 @pytest.fixture
-def out(tmp_path):
+def out(in_scratch, tmp_path):
     """Six rows of two sources, no features yet."""
     rows = [(i, f"id{i}", "ab"[i % 2], TURNS) for i in range(6)]
     pool = pl.DataFrame(rows, schema=tables.SCHEMAS["pool"], orient="row")
@@ -73,6 +74,28 @@ def test_a_query_with_numbers_that_are_none_is_named(out, scorer):
     features(out, "pool", **{name: [[[1.0, 0.0]]] * 6})
     with pytest.raises(InputError, match=r"1 queries have NaN or infinite features: q1\. Give"):
         scored(out, scorer, groups="queries")
+
+
+@pytest.mark.parametrize("over", ["response", "all"])
+def test_a_query_of_which_nothing_is_seen_is_refused_before_the_pool_is_measured(out, over):
+    long = [{"role": "user", "content": "word " * 50}, {"role": "assistant", "content": "a"}]
+    queries = [("t", "q0", TURNS, None), ("t", "q1", long, None)]
+    frame = pl.DataFrame(queries, schema=tables.SCHEMAS["queries"], orient="row")
+    tables.write("queries", frame, out / "queries.parquet")
+    section = {
+        "features": {"name": "hidden_states", "settings": {"pooling": "mean", "over": over}},
+        "model": {**MODEL, "max_tokens": 40},
+        "queries": True,
+        "reference": False,
+    }
+    (out / "reference").mkdir()
+    (out / "reference/reference.json").write_text('{"checkpoints": []}')
+    if over == "all":
+        assert set(embed(section, out)) == {"queries", "pool"}
+        return
+    with pytest.raises(InputError, match=r"1 queries have none of the tokens .*: q1\. Give them"):
+        embed(section, out)
+    assert not (out / "features/pool").exists()
 
 
 def test_parts_are_written_with_their_group(out):

@@ -7,8 +7,10 @@ from inspect import getsourcefile, signature
 from pathlib import Path
 from typing import Any
 
-from dataselect import fingerprint, shards
+from dataselect import fingerprint, shards, tables
+from dataselect.errors import InputError, some
 from dataselect.features import Compute
+from dataselect.matrix import finite
 from dataselect.references import checkpoints
 from dataselect.settings import function, room
 
@@ -22,6 +24,9 @@ def embed(section: dict[str, Any], out: Path, rows: int | None = None) -> dict[s
 
     Returns:
         What was done for each side, `queries` and `pool`; nothing for a method without features.
+
+    Raises:
+        InputError: the features say nothing of a query.
     """
     feature = section["features"]
     if feature is None:
@@ -37,10 +42,33 @@ def embed(section: dict[str, Any], out: Path, rows: int | None = None) -> dict[s
     rows = rows or getattr(room("features", feature["name"], "plan.json"), "ROWS", shards.ROWS)
     sides = ("queries", "pool") if section["queries"] else ("pool",)
     key = _key(section, out / "reference")
-    return {
-        side: shards.write(side, out / f"{side}.parquet", out / "features", load, key, rows)
-        for side in sides
-    }
+    done = {}
+    for side in sides:
+        table = out / f"{side}.parquet"
+        done[side] = shards.write(side, table, out / "features", load, key, rows)
+        if side == "queries":  # before the pool, which costs
+            _check_queries(table, out / "features" / side)
+    return done
+
+
+def _check_queries(table: Path, features: Path) -> None:
+    """Refuses a query that the features say nothing of.
+
+    Raises:
+        InputError: naming those with NaN, infinite or only zero numbers in a vector.
+    """
+    arrays = shards.read_all(features)
+    vectors = [name for name, array in arrays.items() if array.ndim > 1]
+    usable = finite(arrays, vectors)
+    for name in vectors:
+        usable &= arrays[name].reshape(len(usable), -1).any(axis=1)
+    ids = tables.read("queries", table)["id"].to_list()
+    if wrong := [name for name, good in zip(ids, usable, strict=True) if not good]:
+        raise InputError(
+            f"queries.path: {len(wrong)} queries have none of the tokens that this method looks "
+            f"at, or overflow the model: {some(wrong)}. Give them an answer, raise the model's "
+            "`max_tokens` if it cuts them, set its `dtype: float32`, or leave them out."
+        )
 
 
 def _looks_with(section: dict[str, Any], reference: Path) -> dict[str, Any]:

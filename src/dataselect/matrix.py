@@ -76,9 +76,9 @@ class Scores(NamedTuple):
 
 def finite(features: dict[str, np.ndarray], names: Iterable[str]) -> np.ndarray:
     """The rows (bool, b) of whose named features every number is finite."""
-    answer: np.ndarray = np.True_  # ty: ignore[invalid-assignment]
+    answer = np.ones(len(next(iter(features.values()))), dtype=bool)
     for name in names:
         array = features[name]
         if array.dtype.kind == "f":
-            answer = answer & np.isfinite(array).reshape(len(array), -1).all(axis=1)
-    return np.broadcast_to(answer, len(next(iter(features.values())))) if features else answer
+            answer &= np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    return answer

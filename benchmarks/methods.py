@@ -44,7 +44,7 @@ def main() -> None:
     result = ROOT / "benchmarks" / "results" / f"{given.settings.stem}.json"
     result.parent.mkdir(exist_ok=True)
     whole = {
-        "params": merged(yaml.safe_load(given.settings.read_text())["params"]),
+        "params": yaml.safe_load(given.settings.read_text())["params"],
         "sample": settings.get("sample"),
         "methods": settings.get("methods"),
     }
@@ -60,10 +60,13 @@ def main() -> None:
 
 
 def there(result: Path, whole: dict[str, Any]) -> list[dict[str, Any]]:
-    """The runs of these settings that a result holds; runs of others are no part of it."""
-    before = json.loads(result.read_text()) if result.exists() else {}
-    same = all(before.get(name) == value for name, value in whole.items())
-    return before["runs"] if before and same else []
+    """The runs that a result holds; ends where they are of other settings, and keeps them."""
+    if not result.exists():
+        return []
+    before = json.loads(result.read_text())
+    if any(before.get(name) != value for name, value in whole.items()):
+        sys.exit(f"{result}: of other settings. Move it away, and the benchmark starts anew.")
+    return before["runs"]
 
 
 def keep(result: Path, whole: dict[str, Any], run: dict[str, Any]) -> None:

@@ -179,7 +179,7 @@ def test_a_folder_that_is_no_model(minilm, model_section, tmp_path):
 
 
 def test_a_model_that_is_not_there(minilm):
-    with pytest.raises(InputError, match=r"model\.name: `nobody/nothing`.*Check the name"):
+    with pytest.raises(InputError, match=r"the model `nobody/nothing`.*Check the name"):
         sentence_embeddings({**minilm, "name": "nobody/nothing"})
 
 

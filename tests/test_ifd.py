@@ -65,7 +65,7 @@ def test_percentiles_that_leave_nothing_are_refused(pool, in_scratch):
         experienced(SHORT, in_scratch / "out/pool.parquet", in_scratch, seed=0, **wrong)
 
 
-FEW = {"clusters": 4, "per_cluster": 3, "batch_size": 4, "learning_rate": 5e-3, "threads": 1}
+FEW = {"clusters": 4, "per_cluster": 3, "batch_size": 4, "learning_rate": 5e-3}
 
 
 def test_it_is_fitted_on_a_few_rows_of_every_cluster(pool, in_scratch):
@@ -101,8 +101,7 @@ def test_losses_are_those_of_the_pre_experienced_model(pool, in_scratch):
         "train": {"batch_size": 4, "micro_batch_size": 4, "threads": 1},
         "eval": {"max_new_tokens": 8},
     }
-    few = {k: v for k, v in FEW.items() if k != "threads"}
-    method = {"reference": {"experienced": few}, "features": {"losses": {"direct": True}},
+    method = {"reference": {"experienced": FEW}, "features": {"losses": {"direct": True}},
               "scorer": "ifd", "aggregator": "top"}  # fmt: skip
     sections = plan(params, {"ifd": method})
     out = in_scratch / "out"

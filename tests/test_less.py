@@ -173,7 +173,7 @@ def numbered(pool):
 def fit(home, out, exist_ok=False, **changes):
     out.mkdir(exist_ok=exist_ok)
     settings = {"share": 0.5, "epochs": 3, "batch_size": 4, "learning_rate": 1e-3, "seed": 0}
-    small = {"lora_rank": 4, "lora_alpha": 8, "micro_batch_size": 2, "threads": 1}
+    small = {"lora_rank": 4, "lora_alpha": 8, "micro_batch_size": 2}
     model = {**MODEL, "max_tokens": 256}
     return warmup(model, home / "pool.parquet", out, **{**settings, **small, **changes})
 
@@ -235,10 +235,10 @@ def test_a_warm_up_that_was_killed_ends_with_the_same_bytes(fitted, monkeypatch)
     monkeypatch.setitem(fitting.DEFAULTS, "save_steps", 2)
     out = home / "killed"
 
-    def killed(net, optimizer, folder):
+    def killed(net, tokenizer, optimizer, folder):
         if folder.name == ".01":
             raise KeyboardInterrupt
-        save(net, optimizer, folder)
+        save(net, tokenizer, optimizer, folder)
 
     from dataselect.references import warmup as module
 

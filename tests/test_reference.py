@@ -10,7 +10,8 @@ from dataselect.reference import refer
 from dataselect.references import Checkpoint, Fitted, checkpoints
 from tests.conftest import GOLDEN, MODEL
 
-SECTION = {"reference": {"name": "proxy", "settings": {"epochs": 1}, "code": "c"}, "model": MODEL}
+PROXY = {"name": "proxy", "settings": {"epochs": 1}, "code": "c"}
+SECTION = {"reference": PROXY, "model": MODEL, "threads": None}
 
 
 @pytest.fixture

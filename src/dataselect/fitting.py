@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from math import gcd
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,6 @@ DEFAULTS: dict[str, Any] = {
     "dtype": "auto",
     "gradient_checkpointing": False,
     "save_steps": 100,
-    "lora_modules": "all-linear",
 }
 
 
@@ -70,6 +70,17 @@ def fit(
     _quiet(trainer)
     trainer.train(resume_from_checkpoint=_last_whole_checkpoint(home))
     return trainer
+
+
+def recipe(settings: dict[str, Any]) -> dict[str, Any]:
+    """What `fit` reads, of a reference's settings.
+
+    The micro-batch is train's, which need not divide the reference's batch: the most that do.
+    """
+    names = {"seed", "epochs", "learning_rate", "batch_size", *DEFAULTS}
+    answer = {name: value for name, value in settings.items() if name in names}
+    answer["micro_batch_size"] = gcd(settings["batch_size"], settings["micro_batch_size"])
+    return answer
 
 
 def check_batch(batch_size: int, micro_batch_size: int, where: str) -> None:

@@ -56,6 +56,14 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def use_threads(count: int | None) -> None:
+    """Computes with so many CPU threads; None: with all there are."""
+    import torch
+
+    if count:
+        torch.set_num_threads(count)
+
+
 def torch_dtype(name: str) -> Dtype:
     """`auto` is bf16 on a GPU that has it and fp32 elsewhere; other names are torch's."""
     import torch

@@ -42,7 +42,7 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
     method = bind(_method, _pick(methods, name), f"methods.yaml: {name}")
     trained = _known(chosen["model"], "model")
     offered = {"seed": seed, "groups": chosen["groups"], "budget": chosen["budget"]}
-    fits = {k: chosen["train"][k] for k in ("threads", "micro_batch_size")}
+    fits = {"micro_batch_size": chosen["train"]["micro_batch_size"]}
     reference, features, scorer, aggregator = (
         _rooms(folder, method[word], name, offered | (fits if word == "reference" else {}))
         for word, folder in WORDS.items()
@@ -67,7 +67,7 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
             "query_tasks": _query_tasks(chosen),
             "model": text,
         },
-        "reference": {"reference": reference, "model": looker} if reference else {},
+        "reference": _reference(reference, looker, chosen["train"]["threads"]),
         "embed": _embed(features, looker, needs_queries, bool(reference)),
         "score": {"scorer": scorer},
         "aggregate": {"aggregator": aggregator, "budget": chosen["budget"]},
@@ -339,6 +339,10 @@ def _check_fit(
                 f"{where}the scorer `{scorer['name'] if scorer else ''}` looks at `{name}`, which "
                 f"its features do not give. {there} Name others under `features`."
             )
+
+
+def _reference(reference: Section | None, looker: Section, threads: int | None) -> Section:
+    return {"reference": reference, "model": looker, "threads": threads} if reference else {}
 
 
 def _embed(

@@ -35,6 +35,9 @@ def refer(section: dict[str, Any], pool: Path, out: Path) -> Fitted | None:
         if finished.exists():
             earlier.append(json.loads((home / "seconds.json").read_text()))
         else:
+            from dataselect.model import use_threads
+
+            use_threads(section["threads"])
             start = time.perf_counter()
             fitted = of(model, pool, home, **reference["settings"])
             scratch.write_json(home / "seconds.json", round(time.perf_counter() - start, 2))

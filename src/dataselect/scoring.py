@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +81,7 @@ class _Stream:
 
     def __init__(self, table: Path, features: Path, names: tuple[str, ...]) -> None:
         self.table, self.features, self.names = table, features, names
-        self.waiting: list[tuple[list[str], np.ndarray]] = []
+        self.waiting: deque[tuple[list[str], np.ndarray]] = deque()
         self.unusable: list[str] = []
 
     def __iter__(self) -> Iterator[Rows]:
@@ -108,11 +109,11 @@ class _Stream:
         ids: list[str] = []
         usable: list[np.ndarray] = []
         while count:
-            names, good = self.waiting.pop(0)
+            names, good = self.waiting.popleft()
             ids += names[:count]
             usable.append(good[:count])
             if len(names) > count:
-                self.waiting.insert(0, (names[count:], good[count:]))
+                self.waiting.appendleft((names[count:], good[count:]))
             count -= len(usable[-1])
         return ids, np.concatenate(usable) if usable else np.empty(0, dtype=bool)
 

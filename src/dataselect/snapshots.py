@@ -7,47 +7,57 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataselect.chat import Encoded
-from dataselect.fitting import fit
+from dataselect.examples import encode
+from dataselect.fitting import fit, prepare
 from dataselect.references import Checkpoint, Fitted
 
 if TYPE_CHECKING:
+    import numpy as np
     from transformers import Trainer, TrainerCallback
 
-#: Writes a model (and, if it likes, its optimiser's state) into a folder.
-Save = Callable[[Any, Any, Path], None]
+#: Writes a model and its tokenizer (and, if it likes, its optimiser's state) into a folder.
+Save = Callable[[Any, Any, Any, Path], None]
 
 
 def fit_with_snapshots(
-    net: Any,
-    tokenizer: Any,
-    rows: list[Encoded],
+    model: dict[str, Any],
+    pool: Path,
+    rows: np.ndarray,
     home: Path,
     recipe: dict[str, Any],
     count: int,
     save: Save,
+    adapters: dict[str, Any] | None = None,
 ) -> Fitted:
-    """Fits a model (see `fitting.fit`) and keeps `count` checkpoints of it in `home`."""
-    from dataselect.model import training_flops
+    """Fits a model (see `fitting.fit`) on rows of a pool; keeps `count` checkpoints in `home`.
 
-    trainer = fit(net, tokenizer, rows, home, recipe, [snapshots(home, count, save)])
-    tokens = recipe["epochs"] * sum(len(row.ids) for row in rows)
+    Args:
+        rows: their numbers (int64), in the order of training.
+        adapters: what `fitting.prepare` reads of LoRA; without, all weights are fitted.
+    """
+    from transformers import set_seed
+
+    from dataselect.chat import Chat
+    from dataselect.model import load_causal, load_tokenizer, training_flops
+
+    tokenizer = load_tokenizer(model)
+    encoded = encode(pool, Chat(tokenizer, model["chat"], model["max_tokens"]), rows)
+    set_seed(recipe["seed"])  # the adapters' first weights
+    net = prepare(load_causal(model, "float32"), adapters or {"method": "full"})
+    trainer = fit(net, tokenizer, encoded, home, recipe, [snapshots(home, count, tokenizer, save)])
+    tokens = recipe["epochs"] * sum(len(row.ids) for row in encoded)
     steps = trainer.state.global_step
     found = taken(home, count, trainer)
-    return Fitted(found, len(rows), tokens, steps, training_flops(net, tokens))
+    return Fitted(found, len(encoded), tokens, steps, training_flops(net, tokens))
 
 
-def save_model(tokenizer: Any) -> Save:
+def save_model(net: Any, tokenizer: Any, optimizer: Any, folder: Path) -> None:
     """Saves a whole model, ready to load."""
-
-    def save(net: Any, optimizer: Any, folder: Path) -> None:
-        net.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-
-    return save
+    net.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
-def snapshots(home: Path, count: int, save: Save) -> TrainerCallback:
+def snapshots(home: Path, count: int, tokenizer: Any, save: Save) -> TrainerCallback:
     """A callback that saves `count` checkpoints, the last of them after the last step.
 
     They lie in `home/checkpoints/00` and so on; each is written whole or not at all. A run that
@@ -64,7 +74,7 @@ def snapshots(home: Path, count: int, save: Save) -> TrainerCallback:
             fresh = folder.with_name(f".{folder.name}")
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir(parents=True)
-            save(kwargs["model"], kwargs["optimizer"], fresh)
+            save(kwargs["model"], tokenizer, kwargs["optimizer"], fresh)
             shutil.rmtree(folder, ignore_errors=True)
             fresh.rename(folder)
 

@@ -88,16 +88,14 @@ def train(
 
     Source: the recipe of arXiv 2503.01807 (the defaults here).
     """
-    import torch
     from filelock import FileLock
     from transformers import set_seed
 
     from dataselect.chat import Chat
-    from dataselect.model import load_causal, load_tokenizer, training_flops
+    from dataselect.model import load_causal, load_tokenizer, training_flops, use_threads
 
     check_batch(batch_size, micro_batch_size, "train")
-    if threads:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     settings = {k: v for k, v in locals().items() if k in keywords(train)}
     tokenizer = load_tokenizer(model)
     chat = Chat(tokenizer, model["chat"], model["max_tokens"])

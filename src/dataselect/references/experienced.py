@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import gcd
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +12,8 @@ from annotated_types import Ge, Gt, Le
 from dataselect import fingerprint, shards, tables
 from dataselect.clustering import kmeans
 from dataselect.errors import InputError
-from dataselect.examples import encode, sample
-from dataselect.fitting import prepare
+from dataselect.examples import sample
+from dataselect.fitting import recipe
 from dataselect.references import Fitted
 from dataselect.settings import Count, Share
 from dataselect.snapshots import fit_with_snapshots, save_model
@@ -44,7 +43,6 @@ def experienced(
     batch_size: Count = 128,
     micro_batch_size: Count = 1,
     warmup: Share = 0.03,
-    threads: Count | None = None,
 ) -> Fitted:
     """Fine-tunes on a few rows of every cluster of instructions; one checkpoint, at the end.
 
@@ -64,15 +62,9 @@ def experienced(
     epochs is not certain there, and it spaces the rows in the data's order where this does in the
     order of their loss. `most_rows` is the cost formula's of arXiv 2503.01807.
     """
-    import torch
-
-    from dataselect.chat import Chat
-    from dataselect.model import load_causal, load_tokenizer
-
+    how = recipe(locals())
     if low > high:
         raise InputError(f"methods.yaml: experienced: low ({low}) is above high ({high}). Swap.")
-    if threads:
-        torch.set_num_threads(threads)
     rows = sample(pool, seed, most_rows)
     vectors, nll, cost = _instructions(model, pool, home, rows)
     usable = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1) & np.isfinite(nll)
@@ -84,19 +76,7 @@ def experienced(
     rows, vectors, nll = rows[usable], vectors[usable], nll[usable]
     cluster = kmeans(vectors, clusters, seed, iterations=300)
     chosen = rows[spread(cluster, nll, per_cluster, low, high)]
-    tokenizer = load_tokenizer(model)
-    encoded = encode(pool, Chat(tokenizer, model["chat"], model["max_tokens"]), chosen)
-    recipe = {
-        "seed": seed,
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "batch_size": batch_size,
-        "micro_batch_size": gcd(batch_size, micro_batch_size),
-        "schedule": "linear",
-        "warmup": warmup,
-    }
-    net = prepare(load_causal(model, "float32"), {"method": "full"})
-    done = fit_with_snapshots(net, tokenizer, encoded, home, recipe, 1, save_model(tokenizer))
+    done = fit_with_snapshots(model, pool, chosen, home, how, 1, save_model)
     return done._replace(tokens=done.tokens + cost.tokens, flops=done.flops + cost.flops)
 
 

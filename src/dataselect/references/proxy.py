@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from math import gcd
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Gt
 
-from dataselect.examples import encode, sample
-from dataselect.fitting import prepare
+from dataselect.examples import sample
+from dataselect.fitting import recipe
 from dataselect.references import Fitted
 from dataselect.settings import Count, Share
 from dataselect.snapshots import fit_with_snapshots, save_model
@@ -36,7 +35,6 @@ def proxy(
     micro_batch_size: Count = 1,
     schedule: Literal["linear", "cosine", "constant_with_warmup"] = "cosine",
     warmup: Share = 0.03,
-    threads: Count | None = None,
 ) -> Fitted:
     """Fine-tunes the whole model on every row of the pool; checkpoints are evenly spaced.
 
@@ -50,25 +48,6 @@ def proxy(
     Source: arXiv 2403.07384; BigML-CS-UCLA/S2L@2bc84dd (the recipe), which reads its checkpoints
     in no certain order.
     """
-    import torch
-
-    from dataselect.chat import Chat
-    from dataselect.model import load_causal, load_tokenizer
-
-    if threads:
-        torch.set_num_threads(threads)
-    tokenizer = load_tokenizer(model)
-    chat = Chat(tokenizer, model["chat"], model["max_tokens"])
-    rows = encode(pool, chat, sample(pool, seed, height(pool)))
-    recipe = {
-        "seed": seed,
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "batch_size": batch_size,
-        "micro_batch_size": gcd(batch_size, micro_batch_size),
-        "schedule": schedule,
-        "warmup": warmup,
-    }
-    net = prepare(load_causal(model, "float32"), {"method": "full"})
-    save = save_model(tokenizer)
-    return fit_with_snapshots(net, tokenizer, rows, home, recipe, checkpoints, save)
+    how = recipe(locals())
+    rows = sample(pool, seed, height(pool))
+    return fit_with_snapshots(model, pool, rows, home, how, checkpoints, save_model)

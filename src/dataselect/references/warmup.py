@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from math import gcd
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Gt, Le
 
-from dataselect.examples import encode, sample
-from dataselect.fitting import prepare
+from dataselect.examples import sample
+from dataselect.fitting import recipe
 from dataselect.references import Fitted
 from dataselect.settings import Count, Share
 from dataselect.snapshots import fit_with_snapshots
@@ -45,7 +44,6 @@ def warmup(
         "v_proj",
         "o_proj",
     ),
-    threads: Count | None = None,
 ) -> Fitted:
     """Trains adapters on a random share of the pool; a checkpoint an epoch.
 
@@ -60,40 +58,18 @@ def warmup(
     Source: arXiv 2402.04333 (the defaults here); its code matches moments to parameters by their
     order, here it is by name.
     """
-    import torch
-    from transformers import set_seed
-
-    from dataselect.chat import Chat
-    from dataselect.model import load_causal, load_tokenizer
-
-    if threads:
-        torch.set_num_threads(threads)
-    tokenizer = load_tokenizer(model)
-    chat = Chat(tokenizer, model["chat"], model["max_tokens"])
-    rows = encode(pool, chat, sample(pool, seed, max(1, int(share * height(pool)))))
-    recipe = {
-        "seed": seed,
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "batch_size": batch_size,
-        "micro_batch_size": gcd(batch_size, micro_batch_size),
-        "schedule": "linear",
-        "warmup": warmup,
-    }
+    settings = locals()
     adapters = {
         "method": "lora",
-        "lora_rank": lora_rank,
-        "lora_alpha": lora_alpha,
-        "lora_dropout": lora_dropout,
+        **{name: settings[name] for name in ("lora_rank", "lora_alpha", "lora_dropout")},
         "lora_modules": lora_modules if isinstance(lora_modules, str) else list(lora_modules),
         "gradient_checkpointing": False,
     }
-    set_seed(seed)  # the adapters' first weights
-    net = prepare(load_causal(model, "float32"), adapters)
-    return fit_with_snapshots(net, tokenizer, rows, home, recipe, epochs, save)
+    rows = sample(pool, seed, max(1, int(share * height(pool))))
+    return fit_with_snapshots(model, pool, rows, home, recipe(settings), epochs, save, adapters)
 
 
-def save(net: Any, optimizer: Any, folder: Path) -> None:
+def save(net: Any, tokenizer: Any, optimizer: Any, folder: Path) -> None:
     """Writes an adapter and its Adam moments, by parameter name."""
     from safetensors.torch import save_file
 

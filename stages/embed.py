@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dataselect import budget, report, scratch, storage
 from dataselect.embedding import embed
-from dataselect.stage import earlier, stage
+from dataselect.stage import earlier, engine, stage
 
 OUT = Path("out")
 COST = ("rows", "tokens", "flops", "bytes")
@@ -16,7 +16,7 @@ with stage("embed") as section:
         report.console.print(line)
     scratch.write_json(OUT / "features" / "features.json", section)
     told = [("features", section["features"]["name"] if section["features"] else "none")]
-    found = embed(section, OUT)
+    found = embed(section, OUT, engine=engine())
     cost = {of: sum(getattr(done, of) for done in found.values()) for of in COST}
     scratch.write_json(Path("metrics/embed.json"), {"embed": cost})
     for side, done in found.items():

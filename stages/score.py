@@ -5,10 +5,10 @@ from pathlib import Path
 from dataselect import report
 from dataselect.errors import some
 from dataselect.scoring import score
-from dataselect.stage import stage
+from dataselect.stage import engine, stage
 
 with stage("score") as section:
-    done = score(section, Path("out"), Path("out/features"))
+    done = score(section, Path("out"), Path("out/features"), engine())
     told: list[tuple] = [("rows", done.rows), ("groups", len(done.groups))]
     told += [("scorer", section["scorer"]["name"])]
     if done.unusable:

@@ -1,10 +1,12 @@
 """Sharded work: nothing finished is computed again, whatever ended the run before."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,31 +49,74 @@ def write(frame, home, feature, key="k", rows=10):
     return shards.write("pool", home / "pool.parquet", home / "out", feature.load, [key], rows)
 
 
+def sizes(home, count, rows=10):
+    """How many rows the shards of a pool have, by the rule alone: which ids end one."""
+    found, start = [], 0
+    for end in range(1, count + 1):
+        ends = zlib.crc32(f"id{end - 1}".encode()) % rows == 0
+        if (ends and end - start >= rows // 8) or end - start == 4 * rows or end == count:
+            found.append(end - start)
+            start = end
+    return found
+
+
 def test_every_row_once_in_order_and_nothing_twice(in_scratch):
     feature = Counted()
-    done = write(pool(35), in_scratch, feature)
-    assert (done.rows, done.computed, done.found) == (35, 4, 0)
-    assert feature.rows == list(range(35))
-    assert [len(s["vectors"]) for s in shards.read(in_scratch / "out/pool")] == [10, 10, 10, 5]
-    assert shards.read_all(in_scratch / "out/pool")["vectors"][:, 0].tolist() == list(range(35))
+    done = write(pool(75), in_scratch, feature)
+    expected = sizes(in_scratch, 75)
+    assert len(expected) > 4
+    assert (done.rows, done.computed, done.found) == (75, len(expected), 0)
+    assert feature.rows == list(range(75))
+    assert [shards.rows(path) for path in shards.paths(in_scratch / "out/pool")] == expected
+    assert shards.read_all(in_scratch / "out/pool")["vectors"][:, 0].tolist() == list(range(75))
     again = Counted()
-    done = write(pool(35), in_scratch, again)
-    assert (done.computed, done.found, again.loads) == (0, 4, 0)  # no model was loaded
+    done = write(pool(75), in_scratch, again)
+    assert (done.computed, done.found, again.loads) == (0, len(expected), 0)  # no model was loaded
 
 
 def test_a_run_that_failed_keeps_what_it_finished(in_scratch):
+    ends = np.cumsum(sizes(in_scratch, 75))
+    last = int(ends[2])  # the first row of the fourth shard
     with pytest.raises(RuntimeError, match="killed"):
-        write(pool(35), in_scratch, Counted(fail_at=25))
+        write(pool(75), in_scratch, Counted(fail_at=last))
     rest = Counted()
-    assert write(pool(35), in_scratch, rest).found == 2
-    assert rest.rows == list(range(20, 35))
+    assert write(pool(75), in_scratch, rest).found == 3
+    assert rest.rows == list(range(last, 75))
 
 
-def test_a_pool_that_grew_computes_the_new_rows_and_the_last_old_shard(in_scratch):
-    write(pool(35), in_scratch, Counted())
-    grown = Counted()
-    write(pool(52), in_scratch, grown)
-    assert grown.rows == list(range(30, 52))
+def joined(*parts):
+    return pl.concat(parts).drop("row").with_row_index("row").cast({"row": pl.Int64})
+
+
+OLD = (pool(400), pool(400, start=400))
+NEW = pool(150, start=5_000)
+
+
+@pytest.mark.parametrize("grown", [
+    joined(*OLD, NEW), joined(OLD[0], NEW, OLD[1]), joined(NEW, *OLD)
+], ids=["behind", "between", "before"])  # fmt: skip
+def test_a_pool_that_grew_by_a_file_computes_the_new_rows_and_about_a_shard(in_scratch, grown):
+    write(joined(*OLD), in_scratch, Counted(), rows=16)
+    feature = Counted()
+    write(grown, in_scratch, feature, rows=16)
+    assert set(range(5_000, 5_150)) <= set(feature.rows)
+    assert len(feature.rows) - 150 <= 2 * 16
+    # What was found and what was made are what a run from scratch makes.
+    there = [path.read_bytes() for path in sorted((in_scratch / "out/pool").iterdir())]
+    shutil.rmtree(scratch.root())
+    shutil.rmtree(in_scratch / "out")
+    write(grown, in_scratch, Counted(), rows=16)
+    assert [path.read_bytes() for path in sorted((in_scratch / "out/pool").iterdir())] == there
+
+
+def test_a_pool_that_lost_rows_computes_only_the_shards_they_were_in(in_scratch):
+    write(joined(*OLD), in_scratch, Counted(), rows=16)
+    feature = Counted()
+    gone = {0, 137, 138, 700}
+    rest = joined(*OLD).filter(~pl.col("id").is_in([f"id{row}" for row in gone]))
+    write(joined(rest), in_scratch, feature, rows=16)
+    assert len(feature.rows) <= 3 * 2 * 16
+    assert not gone & set(feature.rows)
 
 
 def test_other_settings_are_other_features(in_scratch):
@@ -81,12 +126,15 @@ def test_other_settings_are_other_features(in_scratch):
     assert other.rows == list(range(5))
 
 
-def test_a_changed_row_is_computed_again(in_scratch):
-    write(pool(20), in_scratch, Counted())
-    changed = pl.concat([pool(10), pool(10, start=100)]).drop("row").with_row_index("row")
+def test_a_changed_row_is_computed_again_with_its_shard(in_scratch):
+    write(pool(75), in_scratch, Counted())
+    changed = joined(pool(40), pool(1, start=900).with_columns(id=pl.lit("id40")), pool(34, 41))
     feature = Counted()
-    write(changed.cast({"row": pl.Int64}), in_scratch, feature)
-    assert feature.rows == list(range(100, 110))
+    write(changed, in_scratch, feature)
+    ends = np.cumsum(sizes(in_scratch, 75))
+    shard = int(np.searchsorted(ends, 40, side="right"))
+    mine = list(range(int(ends[shard - 1]), int(ends[shard])))
+    assert [40 if row == 900 else row for row in feature.rows] == mine
 
 
 WORK = """
@@ -118,14 +166,15 @@ def lines(process):
 @pytest.mark.parametrize("pause", [0.05, 0.2])
 def test_a_killed_process_leaves_whole_shards_only(in_scratch, pause):
     tables.write("pool", pool(80), in_scratch / "pool.parquet")
+    count = len(sizes(in_scratch, 80))
     with started("one", pause) as process:
         process.stdout.readline()
         time.sleep(pause * 2.5)
         process.send_signal(signal.SIGKILL)
     finished = len(list((scratch.root() / "embed").rglob("*.safetensors")))
-    assert 1 <= finished < 8
+    assert 1 <= finished < count
     with started("two", 0) as process:
-        assert len(lines(process)) == 8 - finished
+        assert len(lines(process)) == count - finished
     assert len(shards.read_all(in_scratch / "two/pool")["vectors"]) == 80
 
 
@@ -133,7 +182,8 @@ def test_two_processes_share_the_work(in_scratch):
     tables.write("pool", pool(80), in_scratch / "pool.parquet")
     with started("one", 0.05) as one, started("two", 0.05) as two:
         said = [*lines(one), *lines(two)]
-    assert len(said) == len(set(said)) == 8  # each shard once, by either
+    # Each shard once, by either.
+    assert len(said) == len(set(said)) == len(sizes(in_scratch, 80))
     for name in ("one", "two"):
         assert len(shards.read_all(in_scratch / name / "pool")["vectors"]) == 80
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import partial
 from inspect import getsourcefile, signature
 from pathlib import Path
 from typing import Any
 
 from dataselect import fingerprint, shards, tables
+from dataselect.engines.local import local
 from dataselect.errors import InputError, some
 from dataselect.features import Compute
 from dataselect.matrix import finite
@@ -15,12 +16,15 @@ from dataselect.references import checkpoints
 from dataselect.settings import function, room
 
 
-def embed(section: dict[str, Any], out: Path, rows: int | None = None) -> dict[str, shards.Done]:
+def embed(
+    section: dict[str, Any], out: Path, rows: int | None = None, engine: Any = local
+) -> dict[str, shards.Done]:
     """Writes what the plan's `embed` section asks for to `out/features/<side>/`.
 
     Args:
         out: the folder with the pool, the queries, and what the reference stage left.
-        rows: rows a shard; None: as many as suit the feature.
+        rows: rows a shard, about; None: as many as suit the feature.
+        engine: where the work runs: see `engines`.
 
     Returns:
         What was done for each side, `queries` and `pool`; nothing for a method without features.
@@ -31,24 +35,26 @@ def embed(section: dict[str, Any], out: Path, rows: int | None = None) -> dict[s
     feature = section["features"]
     if feature is None:
         return {}
-
-    @cache
-    def load() -> Compute:  # once for both sides, and not at all where nothing is to be computed
-        of = function("features", feature["name"], "plan.json")
-        looks_with = _looks_with(section, out / "reference")
-        taken = {k: v for k, v in looks_with.items() if k in signature(of).parameters}
-        return of(**taken, **feature["settings"])
-
     rows = rows or getattr(room("features", feature["name"], "plan.json"), "ROWS", shards.ROWS)
     sides = ("queries", "pool") if section["queries"] else ("pool",)
-    key = _key(section, out / "reference")
+    load = partial(_load, section, out / "reference")
     done = {}
-    for side in sides:
-        table = out / f"{side}.parquet"
-        done[side] = shards.write(side, table, out / "features", load, key, rows)
-        if side == "queries":  # before the pool, which costs
-            _check_queries(table, out / "features" / side)
+    with shards.writing(load, _key(section, out / "reference"), engine) as write:
+        for side in sides:
+            table = out / f"{side}.parquet"
+            done[side] = write(side, table, out / "features", rows)
+            if side == "queries":  # before the pool, which costs
+                _check_queries(table, out / "features" / side)
     return done
+
+
+def _load(section: dict[str, Any], reference: Path) -> Compute:
+    """Loads what the section's feature looks with."""
+    feature = section["features"]
+    of = function("features", feature["name"], "plan.json")
+    looks_with = _looks_with(section, reference)
+    taken = {k: v for k, v in looks_with.items() if k in signature(of).parameters}
+    return of(**taken, **feature["settings"])
 
 
 def _check_queries(table: Path, features: Path) -> None:

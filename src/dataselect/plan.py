@@ -23,7 +23,7 @@ from dataselect.settings import bind, function, keywords, room, said
 
 Section = dict[str, Any]
 TOP = ("pool", "queries", "tests", "tasks", "method", "budget", "seed", "model", "groups")
-TOP += ("selector_model",)
+TOP += ("selector_model", "engine")
 
 
 def plan(params: Section, methods: Section) -> dict[str, Section]:
@@ -73,7 +73,32 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
         "aggregate": {"aggregator": aggregator, "budget": chosen["budget"]},
         "train": {"model": trained, **chosen["train"]},
         "eval": {"model": trained, "run": _run(params, chosen), **chosen["eval"]},
+        # No stage depends on it: where the work runs changes no result.
+        "engine": engine(params.get("engine", "local")),
     }
+
+
+def engine(given: Any) -> Section:
+    """Where the work runs: a name, or one name with its settings.
+
+    Raises:
+        InputError: there is no such engine, or no such setting.
+    """
+    where = "params.yaml: engine"
+    name, settings = _named(given, where)
+    of = function("engines", name, where)
+    return {"name": name, "settings": bind(of, settings, f"{where}.{name}")}
+
+
+def _named(given: Any, where: str) -> tuple[str, Any]:
+    """`name`, or `{name: settings}`."""
+    if isinstance(given, str):
+        given = {given: {}}
+    if not isinstance(given, dict) or len(given) != 1:
+        found = f"{given!r:.60}"
+        raise InputError(f"{where}: expected one name with its settings, found {found}. Name one.")
+    ((name, settings),) = given.items()
+    return name, settings
 
 
 def _run(params: Section, chosen: Section) -> Section:
@@ -299,12 +324,7 @@ def _rooms(folder: str, given: Any, method: str, params: Section) -> Section | N
         return None
     word = next(word for word, of in WORDS.items() if of == folder)
     where = f"methods.yaml: {method}: {word}"
-    if isinstance(given, str):
-        given = {given: {}}
-    if len(given) != 1:
-        found = f"{given!r:.60}"
-        raise InputError(f"{where}: expected one name with its settings, found {found}. Name one.")
-    ((name, settings),) = given.items()
+    name, settings = _named(given, where)
     of = function(folder, name, where)
     offered = {k: v for k, v in params.items() if k in keywords(of)}
     if settings is None or isinstance(settings, dict):

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from dataselect import report, shards, tables
+from dataselect.engines import Work
+from dataselect.engines.local import local
 from dataselect.errors import InputError, some
-from dataselect.matrix import Block, Group, Parts, Pool, Queries, Rows, finite
-from dataselect.settings import function, said
+from dataselect.features import Advance
+from dataselect.matrix import Block, Group, Parts, Pool, Queries, Rows, Scores, finite
+from dataselect.reading import ahead
+from dataselect.settings import function, room, said
 
 
 @dataclass
@@ -26,7 +32,20 @@ class Scored:
     unusable: list[str] = field(default_factory=list)
 
 
-def score(section: dict[str, Any], out: Path, features: Path) -> Scored:
+class Part(NamedTuple):
+    """Some rows' scores, in the pool's order: ids, which rows are usable (bool, b), the scores."""
+
+    ids: list[str]
+    usable: np.ndarray
+    block: Block
+
+    @property
+    def rows(self) -> int:
+        """How many rows."""
+        return len(self.ids)
+
+
+def score(section: dict[str, Any], out: Path, features: Path, engine: Any = local) -> Scored:
     """Streams the pool through the plan's scorer into `scores.parquet` and `groups.parquet`.
 
     A row with a NaN or an infinite number among what the scorer looks at is no candidate.
@@ -35,26 +54,77 @@ def score(section: dict[str, Any], out: Path, features: Path) -> Scored:
         section: the plan's `score`.
         out: the folder of the pool and of what is written.
         features: the folder of the features; empty for a method without.
+        engine: where the work runs: see `engines`. On this machine always in this process, which
+            computes with all its cores; and so does a scorer that has to see the pool as a whole.
 
     Raises:
         InputError: such a number in a query.
     """
-    scorer = section["scorer"]
-    of = function("scorers", scorer["name"], "plan.json")
+    scorer, table = section["scorer"], out / "pool.parquet"
     names = said("scorers", scorer, "needs")
-    table = out / "pool.parquet"
-    sources = pl.scan_parquet(table).select("source").unique().collect()["source"]
     height = tables.height(table)
-    settings = dict(scorer["settings"])
-    if "groups" in settings:
-        settings["queries"] = _queries(out / "queries.parquet", features / "queries", names)
+    stream = _Stream(table, features / "pool", names)
+    opened = _opened(scorer, out, features)
+    apart = getattr(room("scorers", scorer["name"], "plan.json"), "APART", False)
     with report.progress("score", height) as advance:
-        stream = _Stream(table, features / "pool", names)
-        scores = of(Pool(height, sorted(sources), stream), **settings)
-        rows = _write(scores.groups, scores.blocks, stream, out, advance)
+        if apart and getattr(engine, "func", engine) is not local:
+            start = partial(_start, scorer, out.resolve(), features.resolve())
+            groups = opened([]).groups
+            with engine(start) as run:
+                parts = run(stream.jobs(), advance)
+                rows, unusable = _write(groups, parts, out, lambda rows: None)
+        else:
+            scores = opened(stream)
+            groups = scores.groups
+            rows, unusable = _write(groups, stream.parts(scores.blocks), out, advance)
     if rows != height:
         raise ValueError(f"the scorer `{scorer['name']}` gave {rows} rows of {height}")
-    return Scored(scores.groups, height, stream.unusable)
+    return Scored(groups, height, unusable)
+
+
+def _opened(
+    scorer: dict[str, Any], out: Path, features: Path
+) -> Callable[[Iterable[Rows]], Scores]:
+    """The scorer with its queries, as a function of the pool's rows."""
+    of = function("scorers", scorer["name"], "plan.json")
+    table = out / "pool.parquet"
+    sources = pl.scan_parquet(table).select("source").unique().collect()["source"]
+    settings = dict(scorer["settings"])
+    if "groups" in settings:
+        names = said("scorers", scorer, "needs")
+        settings["queries"] = _queries(out / "queries.parquet", features / "queries", names)
+    height, named = tables.height(table), sorted(sources)
+    return lambda rows: of(Pool(height, named, rows), **settings)
+
+
+class Job(NamedTuple):
+    """A shard to be scored: its file, and the ids and sources of its rows."""
+
+    path: Path | None
+    ids: list[str]
+    sources: list[str]
+
+
+def _start(scorer: dict[str, Any], out: Path, features: Path) -> Work:
+    """A worker: feeds a scorer that scores rows apart one shard at a time."""
+    waiting: deque[Rows] = deque()
+    names = said("scorers", scorer, "needs")
+    blocks = _opened(scorer, out, features)(iter(waiting.popleft, None)).blocks
+
+    def work(job: Job, advance: Advance) -> Part:
+        arrays = shards.arrays(job.path, names or None) if job.path else {}
+        rows = Rows(job.ids, job.sources, arrays)
+        waiting.append(rows)
+        block = next(blocks)
+        advance(len(job.ids))
+        return Part(job.ids, usable(rows, names), block)
+
+    return work
+
+
+def usable(rows: Rows, names: tuple[str, ...]) -> np.ndarray:
+    """Which rows (bool, b) have only finite numbers in what is looked at."""
+    return finite(rows.features, names) if names else np.ones(len(rows.id), dtype=bool)
 
 
 def _queries(table: Path, features: Path, names: tuple[str, ...]) -> Queries:
@@ -80,47 +150,55 @@ class _Stream:
     """
 
     def __init__(self, table: Path, features: Path, names: tuple[str, ...]) -> None:
-        self.table, self.features, self.names = table, features, names
+        self.table, self.names = table, names
+        self.paths = shards.paths(features)
         self.waiting: deque[tuple[list[str], np.ndarray]] = deque()
-        self.unusable: list[str] = []
+
+    def jobs(self) -> Iterator[Job]:
+        """A job a shard; where there are no features, one for every 65,536 rows."""
+        blocks = tables.blocks("pool", self.table, columns=["id", "source"])
+        paths: Iterable[Path | None] = self.paths
+        if self.paths:
+            blocks = tables.sized(blocks, map(shards.rows, self.paths))
+        else:
+            paths = repeat(None)
+        for path, block in zip(paths, blocks, strict=bool(self.paths)):
+            yield Job(path, block["id"].to_list(), block["source"].to_list())
 
     def __iter__(self) -> Iterator[Rows]:
-        for rows in self._rows():
-            usable = np.ones(len(rows.id), dtype=bool)
-            if self.names:
-                usable &= finite(rows.features, self.names)
-            self.unusable += [rows.id[i] for i in np.flatnonzero(~usable)]
-            self.waiting.append((rows.id, usable))
+        for rows in ahead(self._rows()):
+            self.waiting.append((rows.id, usable(rows, self.names)))
             yield rows
 
     def _rows(self) -> Iterator[Rows]:
-        """Blocks of a shard each, or of 65,536 rows where there are no features."""
-        size = shards.height(self.features)
-        blocks = tables.blocks("pool", self.table, size or 65_536, columns=["id", "source"])
-        if size is None:
-            for block in blocks:
-                yield Rows(block["id"].to_list(), block["source"].to_list())
-            return
-        for block, arrays in zip(blocks, shards.read(self.features), strict=True):
-            yield Rows(block["id"].to_list(), block["source"].to_list(), arrays)
+        for path, ids, sources in self.jobs():
+            arrays = shards.arrays(path, self.names or None) if path else {}
+            yield Rows(ids, sources, arrays)
 
-    def take(self, count: int) -> tuple[list[str], np.ndarray]:
+    def parts(self, blocks: Iterator[Block]) -> Iterator[Part]:
+        """The scorer's blocks, of whatever size, with what is written beside them."""
+        for block in blocks:
+            count = len(block.group) if isinstance(block, Parts) else len(block)
+            yield Part(*self._take(count), block)
+
+    def _take(self, count: int) -> tuple[list[str], np.ndarray]:
         """Ids of the next `count` rows, and which of them are usable."""
         ids: list[str] = []
-        usable: list[np.ndarray] = []
+        good: list[np.ndarray] = []
         while count:
-            names, good = self.waiting.popleft()
+            names, here = self.waiting.popleft()
             ids += names[:count]
-            usable.append(good[:count])
+            good.append(here[:count])
             if len(names) > count:
-                self.waiting.appendleft((names[count:], good[count:]))
-            count -= len(usable[-1])
-        return ids, np.concatenate(usable) if usable else np.empty(0, dtype=bool)
+                self.waiting.appendleft((names[count:], here[count:]))
+            count -= len(good[-1])
+        return ids, np.concatenate(good) if good else np.empty(0, dtype=bool)
 
 
 def _write(
-    groups: list[Group], blocks: Iterator[Block], stream: _Stream, out: Path, advance: Any
-) -> int:
+    groups: list[Group], parts: Iterable[Part], out: Path, advance: Callable[[int], None]
+) -> tuple[int, list[str]]:
+    """Writes the groups and the scores; how many rows, and the ids of those not usable."""
     frame = pl.DataFrame(
         [(number, *group) for number, group in enumerate(groups)],
         schema=tables.SCHEMAS["groups"],
@@ -128,20 +206,25 @@ def _write(
     )
     tables.write("groups", frame, out / "groups.parquet")
     first = 0
+    unusable: list[str] = []
     with tables.writing("scores", out / "scores.parquet") as put:
-        for block in blocks:
-            scores = block.score[:, None] if isinstance(block, Parts) else block
-            ids, usable = stream.take(len(scores))
-            scores = np.where(usable[:, None], scores, -np.inf).astype(np.float32)
-            if np.isnan(scores).any():
-                raise ValueError(
-                    f"NaN scores after row {first}: a scorer gives −∞ where it has none"
-                )
-            rows = pl.int_range(first, first + len(scores), eager=True)
-            width = pl.Array(pl.Float32, scores.shape[1])
-            of = block.group.tolist() if isinstance(block, Parts) else [None] * len(scores)
-            columns = {"row": rows, "id": ids, "group": pl.Series(of, dtype=pl.Int64)}
-            put(pl.DataFrame({**columns, "score": pl.Series(scores, dtype=width)}))
-            first += len(scores)
-            advance(len(scores))
-    return first
+        for part in parts:
+            put(_frame(part, first))
+            unusable += [part.ids[i] for i in np.flatnonzero(~part.usable)]
+            first += part.rows
+            advance(part.rows)
+    return first, unusable
+
+
+def _frame(part: Part, first: int) -> pl.DataFrame:
+    """A part of the scores table, from row number `first` on."""
+    block = part.block
+    scores = block.score[:, None] if isinstance(block, Parts) else block
+    scores = np.where(part.usable[:, None], scores, -np.inf).astype(np.float32)
+    if np.isnan(scores).any():
+        raise ValueError(f"NaN scores after row {first}: a scorer gives −∞ where it has none")
+    rows = pl.int_range(first, first + len(scores), eager=True)
+    width = pl.Array(pl.Float32, scores.shape[1])
+    of = block.group.tolist() if isinstance(block, Parts) else [None] * len(scores)
+    columns = {"row": rows, "id": part.ids, "group": pl.Series(of, dtype=pl.Int64)}
+    return pl.DataFrame({**columns, "score": pl.Series(scores, dtype=width)})

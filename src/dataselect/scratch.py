@@ -7,6 +7,7 @@ the workspace and for every experiment's own, so that two of them never compute 
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -67,6 +68,25 @@ def replacing(path: Path) -> Generator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def forget_half_written(path: Path) -> None:
+    """Removes what a killed process had begun of a file: only for who alone may write it."""
+    for half in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        half.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what a killed stage left half-written in its out folder; DVC's own file stays."""
+    import shutil
+
+    for left in folder.glob(".*"):
+        if left.name == ".gitignore":
+            continue
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

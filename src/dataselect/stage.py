@@ -7,13 +7,15 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dataselect import report, scratch
 from dataselect.errors import InputError
+from dataselect.settings import function
 
 #: Seconds that earlier, interrupted runs of this stage spent on what this one found finished.
 earlier: list[float] = []
@@ -35,6 +37,7 @@ def stage(name: str) -> Generator[dict[str, Any]]:
     try:
         if name != "plan" and not Path("plan.json").exists():
             raise InputError("plan.json is not there. Run `dvc repro`, from the project's folder.")
+        scratch.sweep(Path("out"))
         yield {} if name == "plan" else json.loads(Path("plan.json").read_text())[name]
     except InputError as error:
         print(f"\ndataselect {name}: {error}\n", file=sys.stderr)  # noqa: T201
@@ -44,6 +47,12 @@ def stage(name: str) -> Generator[dict[str, Any]]:
         return
     scratch.write_json(record(name), {"seconds": round(seconds + sum(earlier), 2)})
     report.console.print(f"{name}: {seconds:.1f} s")
+
+
+def engine() -> Callable[..., Any]:
+    """Where the plan says that work runs: see `engines`."""
+    told = json.loads(Path("plan.json").read_text())["engine"]
+    return partial(function("engines", told["name"], "plan.json"), **told["settings"])
 
 
 def record(name: str) -> Path:

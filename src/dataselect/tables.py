@@ -173,6 +173,27 @@ def blocks(
             yield frame
 
 
+def sized(frames: Iterable[pl.DataFrame], sizes: Iterable[int]) -> Iterator[pl.DataFrame]:
+    """The same rows in frames of these sizes.
+
+    Raises:
+        ValueError: there are more or fewer rows than the sizes add up to.
+    """
+    frames, kept, count = iter(frames), pl.DataFrame(), 0
+    for size in sizes:
+        parts = [kept]
+        while count < size:
+            if (frame := next(frames, None)) is None:
+                raise ValueError(f"{size - count} rows are missing")
+            parts.append(frame)
+            count += frame.height
+        kept = pl.concat([part for part in parts if part.height] or [kept])
+        yield kept[:size]
+        kept, count = kept[size:], count - size
+    if count or next(frames, None) is not None:
+        raise ValueError("there are more rows than expected")
+
+
 def height(path: str | Path) -> int:
     """The number of rows of a parquet file, from its footer."""
     import pyarrow.parquet as pq

@@ -10,6 +10,8 @@ import numpy as np
 from dataselect.errors import InputError, some
 from dataselect.matrix import Group, Pool, Queries, Scores
 
+APART = True
+
 
 def needs(**settings: object) -> tuple[str, ...]:
     """The arrays that are looked at."""

@@ -8,6 +8,8 @@ import numpy as np
 
 from dataselect.matrix import Group, Pool, Scores
 
+APART = True
+
 
 def needs(**settings: object) -> tuple[str, ...]:
     """The arrays that are looked at."""

@@ -9,6 +9,8 @@ import numpy as np
 
 from dataselect.matrix import Group, Pool, Scores
 
+APART = True
+
 
 def needs(*, name: str, **settings: object) -> tuple[str, ...]:
     """The arrays that are looked at."""

@@ -10,6 +10,8 @@ import numpy as np
 from dataselect.chance import priorities
 from dataselect.matrix import Block, Group, Parts, Pool, Scores
 
+APART = True
+
 
 def random(pool: Pool, *, seed: int, per: Literal["pool", "source"] = "pool") -> Scores:
     """Every row gets a priority from its id and the seed, so a larger budget contains a smaller.

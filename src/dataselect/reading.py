@@ -1,0 +1,22 @@
+"""Reads ahead: what comes next is fetched while what came before is worked on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """The same items, the next of which is always being made in a thread.
+
+    Pays where making one waits for a disk, or computes without Python's lock. Holds one more.
+    """
+    source, end = iter(items), object()
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(next, source, end)
+        while (item := waiting.result()) is not end:
+            waiting = thread.submit(next, source, end)
+            yield item  # ty: ignore[invalid-yield]

@@ -1,0 +1,178 @@
+"""Where work runs changes nothing of what it comes to."""
+
+import os
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dataselect import shards, tables
+from dataselect.embedding import embed
+from dataselect.engines.local import local
+from dataselect.errors import InputError
+from dataselect.plan import engine as planned
+from tests.conftest import GOLDEN, MODEL
+
+
+@pytest.fixture
+def pool(in_scratch):
+    """Golden rows as a pool and queries, in `out/`."""
+    frame = pl.read_parquet(GOLDEN / "pool.parquet").head(90).drop("row", strict=False)
+    (in_scratch / "out/reference").mkdir(parents=True)
+    (in_scratch / "out/reference/reference.json").write_text('{"checkpoints": []}')
+    numbered = frame.with_row_index("row").cast({"row": pl.Int64})
+    tables.write("pool", numbered, in_scratch / "out/pool.parquet")
+    columns = {"task": pl.lit("t"), "subtask": pl.lit(None, pl.String)}
+    tables.write(
+        "queries", frame.head(5).with_columns(**columns), in_scratch / "out/queries.parquet"
+    )
+    return in_scratch / "out"
+
+
+def section(**settings):
+    settings = {"pooling": "weighted_mean", "over": "all", "unit": True, **settings}
+    return {
+        "features": {"name": "hidden_states", "settings": settings},
+        "model": {**MODEL, "dtype": "float32", "max_tokens": 128},
+        "queries": True,
+        "reference": False,
+    }
+
+
+def shard_bytes(out):
+    return {p.relative_to(out): p.read_bytes() for p in sorted(out.rglob("*.safetensors"))}
+
+
+@pytest.fixture
+def by_one(pool):
+    """The shards of a run in this process; what it computed is forgotten."""
+    done = embed(section(), pool, rows=8)
+    assert done["pool"].computed > 5
+    found = shard_bytes(pool)
+    forget(pool)
+    return found
+
+
+def forget(pool):
+    for path in [*pool.parent.rglob("*.safetensors"), *pool.parent.glob(".scratch/embed/*/*")]:
+        path.unlink(missing_ok=True)
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """Here as in a worker: another number of threads may give other last bits."""
+    import torch
+
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_several_processes_write_the_same_bytes(pool, by_one):
+    done = embed(section(), pool, rows=8, engine=partial(local, workers=2))
+    assert shard_bytes(pool) == by_one
+    assert done["pool"].computed == len(list((pool / "features/pool").iterdir()))
+    again = embed(section(), pool, rows=8, engine=partial(local, workers=2))
+    assert again["pool"].computed == 0
+
+
+def kill_a_worker(at):
+    def compute(rows, side, advance):
+        if int(rows[0][0]["content"]) >= at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"vectors": np.zeros((len(rows), 1), np.float32)}
+
+    return compute
+
+
+def numbers(count):
+    turns = [[{"role": "user", "content": str(i)}] for i in range(count)]
+    rows = [(i, f"id{i}", "s", turn) for i, turn in enumerate(turns)]
+    return pl.DataFrame(rows, schema=tables.SCHEMAS["pool"], orient="row")
+
+
+def test_a_killed_process_is_one_message_and_what_was_finished_stays(in_scratch):
+    tables.write("pool", numbers(60), in_scratch / "pool.parquet")
+    workers = partial(local, workers=2)
+    with (
+        pytest.raises(InputError, match="a worker process was killed"),
+        shards.writing(partial(kill_a_worker, 30), ["k"], workers) as put,
+    ):
+        put("pool", in_scratch / "pool.parquet", in_scratch / "features", 4)
+    with shards.writing(partial(kill_a_worker, 1_000), ["k"]) as put:
+        done = put("pool", in_scratch / "pool.parquet", in_scratch / "features", 4)
+    assert done.found > 0
+
+
+def test_an_engines_settings_are_checked():
+    assert planned("local") == {"name": "local", "settings": {"workers": "auto"}}
+    assert planned({"ray": {"cpus": 2}})["settings"] == {"address": None, "cpus": 2, "gpus": 0}
+    with pytest.raises(InputError, match=r"no engine is called `rya`\. Did you mean `ray`"):
+        planned("rya")
+    with pytest.raises(InputError, match="unknown setting `worker`"):
+        planned({"local": {"worker": 2}})
+    with pytest.raises(InputError, match=r"engine\.local\.workers: expected .* found 0"):
+        planned({"local": {"workers": 0}})
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Three nodes on this machine, one core each."""
+    pytest.importorskip("ray")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    import ray
+    from ray.cluster_utils import Cluster
+
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    for _ in range(2):
+        nodes.add_node(num_cpus=1)
+    nodes.wait_for_nodes()
+    yield nodes
+    ray.shutdown()
+    nodes.shutdown()
+
+
+@pytest.fixture
+def on_ray(cluster):
+    from dataselect.engines.ray import ray
+
+    return partial(ray, address=cluster.address)
+
+
+def test_a_cluster_writes_the_same_bytes(pool, by_one, on_ray):
+    done = embed(section(), pool, rows=8, engine=on_ray)
+    assert shard_bytes(pool) == by_one
+    assert done["pool"].computed == len(list((pool / "features/pool").iterdir()))
+
+
+def once_deadly(flag):
+    """A feature that kills its worker, once, in the middle."""
+
+    def compute(rows, side, advance):
+        number = int(rows[0][0]["content"])
+        if number >= 30 and not Path(flag).exists():
+            Path(flag).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"vectors": np.full((len(rows), 1), number, np.float32)}
+
+    return compute
+
+
+def test_a_killed_workers_shard_is_done_by_another(in_scratch, on_ray):
+    from ray import cloudpickle
+
+    tables.write("pool", numbers(60), in_scratch / "pool.parquet")
+    flag = in_scratch / "killed"
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not know the tests
+    for folder, engine in (("ray", on_ray), ("here", local)):
+        with shards.writing(partial(once_deadly, str(flag)), [folder], engine) as put:
+            put("pool", in_scratch / "pool.parquet", in_scratch / folder, 4)
+    assert flag.exists()
+    ours = {k.name: v for k, v in shard_bytes(in_scratch / "here").items()}
+    assert {k.name: v for k, v in shard_bytes(in_scratch / "ray").items()} == ours

@@ -25,10 +25,8 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def small_project(home, **changes):
     """A clone with a small pool in two files, five tests a task, and the golden model."""
-    home = tmp_path_factory.mktemp("project")
     copy_project(home)
     data = home / "data"
     data.mkdir()
@@ -40,13 +38,18 @@ def project(tmp_path_factory):
         few = frame.group_by("task", maintain_order=True).head(count)
         few.write_parquet(data / f"{name}.parquet")
     shutil.copytree(GOLDEN / "tiny-llama", home / "model")
-    (home / "params.yaml").write_text(yaml.safe_dump(SETTINGS, sort_keys=False))
+    (home / "params.yaml").write_text(yaml.safe_dump({**SETTINGS, **changes}, sort_keys=False))
     (home / "methods.yaml").write_text(yaml.safe_dump(small_methods(), sort_keys=False))
     (home / "dvc.lock").unlink(missing_ok=True)
     run("git", "add", "--all", cwd=home)
     run("git", "rm", "--quiet", "--cached", "--ignore-unmatch", "dvc.lock", cwd=home)
     run("git", "commit", "--quiet", "--message", "a small pool", cwd=home)
     return home
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return small_project(tmp_path_factory.mktemp("project"))
 
 
 def repro(project, *target, **changes):

@@ -33,6 +33,6 @@ bench: setup
 # Writes requirements.lock anew from pyproject.toml: run it when a dependency changes.
 lock:
 	fresh=$$(mktemp -d) && $(PYTHON) -m venv $$fresh && \
-	$$fresh/bin/python -m pip install --quiet 'torch==2.13.0' --editable '.[eval,dev,embed,s3]' && \
+	$$fresh/bin/python -m pip install --quiet 'torch==2.13.0' --editable '.[eval,dev,embed,ray,s3]' && \
 	$$fresh/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock; \
 	rm -rf $$fresh

@@ -111,7 +111,9 @@ def test_a_killed_process_is_one_message_and_what_was_finished_stays(in_scratch)
 
 
 def test_an_engines_settings_are_checked():
-    assert planned("local") == {"name": "local", "settings": {"workers": "auto"}}
+    assert planned("local") == {
+        "name": "local", "settings": {"workers": "auto", "memory": None}
+    }  # fmt: skip
     assert planned({"ray": {"cpus": 2}})["settings"] == {"address": None, "cpus": 2, "gpus": 0}
     with pytest.raises(InputError, match=r"no engine is called `rya`\. Did you mean `ray`"):
         planned("rya")
@@ -119,6 +121,8 @@ def test_an_engines_settings_are_checked():
         planned({"local": {"worker": 2}})
     with pytest.raises(InputError, match=r"engine\.local\.workers: expected .* found 0"):
         planned({"local": {"workers": 0}})
+    with pytest.raises(InputError, match=r"engine\.local\.memory: expected a size like `6GB`"):
+        planned({"local": {"memory": "much"}})
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,16 @@
-"""Length-sorted batches under a budget of padded tokens."""
+"""Length-sorted batches under a budget of padded tokens, which shrinks where memory runs out."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dataselect import report
 from dataselect.chat import Encoded
+from dataselect.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +34,71 @@ def batches(lengths: list[int], max_padded_tokens: int) -> list[list[int]]:
         else:
             answer.append([row])
     return answer
+
+
+RAN_OUT = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+class Batches:
+    """Works through rows batch by batch; where memory runs out, on with batches half as large.
+
+    Args:
+        max_padded_tokens: the budget of a batch. What it shrinks to stays for the rows to come.
+    """
+
+    def __init__(self, max_padded_tokens: int) -> None:
+        self.max_padded_tokens = max_padded_tokens
+
+    def run(self, lengths: list[int], work: Callable[[list[int]], None]) -> None:
+        """Calls `work` with row numbers until all rows are done, each in one batch that went well.
+
+        Raises:
+            InputError: a single row is too much.
+        """
+        waiting = deque(batches(lengths, self.max_padded_tokens))
+        while waiting:
+            if not _ran_out(work, waiting[0]):
+                waiting.popleft()
+                continue
+            # Beyond the handler, so that what the failed batch held is free by now.
+            left = [row for batch in waiting for row in batch]
+            self._shrink(waiting[0], lengths)
+            again = batches([lengths[row] for row in left], self.max_padded_tokens)
+            waiting = deque([left[place] for place in batch] for batch in again)
+
+    def _shrink(self, batch: list[int], lengths: list[int]) -> None:
+        longest = lengths[batch[0]]
+        if len(batch) == 1:
+            raise InputError(
+                f"out of memory on a single row of {longest} tokens. Lower the `max_tokens` of the "
+                "model that looks, set its `dtype: bfloat16`, or give the engine more `memory`."
+            )
+        self.max_padded_tokens = len(batch) * longest // 2
+        report.console.print(
+            f"out of memory: on with batches of at most {self.max_padded_tokens:,} padded tokens"
+        )
+        _let_go()
+
+
+def _ran_out(work: Callable[[list[int]], None], batch: list[int]) -> bool:
+    """Does the work; whether memory was not enough for it."""
+    try:
+        work(batch)
+    except MemoryError:
+        return True
+    except RuntimeError as error:  # so says torch, of a GPU and of the processor's own memory
+        if not any(words in str(error) for words in RAN_OUT):
+            raise
+        return True
+    return False
+
+
+def _let_go() -> None:
+    """Gives memory that torch keeps for later back to the GPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def pad(rows: list[Encoded], device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:

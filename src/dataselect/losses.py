@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from dataselect.batches import batches, pad
+from dataselect.batches import Batches, pad
 from dataselect.chat import Chat, Encoded
 from dataselect.features import Advance
 from dataselect.model import flops
@@ -38,19 +38,23 @@ def losses_of(
     advance: Advance = lambda *_: None,
     *,
     whole: bool = False,
-    max_padded_tokens: int = 4_096,
+    batches: Batches | None = None,
 ) -> Losses:
     """Negative log-likelihoods and probabilities of rows; none depends on the batches.
 
     Args:
         whole: also over every token but the first; else no logits are computed before the first
             response token of a batch.
+        batches: how large; None: a moderate size.
     """
     import torch
 
+    batches = batches or Batches(4_096)
+
     answer = Losses(*(np.full(len(rows), np.nan) for _ in Losses._fields))
     cost = flops(model, head=True)
-    for batch in batches([len(row.ids) for row in rows], max_padded_tokens):
+
+    def look(batch: list[int]) -> None:
         ids, response, real = pad([rows[i] for i in batch], str(model.device))
         # Token t is predicted at t − 1: targets from the second token on.
         wanted = (real if whole else response)[:, 1:]
@@ -72,6 +76,8 @@ def losses_of(
             answer.prompt[batch] = _mean(nll, wanted & ~response)
         tokens = int(real.sum())
         advance(len(batch), tokens, cost * tokens)
+
+    batches.run([len(row.ids) for row in rows], look)
     return answer
 
 
@@ -81,7 +87,7 @@ def _mean(values: Tensor, kept: Tensor) -> np.ndarray:
 
 
 def alone(
-    model: PreTrainedModel, chat: Chat, rows: list, max_padded_tokens: int, advance: Advance
+    model: PreTrainedModel, chat: Chat, rows: list, batches: Batches, advance: Advance
 ) -> np.ndarray:
     """Mean loss of a row's response tokens, every response after the bare assistant header.
 
@@ -90,7 +96,7 @@ def alone(
     turns = [(i, [turn]) for i, row in enumerate(rows) for turn in row if _is_response(turn)]
     encoded = chat.encode([turn for _, turn in turns])
     told: Advance = lambda _, *cost: advance(0, *cost)  # noqa: E731  # turns are no rows
-    nll = losses_of(model, encoded, told, max_padded_tokens=max_padded_tokens).response
+    nll = losses_of(model, encoded, told, batches=batches).response
     tokens = np.asarray([int(row.response[1:].sum()) for row in encoded])
     total, count = np.zeros(len(rows)), np.zeros(len(rows))
     of = np.asarray([i for i, _ in turns], dtype=np.int64)

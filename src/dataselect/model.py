@@ -65,12 +65,15 @@ def use_threads(count: int | None) -> None:
 
 
 def torch_dtype(name: str) -> Dtype:
-    """`auto` is bf16 on a GPU that has it and fp32 elsewhere; other names are torch's."""
+    """`auto` is bf16 on a GPU or processor that multiplies in it (AMX), else fp32."""
     import torch
 
     if name != "auto":
         return getattr(torch, name)
-    fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    if torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported()
+    else:
+        fast = torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if fast else torch.float32
 
 

@@ -17,6 +17,7 @@ import yaml
 from annotated_types import Ge, Lt
 
 from dataselect import evaluation, fingerprint, kinds, model, training
+from dataselect.engines.local import memory_bytes
 from dataselect.errors import InputError, did_you_mean
 from dataselect.fitting import check_batch
 from dataselect.settings import bind, function, keywords, room, said
@@ -87,7 +88,10 @@ def engine(given: Any) -> Section:
     where = "params.yaml: engine"
     name, settings = _named(given, where)
     of = function("engines", name, where)
-    return {"name": name, "settings": bind(of, settings, f"{where}.{name}")}
+    bound = bind(of, settings, f"{where}.{name}")
+    if bound.get("memory") is not None:
+        memory_bytes(bound["memory"])
+    return {"name": name, "settings": bound}
 
 
 def _named(given: Any, where: str) -> tuple[str, Any]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal
 
 from dataselect.engines import Run, Start, Work, nobody
@@ -17,24 +20,54 @@ from dataselect.settings import Count
 
 
 @contextmanager
-def local(start: Start, *, workers: Count | Literal["auto"] = "auto") -> Generator[Run]:
+def local(
+    start: Start, *, workers: Count | Literal["auto"] = "auto", memory: str | None = None
+) -> Generator[Run]:
     """Works in this process; with several GPUs, in a process for each of them.
 
     Args:
         start: see `engines`.
         workers: processes, each with a GPU of its own where there are any. `auto`: as many as
             there are GPUs.
+        memory: at most so much for a worker, like `6GB`: of its GPU, or without one of the
+            machine's. Batches shrink to fit. None: all there is.
 
     Raises:
         InputError: a process was killed; what was finished stays.
     """
     gpus = _gpus()
     count = max(1, len(gpus)) if workers == "auto" else workers
+    most = None if memory is None else memory_bytes(memory)
     if count == 1:
-        yield _here(start)
+        yield _here(partial(_within, most, start))
         return
-    with _processes(start, count, gpus) as run:
+    with _processes(partial(_within, most, start), count, gpus) as run:
         yield run
+
+
+def memory_bytes(text: str) -> int:
+    """`6GB` as a number of bytes.
+
+    Raises:
+        InputError: it is no such size.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB|TB)", text)
+    if not found:
+        raise InputError(f"engine.local.memory: expected a size like `6GB`; found {text!r}.")
+    return int(float(found[1]) * {"MB": 1e6, "GB": 1e9, "TB": 1e12}[found[2]])
+
+
+def _within(most: int | None, start: Start) -> Work:
+    """Starts a worker that may take so many bytes."""
+    if most is not None:
+        import torch
+
+        if torch.cuda.is_available():
+            whole = torch.cuda.get_device_properties(0).total_memory
+            torch.cuda.set_per_process_memory_fraction(min(1.0, most / whole))
+        else:
+            resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
+    return start()
 
 
 def _gpus() -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from dataselect import projection as projections
-from dataselect.batches import batches, pad
+from dataselect.batches import Batches, pad
 from dataselect.chat import Chat, Encoded
 from dataselect.features import Advance, Compute
 from dataselect.references import Checkpoint
@@ -79,6 +79,7 @@ def gradients(
     net, chat = _load(model, checkpoints[0])
     parameters = {n: p for n, p in net.named_parameters() if p.requires_grad}
     length = sum(p.numel() for p in parameters.values())
+    batches = Batches(8_192 if net.device.type == "cuda" else 512)
     width = projections.width(projection, length, dims)
     rates = np.asarray([one.mean_learning_rate for one in checkpoints], dtype=np.float32)
     rates = rates if rates.any() else np.ones_like(rates)  # a single step is all warm-up: rate 0
@@ -101,7 +102,7 @@ def gradients(
             parts = []
             for start in range(0, len(there), at_once):
                 block = [encoded[i] for i in there[start : start + at_once]]
-                raw = _of_rows(net, parameters, block)
+                raw = _of_rows(net, parameters, block, batches)
                 if side == "pool":
                     for row in raw:  # one by one: the steps between need room too
                         row.copy_(stepped(row, *moments, adam))
@@ -143,21 +144,23 @@ def _switch(net: Any, checkpoint: Checkpoint, names: dict[str, Any]) -> tuple[Te
     return flat("exp_avg"), flat("exp_avg_sq")
 
 
-def _of_rows(net: Any, parameters: dict[str, Any], rows: list[Encoded]) -> Tensor:
+def _of_rows(net: Any, parameters: dict[str, Any], rows: list[Encoded], batches: Batches) -> Tensor:
     """The gradients of rows: b D, fp32. None depends on the batches."""
     import torch
 
     length = sum(p.numel() for p in parameters.values())
-    tokens = 8_192 if net.device.type == "cuda" else 512
     answer = torch.empty(len(rows), length, device=net.device)
-    for batch in batches([len(row.ids) for row in rows], tokens):
-        most = max(1, MOST_BYTES // (8 * length))  # a copy of the adapter a row, and its gradient
+    most = max(1, MOST_BYTES // (8 * length))  # a copy of the adapter a row, and its gradient
+
+    def look(batch: list[int]) -> None:
         for start in range(0, len(batch), most):
             part = batch[start : start + most]
             with own_adapters(net, parameters, len(part)) as copies:
                 loss = _losses(net, [rows[i] for i in part]).sum()
                 found = torch.autograd.grad(loss, list(copies.values()))
             answer[part] = torch.cat([one.flatten(1) for one in found], dim=1).float()
+
+    batches.run([len(row.ids) for row in rows], look)
     return answer
 
 

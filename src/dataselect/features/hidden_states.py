@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from dataselect.batches import batches, pad
+from dataselect.batches import Batches, pad
 from dataselect.chat import Chat
 from dataselect.features import Compute
 
@@ -56,14 +56,15 @@ def hidden_states(
 
     encoder = load_encoder(model)
     chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
-    budget = 32_768 if encoder.device.type == "cuda" else 1_024
+    batches = Batches(32_768 if encoder.device.type == "cuda" else 1_024)
     cost = flops(encoder, head=False)
     stored = np.float32 if encoder.dtype == torch.float32 else np.float16
 
     def compute(rows: list, side: str, advance: Any) -> dict[str, np.ndarray]:
         encoded = chat.encode(rows)
         vectors = np.zeros((len(rows), encoder.config.hidden_size), dtype=stored)
-        for batch in batches([len(row.ids) for row in encoded], budget):
+
+        def look(batch: list[int]) -> None:
             ids, response, real = pad([encoded[i] for i in batch], str(encoder.device))
             kept = {"all": real, "prompt": real & ~response, "response": response}[over]
             with torch.inference_mode():
@@ -72,6 +73,8 @@ def hidden_states(
                 vectors[batch] = pool(states, kept, pooling, unit).cpu().numpy()
             tokens = int(real.sum())
             advance(len(batch), tokens, cost * tokens)
+
+        batches.run([len(row.ids) for row in encoded], look)
         return {"vectors": vectors}
 
     return compute

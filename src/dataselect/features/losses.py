@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dataselect.batches import Batches
 from dataselect.chat import Chat
 from dataselect.features import Compute
 from dataselect.losses import alone, losses_of
@@ -47,11 +48,11 @@ def losses(model: dict[str, Any], *, direct: bool = False) -> Compute:
 
     net = load_causal(model)
     chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
-    budget = 8_192 if net.device.type == "cuda" else 1_024
+    batches = Batches(8_192 if net.device.type == "cuda" else 1_024)
 
     def compute(rows: list, side: str, advance: Any) -> dict[str, np.ndarray]:
         encoded = chat.encode(rows)
-        found = losses_of(net, encoded, advance, whole=True, max_padded_tokens=budget)
+        found = losses_of(net, encoded, advance, whole=True, batches=batches)
         answer = {
             "whole_nll": found.whole.astype(np.float32),
             "response_nll": found.response.astype(np.float32),
@@ -60,7 +61,7 @@ def losses(model: dict[str, Any], *, direct: bool = False) -> Compute:
             "cut": np.asarray([row.cut for row in encoded]),
         }
         if direct:
-            answer["direct_nll"] = alone(net, chat, rows, budget, advance).astype(np.float32)
+            answer["direct_nll"] = alone(net, chat, rows, batches, advance).astype(np.float32)
         return answer
 
     return compute

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dataselect import scratch
-from dataselect.batches import batches
+from dataselect.batches import Batches
 from dataselect.chat import tulu
 from dataselect.errors import InputError
 from dataselect.features import Compute
@@ -60,7 +60,7 @@ def sentence_embeddings(
     if network is None:
         raise InputError(f"model.name: `{model['name']}`: not a transformer. Choose one that is.")
     net.max_seq_length = min(model["max_tokens"], net.max_seq_length or model["max_tokens"])
-    budget = 32_768 if net.device.type == "cuda" else 1_024
+    batches = Batches(32_768 if net.device.type == "cuda" else 1_024)
     stored = np.float32 if net.dtype == torch.float32 else np.float16
     looked_up = {m.weight for m in network.modules() if isinstance(m, torch.nn.Embedding)}
     token_flops = 2.0 * sum(p.numel() for p in network.parameters() if p not in looked_up)
@@ -74,7 +74,8 @@ def sentence_embeddings(
         texts = [tulu(row, eos="")[0] for row in rows]
         tokens = lengths([prompt + text for text in texts])
         vectors = np.zeros((len(rows), net.get_embedding_dimension() or 0), dtype=stored)
-        for batch in batches(tokens, budget):
+
+        def look(batch: list[int]) -> None:
             # The prompt apart from the text: some models leave its tokens out when they pool.
             made = net.encode(
                 [texts[row] for row in batch],
@@ -86,6 +87,8 @@ def sentence_embeddings(
                 vectors[batch] = made / np.linalg.norm(made, axis=1, keepdims=True).clip(min=1e-12)
             read = sum(tokens[row] for row in batch)
             advance(len(batch), read, token_flops * read)
+
+        batches.run(tokens, look)
         return {"vectors": vectors}
 
     return compute

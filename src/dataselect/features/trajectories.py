@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dataselect.batches import Batches
 from dataselect.chat import Chat
 from dataselect.features import Advance, Compute
 from dataselect.losses import losses_of
@@ -40,9 +41,10 @@ def trajectories(model: dict[str, Any], checkpoints: list[Checkpoint]) -> Comput
     Source: arXiv 2403.07384; BigML-CS-UCLA/S2L@2bc84dd, where a row without a response is all
     zeros, and one that may be chosen.
     """
-    from dataselect.model import load_causal, load_tokenizer
+    from dataselect.model import device, load_causal, load_tokenizer
 
     chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
+    batches = Batches(8_192 if device() == "cuda" else 1_024)
     names = [model["name"], *(str(one.folder) for one in checkpoints)]
 
     def compute(rows: list, side: str, advance: Advance) -> dict[str, np.ndarray]:
@@ -52,10 +54,9 @@ def trajectories(model: dict[str, Any], checkpoints: list[Checkpoint]) -> Comput
         for number, name in enumerate(names):
             own = {"revision": None} if number else {}
             net = load_causal({**model, "name": name, **own})
-            budget = 8_192 if net.device.type == "cuda" else 1_024
             last = number == len(names) - 1  # rows are done when the last has seen them
             told: Advance = advance if last else lambda _, *cost: advance(0, *cost)
-            found = losses_of(net, encoded, told, max_padded_tokens=budget)
+            found = losses_of(net, encoded, told, batches=batches)
             nll[:, number], probability[:, number] = found.response, found.probability
         return {
             "nll": nll[:, 1:].copy(),

@@ -89,12 +89,14 @@ def test_round_robin_equals_the_plain_algorithm(seed):
         assert pick(round_robin, scores, n, 7).rows.tolist() == plain(scores, n)
 
 
-@pytest.mark.parametrize("k", [1, 3, 50, 400])
-def test_best_is_the_head_of_the_sorted_column(k):
-    scores = np.random.default_rng(k).integers(0, 40, (300, 4)).astype(np.float32)
-    ranked = best([scores[i : i + 13] for i in range(0, 300, 13)], 4, k)
+@pytest.mark.parametrize("values", [3, 40, 10_000])
+@pytest.mark.parametrize("block", [13, 2_000])
+@pytest.mark.parametrize("k", [1, 3, 50, 4_000])
+def test_best_is_the_head_of_the_sorted_column(k, block, values):
+    scores = np.random.default_rng(k).integers(0, values, (3_000, 4)).astype(np.float32)
+    ranked = best([scores[i : i + block] for i in range(0, 3_000, block)], 4, k)
     for group in range(4):
-        order = np.lexsort((np.arange(300), -scores[:, group]))[:k]
+        order = np.lexsort((np.arange(3_000), -scores[:, group]))[:k]
         assert ranked[group].rows.tolist() == order.tolist()
         assert ranked[group].scores.tolist() == scores[order, group].tolist()
 

@@ -9,6 +9,9 @@ import numpy as np
 
 from dataselect.matrix import Block, Parts
 
+#: About so many rows are enough to guess where a group's best begin.
+SEEN = 4_096
+
 
 class Ranked(NamedTuple):
     """One group's best rows: row numbers (int64, k) and scores (float32, k), best first."""
@@ -20,47 +23,85 @@ class Ranked(NamedTuple):
 def best(blocks: Iterable[Block], groups: int, k: int) -> list[Ranked]:
     """The k best candidates of every group, or all where there are fewer.
 
-    Higher is better; equal scores rank by row number; −∞ is no candidate. Holds some k + b scores
+    Higher is better; equal scores rank by row number; −∞ is no candidate. Holds some 2k + b scores
     a group.
 
     Args:
         blocks: S in blocks of consecutive rows.
     """
-    kept = [Ranked(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in range(groups)]
+    kept = [_Best(k) for _ in range(groups)]
     first = 0
     for block in blocks:
         if isinstance(block, Parts):
-            _take_parts(kept, block, first, k)
+            _take(kept, block.group, block.score, np.arange(first, first + len(block.group)))
             first += len(block.group)
-            continue
-        for group, column in enumerate(np.ascontiguousarray(block.T)):
-            _take(kept, group, column, first, k)
-        first += len(block)
-    return kept
+        else:
+            floors = _floors(block, np.asarray([one.floor for one in kept]), k)
+            at = np.flatnonzero(block > floors)  # few, from the second block on
+            rows, of = np.divmod(at, groups)
+            _take(kept, of, block.ravel()[at], rows + first)
+            first += len(block)
+    return [one.ranked() for one in kept]
 
 
-def _take_parts(kept: list[Ranked], block: Parts, first: int, k: int) -> None:
-    order = np.argsort(block.group, kind="stable")  # within a group, rows stay in rising order
-    there, starts = np.unique(block.group[order], return_index=True)
-    for group, rows in zip(there, np.split(order, starts[1:]), strict=True):
-        _take(kept, int(group), block.score[rows], rows + first, k)
+def _floors(block: np.ndarray, floors: np.ndarray, k: int) -> np.ndarray:
+    """What a score must be above to be among the k best of its group so far, or higher.
+
+    A group without a floor gets one guessed from some of the rows. Where k or more of the block
+    are above it, so are the k best of the block; elsewhere there is none.
+    """
+    if len(block) <= 16 * k or (floors > -np.inf).all():
+        return floors
+    step = max(8, len(block) // SEEN)
+    seen = np.ascontiguousarray(block[::step].T)
+    rank = min(seen.shape[1], 2 * k // step + 16)
+    guess = np.partition(seen, seen.shape[1] - rank, axis=1)[:, seen.shape[1] - rank]
+    enough = np.count_nonzero(block > guess, axis=0) >= k
+    return np.maximum(floors, np.where(enough, guess, -np.inf))
 
 
-def _take(
-    kept: list[Ranked], group: int, scores: np.ndarray, rows: int | np.ndarray, k: int
-) -> None:
-    """Lets what is good enough of a column enter; `rows`: the first row's number, or all."""
-    # Rows come in rising order: a later row that only equals the k-th best does not enter.
-    full = len(kept[group].rows) == k
-    enters = scores > (kept[group].scores[-1] if full else -np.inf)
-    if enters.any():
-        at = np.flatnonzero(enters)
-        numbers = rows[at] if isinstance(rows, np.ndarray) else at + rows
-        kept[group] = _merge(kept[group], numbers, scores[at], k)
+def _take(kept: list[_Best], of: np.ndarray, scores: np.ndarray, rows: np.ndarray) -> None:
+    """Hands scores (in rising order of rows) to the groups that they are of."""
+    if len(of) == 0:
+        return
+    # Within a group, rows stay in rising order. Of short integers numpy sorts by radix.
+    order = np.argsort(of.astype(np.uint16) if len(kept) < 2**16 else of, kind="stable")
+    there, starts = np.unique(of[order], return_index=True)
+    for group, places in zip(there, np.split(order, starts[1:]), strict=True):
+        kept[group].take(scores[places], rows[places])
 
 
-def _merge(kept: Ranked, rows: np.ndarray, scores: np.ndarray, k: int) -> Ranked:
-    rows = np.concatenate([kept.rows, rows])
-    scores = np.concatenate([kept.scores, scores])
-    order = np.lexsort((rows, -scores))[:k]
-    return Ranked(rows[order], scores[order])
+class _Best:
+    """A group's best so far, in rising order of rows; thinned out to k whenever they are 2k."""
+
+    def __init__(self, k: int) -> None:
+        self.k, self.floor, self.count = k, np.float32(-np.inf), 0
+        self.rows: list[np.ndarray] = [np.empty(0, np.int64)]
+        self.scores: list[np.ndarray] = [np.empty(0, np.float32)]
+
+    def take(self, scores: np.ndarray, rows: np.ndarray) -> None:
+        """Lets what is good enough enter: scores, and their rows in rising order."""
+        # Rows come in rising order: a later row that only equals the k-th best does not enter.
+        enters = scores > self.floor
+        if not enters.any():
+            return
+        self.rows.append(rows[enters])
+        self.scores.append(scores[enters])
+        self.count += len(self.rows[-1])
+        if self.count >= (self.k if np.isneginf(self.floor) else 2 * self.k):
+            self._thin()
+
+    def _thin(self) -> None:
+        """Keeps the k best; of those that equal the last of them, the lowest rows."""
+        rows, scores = np.concatenate(self.rows), np.concatenate(self.scores)
+        self.floor = np.partition(scores, len(scores) - self.k)[len(scores) - self.k]
+        stays = scores > self.floor
+        equal = np.flatnonzero(scores == self.floor)
+        stays[equal[: self.k - np.count_nonzero(stays)]] = True
+        self.rows, self.scores, self.count = [rows[stays]], [scores[stays]], self.k
+
+    def ranked(self) -> Ranked:
+        """The k best, best first."""
+        rows, scores = np.concatenate(self.rows), np.concatenate(self.scores)
+        order = np.argsort(-scores, kind="stable")[: self.k]
+        return Ranked(rows[order], scores[order])

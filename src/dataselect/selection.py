@@ -15,6 +15,7 @@ from dataselect.aggregators import Picks
 from dataselect.budget import rows_of
 from dataselect.errors import InputError
 from dataselect.matrix import Block, Group, Parts
+from dataselect.reading import ahead
 from dataselect.settings import function
 
 
@@ -110,8 +111,14 @@ def histogram(selection: pl.DataFrame, bins: int = 30) -> list[dict[str, Any]]:
     return answer
 
 
+#: Scores a block: some tens of MB, however many groups there are.
+SCORES = 2**22
+
+
 def matrix(path: Path) -> Iterator[Block]:
     """The score matrix of a scores table, in blocks of rows."""
-    for block in tables.blocks("scores", path, columns=["group", "score"]):
+    groups = tables.width(path, "score")
+    rows = max(1_024, SCORES // groups)
+    for block in ahead(tables.blocks("scores", path, rows, columns=["group", "score"])):
         scores, of = block["score"].to_numpy(), block["group"]
         yield scores if of.null_count() else Parts(of.to_numpy(), scores[:, 0])

@@ -65,6 +65,12 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     },
 }
 
+#: How a table is stored, where not as the others: scores hardly shrink and never repeat, and are
+#: read several times as fast without the attempt.
+STORED: dict[str, dict[str, Any]] = {
+    "scores": {"compression": "lz4", "use_dictionary": ["id", "group"]},
+}
+
 #: Columns that must hold a value in every row; what may be null is not named.
 WHOLE = {
     "pool": ("row", "id", "source", "messages"),
@@ -145,7 +151,8 @@ def writing(name: str, path: str | Path) -> Generator[Callable[[pl.DataFrame], N
             columns = [*SCHEMAS[name], *(c for c in frame.columns if c not in SCHEMAS[name])]
             block = frame.select(columns).to_arrow(compat_level=pl.CompatLevel.oldest())
             if writer is None:
-                writer = pq.ParquetWriter(temporary, block.schema, compression="zstd")
+                stored = {"compression": "zstd", **STORED.get(name, {})}
+                writer = pq.ParquetWriter(temporary, block.schema, **stored)
             writer.write_table(block)
 
         try:
@@ -199,6 +206,13 @@ def height(path: str | Path) -> int:
     import pyarrow.parquet as pq
 
     return pq.read_metadata(path).num_rows
+
+
+def width(path: str | Path, column: str) -> int:
+    """How many numbers a row holds in a column of arrays, from the file's schema."""
+    import pyarrow.parquet as pq
+
+    return pq.read_schema(path).field(column).type.list_size
 
 
 def batched(rows: Iterable[T], size: int) -> Iterator[list[T]]:

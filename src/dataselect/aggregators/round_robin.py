@@ -19,7 +19,7 @@ def round_robin(matrix: Matrix, groups: list[Group], n: int) -> Picks:
     Source: `get_top_influences` of hamishivi/automated-instruction-selection@df71a04, which
     removes duplicates in quadratic time.
     """
-    k = max(1, -(-2 * n // len(groups)))
+    k = min(n, -(-4 * n // len(groups)))  # most often enough, though groups want the same rows
     while True:
         ranked = best(matrix(), len(groups), k)
         picks = _read(ranked, k, n)
@@ -38,5 +38,8 @@ def _read(ranked: list[Ranked], k: int, n: int) -> Picks:
     _, first = np.unique(offered[turns], return_index=True)
     turns = turns[np.sort(first)[:n]]
     rounds, groups = np.divmod(turns, len(ranked))
-    scores = [ranked[g].scores[r] for r, g in zip(rounds, groups, strict=True)]
-    return Picks(offered[turns], groups, np.asarray(scores, dtype=np.float32))
+    scores = np.zeros(len(turns), dtype=np.float32)
+    for group, one in enumerate(ranked):
+        mine = groups == group
+        scores[mine] = one.scores[rounds[mine]]
+    return Picks(offered[turns], groups, scores)

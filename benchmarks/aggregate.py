@@ -1,0 +1,127 @@
+"""Measures exact selection from large score tables, and against the published algorithm.
+
+    python benchmarks/aggregate.py
+
+Made-up scores, written as the score stage writes them; a process a case. The published algorithm is
+the reference's in a few plain lines: every group's rows sorted whole, then read round by round into
+a list, in which each row is looked for.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from measuring import apart, folder, keep, timed
+
+from dataselect import tables
+from dataselect.aggregators.round_robin import round_robin
+from dataselect.aggregators.top import top
+from dataselect.matrix import Group
+from dataselect.selection import matrix
+
+#: Rows, groups, rows chosen.
+SIZES = ((5_800_000, 7, 326_000), (1_000_000, 500, 10_000))
+AGAINST = (100_000, 64, 10_000)
+BLOCK = 65_536
+SHARD = 2_048  # rows a block of the table, as the score stage has them
+
+
+def main() -> None:
+    """Runs every size, and the comparison."""
+    runs = []
+    with folder() as home:
+        for rows, groups, chosen in SIZES:
+            path = str(home / "scores.parquet")
+            write(Path(path), rows, groups)
+            runs += [
+                apart("aggregate", "select", path=path, groups=groups, chosen=chosen, by=by)
+                for by in ("round_robin", "top")
+            ]
+    rows, groups, chosen = AGAINST
+    against = apart("aggregate", "compare", rows=rows, groups=groups, chosen=chosen)
+    keep("aggregate", {"runs": runs, "against": against})
+
+
+def scores(rows: int, groups: int, seed: int = 0) -> list[np.ndarray]:
+    """Blocks of made-up scores: some rows are good for every group."""
+    rng = np.random.default_rng(seed)
+    blocks = []
+    for first in range(0, rows, BLOCK):
+        count = min(BLOCK, rows - first)
+        block = rng.standard_normal((count, groups), dtype=np.float32)
+        blocks.append(block + rng.standard_normal((count, 1), dtype=np.float32))
+    return blocks
+
+
+def write(path: Path, rows: int, groups: int) -> None:
+    """A scores table, block by block."""
+    rng = np.random.default_rng(0)
+    with tables.writing("scores", path) as put:
+        for first in range(0, rows, SHARD):
+            count = min(SHARD, rows - first)
+            block = rng.standard_normal((count, groups), dtype=np.float32)
+            block += rng.standard_normal((count, 1), dtype=np.float32)
+            put(pl.DataFrame({
+                "row": pl.int_range(first, first + count, eager=True),
+                "id": [f"{row:08}" for row in range(first, first + count)],
+                "group": pl.Series([None] * count, dtype=pl.Int64),
+                "score": pl.Series(block, dtype=pl.Array(pl.Float32, groups)),
+            }))  # fmt: skip
+
+
+def select(path: str, groups: int, chosen: int, by: str) -> dict[str, Any]:
+    """One selection from a table: reading it, and choosing."""
+    of = {"round_robin": round_robin, "top": top}[by]
+    names = [Group(str(number), None) for number in range(groups)]
+    run: dict[str, Any] = {"rows": tables.height(path), "groups": groups, "by": by}
+    with timed(run):
+        picks = of(lambda: matrix(Path(path)), names, chosen)
+    return {**run, "chosen": len(picks.rows)}
+
+
+def compare(rows: int, groups: int, chosen: int) -> dict[str, Any]:
+    """Ours and the published way on the same scores, in one process."""
+    blocks = scores(rows, groups)
+    names = [Group(str(number), None) for number in range(groups)]
+    start = time.perf_counter()
+    picks = round_robin(lambda: blocks, names, chosen)
+    ours = time.perf_counter() - start
+    nested = as_dictionaries(np.concatenate(blocks))
+    start = time.perf_counter()
+    published = published_round_robin(nested, chosen)
+    theirs = time.perf_counter() - start
+    return {
+        "rows": rows, "groups": groups, "chosen": chosen,
+        "seconds": round(ours, 4), "published_seconds": round(theirs, 2),
+        "ratio": round(theirs / ours), "same_ids": published == picks.rows.tolist(),
+    }  # fmt: skip
+
+
+def as_dictionaries(matrix: np.ndarray) -> dict[int, dict[int, float]]:
+    """Scores as they are kept there: group → row → score."""
+    return {group: dict(enumerate(column.tolist())) for group, column in enumerate(matrix.T)}
+
+
+def published_round_robin(nested: dict[int, dict[int, float]], n: int) -> list[int]:
+    """Each group's rows sorted by score; round by round each offers its next; no row twice."""
+    ranked = {
+        group: sorted(of.items(), key=lambda item: item[1], reverse=True)
+        for group, of in nested.items()
+    }
+    chosen: list[int] = []
+    for turn in range(len(next(iter(ranked.values())))):
+        for order in ranked.values():
+            row, _ = order[turn]
+            if row not in chosen:
+                chosen.append(row)
+                if len(chosen) == n:
+                    return chosen
+    return chosen
+
+
+if __name__ == "__main__":
+    main()

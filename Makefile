@@ -1,10 +1,10 @@
-# make setup | repro | test | lint | bench. All but setup call setup first.
+# make setup | estimate | repro | test | lint | bench. All but setup call setup first.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: setup repro test lint bench lock
+.PHONY: setup estimate repro test lint bench lock
 
 setup: $(VENV)/ready
 
@@ -17,6 +17,10 @@ $(VENV)/ready: requirements.lock pyproject.toml
 repro: setup
 	dvc repro
 	python -m dataselect.compare
+
+# What the run that params.yaml asks for will take, before it is spent.
+estimate: setup
+	python -m dataselect.estimate
 
 test: lint
 	python -m pytest

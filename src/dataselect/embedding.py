@@ -37,9 +37,9 @@ def embed(
         return {}
     rows = rows or getattr(room("features", feature["name"], "plan.json"), "ROWS", shards.ROWS)
     sides = ("queries", "pool") if section["queries"] else ("pool",)
-    load = partial(_load, section, out / "reference")
+    loads = partial(load, section, out / "reference")
     done = {}
-    with shards.writing(load, _key(section, out / "reference"), engine) as write:
+    with shards.writing(loads, _key(section, out / "reference"), engine) as write:
         for side in sides:
             table = out / f"{side}.parquet"
             done[side] = write(side, table, out / "features", rows)
@@ -48,7 +48,7 @@ def embed(
     return done
 
 
-def _load(section: dict[str, Any], reference: Path) -> Compute:
+def load(section: dict[str, Any], reference: Path) -> Compute:
     """Loads what the section's feature looks with."""
     feature = section["features"]
     of = function("features", feature["name"], "plan.json")

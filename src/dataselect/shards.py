@@ -144,7 +144,7 @@ def _start(load: Callable[[], Compute]) -> Work:
                 start = time.perf_counter()
                 scratch.forget_half_written(job.path)
                 compute = compute or load()
-                meter = _Meter(advance)
+                meter = Meter(advance)
                 arrays = compute(job.block["messages"].to_list(), job.side, meter)
                 cost = {"tokens": meter.tokens, "flops": meter.flops}
                 cost["seconds"] = round(time.perf_counter() - start, 2)
@@ -159,7 +159,7 @@ def _start(load: Callable[[], Compute]) -> Work:
     return work
 
 
-class _Meter:
+class Meter:
     """Adds up what a feature says of a shard, and moves the progress bar."""
 
     def __init__(self, advance: Advance) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
-import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
@@ -29,10 +27,7 @@ def stage(name: str) -> Generator[dict[str, Any]]:
     nothing may run again because of them. A mistake is one message on standard error and exit
     status 1.
     """
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("TQDM_DISABLE", "1")  # what still shows are the bars of long generation
-    warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' among themselves
+    report.quiet_libraries()
     start = time.perf_counter()
     try:
         if name != "plan" and not Path("plan.json").exists():

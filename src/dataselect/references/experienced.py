@@ -27,6 +27,14 @@ def checkpoints(**settings: object) -> int:
     return 1
 
 
+def work(
+    *, rows: int, epochs: int, clusters: int, per_cluster: int, most_rows: int, **settings: object
+) -> float:
+    """How much there is to do on a pool of so many rows, in rows passed through the model."""
+    looked_at, fitted = min(most_rows, rows), min(clusters * per_cluster, rows)
+    return 2.0 * looked_at + 3.0 * epochs * fitted  # two forward passes; a step is some three
+
+
 def experienced(
     model: dict[str, Any],
     pool: Path,

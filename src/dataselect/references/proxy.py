@@ -22,6 +22,11 @@ def checkpoints(*, checkpoints: int, **settings: object) -> int:
     return checkpoints
 
 
+def work(*, rows: int, epochs: int, **settings: object) -> float:
+    """How much there is to do on a pool of so many rows, in rows passed through the model."""
+    return float(epochs * rows)
+
+
 def proxy(
     model: dict[str, Any],
     pool: Path,

@@ -23,6 +23,11 @@ def checkpoints(*, epochs: int, **settings: object) -> int:
     return epochs
 
 
+def work(*, rows: int, epochs: int, share: float, **settings: object) -> float:
+    """How much there is to do on a pool of so many rows, in rows passed through the model."""
+    return float(epochs * max(1, int(share * rows)))
+
+
 def warmup(
     model: dict[str, Any],
     pool: Path,

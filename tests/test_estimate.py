@@ -1,0 +1,90 @@
+"""The estimate: what it carries over is what a run of the whole does."""
+
+import json
+import random
+
+import polars as pl
+import pytest
+import yaml
+
+from dataselect import estimate, tables
+from dataselect.embedding import embed
+from dataselect.estimate import Taken, sample
+from dataselect.plan import plan
+from dataselect.reference import refer
+from tests.conftest import GOLDEN, MODEL, ROOT, run, small_methods
+
+PARAMS = {
+    "pool": {"path": "pool.parquet"},
+    "queries": {"path": "queries.parquet", "tasks": "all"},
+    "tests": {"path": "pool.parquet"},
+    "budget": 20,
+    "model": {"name": MODEL["name"], "dtype": "float32", "max_tokens": 128},
+    "train": {"batch_size": 8, "epochs": 2, "threads": 1},
+    "eval": {"max_new_tokens": 8},
+}
+
+
+@pytest.fixture
+def out(in_scratch):
+    """Forty golden rows as the pool, and four as queries."""
+    frame = pl.read_parquet(GOLDEN / "pool.parquet").head(40).drop("row", strict=False)
+    numbered = frame.with_row_index("row").cast({"row": pl.Int64})
+    tables.write("pool", numbered, in_scratch / "pool.parquet")
+    none = pl.lit(None, pl.String)
+    queries = frame.head(4).with_columns(task=pl.lit("t"), subtask=none)
+    tables.write("queries", queries, in_scratch / "queries.parquet")
+    return in_scratch
+
+
+@pytest.mark.parametrize("method", ["rds", "s2l", "less", "ifd", "random"])
+def test_of_the_whole_pool_it_counts_what_a_run_counts(method, out):
+    sections = plan({**PARAMS, "method": method}, small_methods())
+    (out / "measured").mkdir()
+    for name in ("pool", "queries"):
+        (out / f"measured/{name}.parquet").write_bytes((out / f"{name}.parquet").read_bytes())
+    taken = estimate.estimate(sections, 40, out / "measured")
+    fitted = refer(sections["reference"], out / "pool.parquet", out / "reference")
+    done = embed(sections["embed"], out)
+    if fitted:
+        assert taken["reference"].flops == pytest.approx(fitted.flops)
+    assert bool(done) == ("embed" in taken)
+    if done:
+        assert taken["embed"].flops == pytest.approx(sum(d.flops for d in done.values()), rel=0.2)
+        size = sum(one.bytes for one in done.values())
+        assert taken["embed"].bytes == pytest.approx(size, rel=0.1, abs=1_000 * len(done))  # heads
+    assert ("score" in taken) == (method in ("rds", "less", "ifd"))
+    assert taken["train"].flops > 0
+    twice = estimate.estimate(sections, 80, out / "measured")
+    for stage in set(taken) & {"embed", "reference"}:
+        assert 1 < twice[stage].flops / taken[stage].flops <= 2.1
+
+
+def test_a_sample_is_drawn_evenly_and_without_what_cannot_be_understood(in_scratch):
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    rows = [{"id": str(i), "source": "s", "messages": turns} for i in range(2_000)]
+    bad = [{"id": "x", "messages": []}] * 50
+    mixed = [*rows, *bad]
+    random.Random(0).shuffle(mixed)
+    (in_scratch / "p.jsonl").write_text("".join(json.dumps(r) + "\n" for r in mixed))
+    count, drawn = sample(["p.jsonl"], 500, lambda n: None)
+    assert count == 2_050
+    assert len(drawn) == 500
+    assert [row[0] for row in drawn] == list(range(500))
+    assert {row[2] for row in drawn} == {"s"}
+    places = [int(row[1].split(":")[1]) for row in drawn]
+    assert len(set(places)) == 500
+    assert 900 < sum(places) / 500 < 1_150
+
+
+def test_times():
+    assert Taken(1.0, 2.0, 3.0).times(2) == (2.0, 4.0, 6.0)
+
+
+def test_a_mistake_is_one_message(in_scratch):
+    (in_scratch / "params.yaml").write_text(yaml.safe_dump({**PARAMS, "method": "rdss"}))
+    (in_scratch / "methods.yaml").write_text((ROOT / "methods.yaml").read_text())
+    done = run("python", "-m", "dataselect.estimate", cwd=in_scratch, check=False)
+    assert done.returncode == 1
+    assert "Did you mean `rds`?" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+from filelock import FileLock, Timeout
 
 from dataselect import report, scratch
-from dataselect.errors import InputError
+from dataselect.errors import InputError, disk_is_full
 from dataselect.settings import function
 
 #: Seconds that earlier, interrupted runs of this stage spent on what this one found finished.
@@ -32,16 +35,49 @@ def stage(name: str) -> Generator[dict[str, Any]]:
     try:
         if name != "plan" and not Path("plan.json").exists():
             raise InputError("plan.json is not there. Run `dvc repro`, from the project's folder.")
-        scratch.sweep(Path("out"))
-        yield {} if name == "plan" else json.loads(Path("plan.json").read_text())[name]
+        with _alone():
+            scratch.sweep(Path("out"))
+            yield {} if name == "plan" else json.loads(Path("plan.json").read_text())[name]
     except InputError as error:
-        print(f"\ndataselect {name}: {error}\n", file=sys.stderr)  # noqa: T201
-        sys.exit(1)
+        _end(name, str(error))
+    except Exception as error:
+        if not disk_is_full(error):
+            raise
+        free = shutil.disk_usage(Path.cwd()).free
+        _end(
+            name,
+            f"nothing more can be written: {error}. {report.size(free)} are free in {Path.cwd()}. "
+            f"What was finished is kept in {scratch.root()}. Make room there (`dvc gc -w` removes "
+            "what older runs left in DVC's cache) and run `dvc repro` again: it goes on from here.",
+        )
     seconds = time.perf_counter() - start
     if name == "plan":
         return
     scratch.write_json(record(name), {"seconds": round(seconds + sum(earlier), 2)})
     report.console.print(f"{name}: {seconds:.1f} s")
+
+
+def _end(name: str, message: str) -> NoReturn:
+    print(f"\ndataselect {name}: {message}\n", file=sys.stderr)  # noqa: T201
+    sys.exit(1)
+
+
+@contextmanager
+def _alone() -> Generator[None]:
+    """Waits for a stage that is still at work in this folder, since only its DVC was killed."""
+    if not Path(".dvc").is_dir():
+        yield
+        return
+    lock = FileLock(".dvc/tmp/stage.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        report.console.print("an earlier stage is still at work in this folder; waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def engine() -> Callable[..., Any]:

@@ -1,0 +1,166 @@
+"""`kill -9` at random moments: the next run goes on, and ends with the same bytes."""
+
+import os
+import random
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dataselect.errors import InputError, disk_is_full
+from dataselect.stage import stage
+from tests.test_pipeline import repro, small_project
+
+#: What a run leaves, but for what tells of its own time.
+LEFT = ("pool.parquet", "dropped.parquet", "queries.parquet", "features", "scores.parquet",
+        "groups.parquet", "selection.parquet", "train.jsonl", "model")  # fmt: skip
+
+
+def left(home):
+    """Every file that a run left, and its bytes."""
+    paths = [
+        path for name in LEFT for path in [home / "out" / name, *(home / "out" / name).rglob("*")]
+    ]
+    return {str(p.relative_to(home)): p.read_bytes() for p in paths if p.is_file()}
+
+
+def killed_after(home, seconds, whom):
+    """Starts `dvc repro`, and kills it, or the stage that is at work, or both; whether it ended."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    process = subprocess.Popen(
+        ["dvc", "repro"], cwd=home, env=environment, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    time.sleep(seconds)
+    if process.poll() is None:
+        if whom == "stage":
+            for pid in working(process.pid):
+                os.kill(pid, signal.SIGKILL)
+        elif whom == "dvc":
+            process.send_signal(signal.SIGKILL)
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.wait() == 0
+
+
+def working(group):
+    """The stages' processes of a process group."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            here = os.getpgid(int(folder.name)) == group
+        except OSError:
+            continue
+        if here and any(word.startswith(b"stages/") for word in words):
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
+def test_killed_at_random_moments_it_ends_with_the_same_bytes(tmp_path):
+    undisturbed, disturbed = (small_project(tmp_path / name) for name in ("one", "two"))
+    start = time.perf_counter()
+    assert repro(undisturbed)
+    whole = time.perf_counter() - start
+    draw = random.Random(os.environ.get("KILLS_SEED", "0"))
+    for whom in ("stage", "dvc", "both", "dvc", "stage"):
+        if killed_after(disturbed, draw.uniform(0.05, 0.8) * whole, whom):
+            break
+    repro(disturbed)
+    assert left(disturbed) == left(undisturbed)
+    for folder in ("out", "metrics"):
+        names = {path.name for path in (disturbed / folder).rglob(".*")}
+        assert names <= {".gitignore"}  # nothing half-written
+    assert repro(disturbed) == []
+
+
+def test_a_shard_that_was_finished_before_a_kill_is_not_computed_again(tmp_path):
+    home = small_project(tmp_path / "project", model={
+        "name": "model", "dtype": "float32", "max_tokens": 512
+    })  # fmt: skip
+    process = subprocess.Popen(
+        ["dvc", "repro", "embed"], cwd=home, start_new_session=True,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    shards = home / ".dvc/tmp/scratch/embed"
+    while process.poll() is None and not list(shards.rglob("*.safetensors")):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    there = {path: path.stat().st_mtime_ns for path in shards.rglob("*.safetensors")}
+    assert there
+    repro(home, "embed")
+    assert {path: path.stat().st_mtime_ns for path in there} == there
+
+
+def test_two_queued_experiments_compute_shared_features_once(tmp_path):
+    home = small_project(tmp_path / "project")
+    for budget in (20, 30):
+        run("dvc", "exp", "run", "--queue", "-S", "method=rds", "-S", f"budget={budget}", cwd=home)
+    run("dvc", "queue", "start", "--jobs", "2", cwd=home)
+    status = ended(home)
+    assert status.count("Success") == 2, status
+    tasks = re.findall(r"^([0-9a-f]{7})", status, re.M)
+    logs = "".join(run("dvc", "queue", "logs", task, cwd=home).stdout for task in tasks)
+    computed = [int(count) for count in re.findall(r"shards computed +(\d+)", logs)]
+    assert len(computed) == 4  # queries and pool, of either
+    assert sum(computed) == len(list((home / ".dvc/tmp/scratch/embed").rglob("*.safetensors")))
+
+
+def ended(home):
+    """What DVC says of its queue once nothing of it waits or runs."""
+    deadline = time.perf_counter() + 600
+    while True:
+        status = run("dvc", "queue", "status", cwd=home).stdout
+        if "Running" not in status and "Queued" not in status:
+            return status
+        assert time.perf_counter() < deadline, status
+        time.sleep(2)
+
+
+FULL = """
+import sys
+from dataselect.stage import stage
+from dataselect import scratch
+from pathlib import Path
+with stage("plan"):
+    scratch.write_json(Path("kept.json"), 1)
+    scratch.write_json(Path("out/large.json"), "x" * 200_000)
+"""
+
+
+def test_a_full_disk_is_one_message_and_what_was_finished_stays(in_scratch):
+    """A limit on the size of files stands in for a disk: the system refuses to write just so."""
+    limit = (100_000, resource.RLIM_INFINITY)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL], capture_output=True, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "nothing more can be written" in done.stderr
+    assert "What was finished is kept in" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert Path("kept.json").read_text() == "1\n"
+    assert list(Path("out").iterdir()) == []
+
+
+def test_what_libraries_say_of_a_full_disk_is_understood():
+    assert disk_is_full(OSError(28, "No space left on device"))
+    assert disk_is_full(RuntimeError('Io(Os { code: 28, message: "No space left on device" })'))
+    try:
+        try:
+            raise OSError(122, "Disk quota exceeded")
+        except OSError as error:
+            raise ValueError("could not write") from error
+    except ValueError as error:
+        assert disk_is_full(error)
+    assert not disk_is_full(OSError(13, "Permission denied"))
+    with pytest.raises(SystemExit), stage("plan"):
+        raise InputError("a mistake")

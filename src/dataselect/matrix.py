@@ -79,6 +79,18 @@ def finite(features: dict[str, np.ndarray], names: Iterable[str]) -> np.ndarray:
     answer = np.ones(len(next(iter(features.values()))), dtype=bool)
     for name in names:
         array = features[name]
-        if array.dtype.kind == "f":
-            answer &= np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if array.dtype.kind == "f" and array.size:
+            answer &= _finite(np.ascontiguousarray(array).reshape(len(array), -1))
     return answer
+
+
+def _finite(rows: np.ndarray) -> np.ndarray:
+    """Which rows (b d, floats) have only finite numbers.
+
+    By their bits, several times as fast as by their values in 16 bits: without its sign, no finite
+    number is as large as ∞.
+    """
+    bits = np.dtype(f"u{rows.dtype.itemsize}").type
+    infinite = np.array(np.inf, dtype=rows.dtype).view(bits)
+    magnitude = rows.view(bits) & bits(np.iinfo(bits).max >> 1)
+    return magnitude.max(axis=1) < infinite

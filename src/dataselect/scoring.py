@@ -21,6 +21,7 @@ from dataselect.features import Advance
 from dataselect.matrix import Block, Group, Parts, Pool, Queries, Rows, Scores, finite
 from dataselect.reading import ahead
 from dataselect.settings import function, room, said
+from dataselect.threads import threads
 
 
 @dataclass
@@ -54,8 +55,8 @@ def score(section: dict[str, Any], out: Path, features: Path, engine: Any = loca
         section: the plan's `score`.
         out: the folder of the pool and of what is written.
         features: the folder of the features; empty for a method without.
-        engine: where the work runs: see `engines`. On this machine always in this process, which
-            computes with all its cores; and so does a scorer that has to see the pool as a whole.
+        engine: where the work runs: see `engines`. A scorer that has to see the pool as a whole
+            always runs here.
 
     Raises:
         InputError: such a number in a query.
@@ -65,18 +66,17 @@ def score(section: dict[str, Any], out: Path, features: Path, engine: Any = loca
     height = tables.height(table)
     stream = _Stream(table, features / "pool", names)
     opened = _opened(scorer, out, features)
-    apart = getattr(room("scorers", scorer["name"], "plan.json"), "APART", False)
     with report.progress("score", height) as advance:
-        if apart and getattr(engine, "func", engine) is not local:
-            start = partial(_start, scorer, out.resolve(), features.resolve())
+        if getattr(room("scorers", scorer["name"], "plan.json"), "APART", False):
+            # On this machine by threads, whatever there is of GPUs: it is numpy's work.
+            on = threads if getattr(engine, "func", engine) is local else engine
             groups = opened([]).groups
-            with engine(start) as run:
-                parts = run(stream.jobs(), advance)
-                rows, unusable = _write(groups, parts, out, lambda rows: None)
+            with on(partial(_start, scorer, out.resolve(), features.resolve())) as run:
+                rows, unusable = _write(groups, run(stream.jobs(), advance), out)
         else:
             scores = opened(stream)
             groups = scores.groups
-            rows, unusable = _write(groups, stream.parts(scores.blocks), out, advance)
+            rows, unusable = _write(groups, stream.parts(scores.blocks, advance), out)
     if rows != height:
         raise ValueError(f"the scorer `{scorer['name']}` gave {rows} rows of {height}")
     return Scored(groups, height, unusable)
@@ -175,11 +175,12 @@ class _Stream:
             arrays = shards.arrays(path, self.names or None) if path else {}
             yield Rows(ids, sources, arrays)
 
-    def parts(self, blocks: Iterator[Block]) -> Iterator[Part]:
+    def parts(self, blocks: Iterator[Block], advance: Advance) -> Iterator[Part]:
         """The scorer's blocks, of whatever size, with what is written beside them."""
         for block in blocks:
             count = len(block.group) if isinstance(block, Parts) else len(block)
             yield Part(*self._take(count), block)
+            advance(count)
 
     def _take(self, count: int) -> tuple[list[str], np.ndarray]:
         """Ids of the next `count` rows, and which of them are usable."""
@@ -195,9 +196,7 @@ class _Stream:
         return ids, np.concatenate(good) if good else np.empty(0, dtype=bool)
 
 
-def _write(
-    groups: list[Group], parts: Iterable[Part], out: Path, advance: Callable[[int], None]
-) -> tuple[int, list[str]]:
+def _write(groups: list[Group], parts: Iterable[Part], out: Path) -> tuple[int, list[str]]:
     """Writes the groups and the scores; how many rows, and the ids of those not usable."""
     frame = pl.DataFrame(
         [(number, *group) for number, group in enumerate(groups)],
@@ -212,7 +211,6 @@ def _write(
             put(_frame(part, first))
             unusable += [part.ids[i] for i in np.flatnonzero(~part.usable)]
             first += part.rows
-            advance(part.rows)
     return first, unusable
 
 

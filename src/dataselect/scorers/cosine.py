@@ -11,6 +11,7 @@ from dataselect.errors import InputError, some
 from dataselect.matrix import Group, Pool, Queries, Scores
 
 APART = True
+TINY = 1e-12  # no vector that means anything is shorter
 
 
 def needs(**settings: object) -> tuple[str, ...]:
@@ -41,15 +42,23 @@ def cosine(pool: Pool, queries: Queries, *, groups: Literal["auto", "queries", "
         columns = [Group(*pair) for pair in zip(queries.id, queries.task, strict=True)]
     else:
         columns = [Group(task, task) for task in tasks]
-    of_task = [np.flatnonzero(np.asarray(queries.task) == task) for task in tasks]
+    # Queries of a task side by side: the largest of them is then found without a copy.
+    order = np.argsort([tasks.index(task) for task in queries.task], kind="stable")
+    ends = np.cumsum([queries.task.count(task) for task in tasks])
+    of_task = [
+        slice(end - queries.task.count(task), end) for task, end in zip(tasks, ends, strict=True)
+    ]
+    vectors = vectors if by_query else vectors[order]
 
     def blocks() -> Iterator[np.ndarray]:
         for rows in pool.blocks:
-            pooled = unit(rows.features["vectors"])
+            pooled = rows.features["vectors"].astype(np.float32)
+            length = np.sqrt(np.einsum("bd,bd->b", pooled, pooled))
             block = pooled @ vectors.T  # b d @ d m
             if not by_query:
                 block = np.stack([block[:, of].max(axis=1) for of in of_task], axis=1)
-            block[~pooled.any(axis=1)] = -np.inf  # nothing of it was looked at
+            block /= length[:, None].clip(min=TINY)
+            block[length == 0] = -np.inf  # nothing of it was looked at
             block[np.isnan(block)] = -np.inf  # a model that overflows says nothing of a row
             yield block
 
@@ -59,4 +68,4 @@ def cosine(pool: Pool, queries: Queries, *, groups: Literal["auto", "queries", "
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Scales rows (b d) to length 1, in float32; zeros stay zeros."""
     vectors = vectors.astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-12)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=TINY)

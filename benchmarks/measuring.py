@@ -41,6 +41,10 @@ def _one(module: str, case: str, given: str) -> None:
 
 def peak_mb() -> int:
     """The most memory that this process has held, in MB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # what `getrusage` says begins with what the parent held
+        line = next(one for one in status.read_text().splitlines() if one.startswith("VmHWM"))
+        return round(int(line.split()[1]) * 1024 / 1e6)
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
 
 

@@ -34,20 +34,20 @@ def main() -> None:
         keep("score", apart("score", "measure", home=str(home)))
 
 
-def make(home: Path, pool: int) -> None:
+def make(home: Path, pool: int, dimensions: int = DIMENSIONS) -> None:
     """A pool, queries, and their features: the same block of vectors again and again, scaled."""
     rng = np.random.default_rng(0)
     features = home / "features"
     for side in ("pool", "queries"):
         (features / side).mkdir(parents=True)
-    rows = rng.standard_normal((ROWS, DIMENSIONS), dtype=np.float32)
+    rows = rng.standard_normal((ROWS, dimensions), dtype=np.float32)
     with tables.writing("pool", home / "pool.parquet") as put:
         for number, first in enumerate(range(0, pool, ROWS)):
             count = min(ROWS, pool - first)
             block = np.roll(rows[:count], number, axis=1).astype(np.float16)
             save_file({"vectors": block}, features / f"pool/{number:05d}.safetensors")
             put(_rows(first, count))
-    asked = rng.standard_normal((QUERIES, DIMENSIONS), dtype=np.float32)
+    asked = rng.standard_normal((QUERIES, dimensions), dtype=np.float32)
     save_file({"vectors": asked}, features / "queries/00000.safetensors")
     names = [str(number) for number in range(QUERIES)]
     frame = pl.DataFrame(

@@ -16,6 +16,7 @@ from dataselect.snapshots import fit_with_snapshots
 from dataselect.tables import height
 
 FITS = "adapters"
+MODULES = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
 def checkpoints(*, epochs: int, **settings: object) -> int:
@@ -43,12 +44,7 @@ def warmup(
     lora_rank: Count = 128,
     lora_alpha: Count = 512,
     lora_dropout: Share = 0.1,
-    lora_modules: list[str] | tuple[str, ...] | Literal["all-linear"] = (
-        "q_proj",
-        "k_proj",
-        "v_proj",
-        "o_proj",
-    ),
+    lora_modules: list[str] | tuple[str, ...] | Literal["all-linear"] = MODULES,
 ) -> Fitted:
     """Trains adapters on a random share of the pool; a checkpoint an epoch.
 

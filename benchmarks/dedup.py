@@ -1,0 +1,120 @@
+"""Measures the dedup stage on made-up rows of real lengths, against plain DuckDB on the same file.
+
+    python benchmarks/dedup.py [--rows 5800000]
+
+Text is random words; lengths are drawn like those of instruction rows (log-normal, 1,000
+characters at the median); one row in a hundred repeats another. Plain DuckDB does the least that
+finds duplicates: the same key, the first row of each, written to parquet; nothing is checked.
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from measuring import apart, folder, keep, timed
+
+from dataselect import dedup, tables
+
+BLOCK = 50_000
+WORDS = 4_000
+REPEATED = 100  # one row in so many
+
+
+def main() -> None:
+    """Makes the file, and runs both on it, each in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=5_800_000)
+    rows = parser.parse_args().rows
+    with folder() as home:
+        path = str(home / "raw.parquet")
+        make(Path(path), rows)
+        size = round(Path(path).stat().st_size / 1e6)
+        ours = apart("dedup", "stage", path=path, out=str(home / "out"))
+        plain = apart("dedup", "plain", path=path, out=str(home / "plain.parquet"))
+    ratio = round(ours["seconds"] / plain["seconds"], 2)
+    result = {"rows": rows, "file_mb": size, "stage": ours, "duckdb": plain}
+    keep(
+        "dedup", {**result, "stage_over_duckdb": ratio, "same_rows": ours["kept"] == plain["kept"]}
+    )
+
+
+def make(path: Path, rows: int) -> None:
+    """A raw file of conversations with ids and sources."""
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng(0)
+    words = np.asarray(["".join(rng.choice(list("etaoinshrdlu"), 5)) for _ in range(WORDS)])
+    lengths = np.clip(rng.lognormal(np.log(1_000), 0.8, BLOCK) / 6, 2, 4_000).astype(int)
+    text = " ".join(words[rng.integers(WORDS, size=lengths.sum())])
+    edges = np.concatenate([[0], np.cumsum(lengths * 6)])
+    texts = pl.DataFrame({"text": [text[a : b - 1] for a, b in pairwise(edges)]})
+    writer = None
+    for first in range(0, rows, BLOCK):
+        frame = _block(texts.head(min(BLOCK, rows - first)), first)
+        block = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+        writer = writer or pq.ParquetWriter(path, block.schema, compression="zstd")
+        writer.write_table(block)
+    if writer:
+        writer.close()
+
+
+def _block(texts: pl.DataFrame, first: int) -> pl.DataFrame:
+    """The texts again, each with a number of its own in front, but for those that repeat."""
+    row = pl.int_range(first, first + texts.height)
+    again = row % REPEATED == 0
+    number = pl.when(again).then(row // (10 * REPEATED)).otherwise(row)
+    text = pl.when(again).then(pl.col("text").first()).otherwise(pl.col("text"))
+    question = pl.concat_str([number.cast(pl.String), text.str.slice(0, 300)])
+
+    def turn(role: str, content: pl.Expr) -> pl.Expr:
+        return pl.struct(role=pl.lit(role), content=content)
+
+    turns = pl.concat_list(turn("user", question), turn("assistant", text))
+    return texts.select(
+        id=pl.concat_str(pl.lit("r"), row.cast(pl.String)),
+        source=pl.concat_str(pl.lit("s"), (row % 46).cast(pl.String)),
+        messages=turns.cast(tables.MESSAGES),
+    )
+
+
+def stage(path: str, out: str) -> dict[str, Any]:
+    """What the stage does, but for asking a tokenizer which long rows are cut off."""
+    run: dict[str, Any] = {}
+    with timed(run):
+        counts = dedup.pool(
+            [path], Path(out), on_bad_row="error", cut_off=lambda rows: [False] * len(rows)
+        )
+    return {
+        **run,
+        "kept": counts["kept"],
+        "rows_per_second": round(counts["read"] / run["seconds"]),
+    }
+
+
+def plain(path: str, out: str) -> dict[str, Any]:
+    """The key, the first row of each, and a file of them."""
+    import duckdb
+
+    run: dict[str, Any] = {}
+    db = duckdb.connect(config={"temp_directory": str(Path(out).parent), "memory_limit": "4GB"})
+    db.execute("SET enable_progress_bar = false")
+    key = "md5(array_to_string([m.role || ': ' || trim(m.content) FOR m IN messages], chr(10)))"
+    with timed(run):
+        db.execute(f"""COPY (
+            WITH read AS (SELECT *, file_row_number AS seq, {key} AS key
+                          FROM read_parquet('{path}', file_row_number = true)),
+                 kept AS (SELECT min(seq) AS seq FROM read GROUP BY key)
+            SELECT row_number() OVER (ORDER BY seq) - 1 AS row, id, source, messages
+            FROM read SEMI JOIN kept USING (seq) ORDER BY seq
+        ) TO '{out}' (COMPRESSION zstd)""")
+    kept = tables.height(out)
+    return {**run, "kept": kept}
+
+
+if __name__ == "__main__":
+    main()

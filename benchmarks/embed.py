@@ -1,0 +1,164 @@
+"""Measures the features against one row at a time, and against the processor's matrix product.
+
+    OMP_NUM_THREADS=2 python benchmarks/embed.py
+
+On real rows and the 6.8 M-parameter model of ../shared (not shipped). The published way is written
+here in a few plain lines: batch 1, fp32, LM head on, scores in a dictionary. The second part is a
+Llama shape of some 100 M parameters with random weights, whose FLOPs a second are set against those
+of a plain matrix product in the same process and precision.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from measuring import apart, best_of, keep, timed
+
+from dataselect.chat import Chat
+from dataselect.features import hidden_states, losses
+from dataselect.fitting import prepare
+from dataselect.model import flops, load_causal, load_encoder, load_tokenizer, torch_dtype
+from dataselect.references import warmup
+
+SHARED = Path(__file__).parents[2] / "shared"
+MODEL = {"name": str(SHARED / "models/base"), "revision": None, "dtype": "auto", "chat": "tulu",
+         "max_tokens": 2_048, "trust_remote_code": False}  # fmt: skip
+#: Rows for the embeddings; for the losses, whose head costs more; and for the gradients.
+ROWS, FEWER, FEWEST = 2_000, 400, 48
+SHAPE = {"hidden_size": 768, "intermediate_size": 2_048, "num_hidden_layers": 12,
+         "num_attention_heads": 12, "num_key_value_heads": 12}  # fmt: skip
+LARGE_ROWS = 48
+
+
+def main() -> None:
+    """Runs every part in a process of its own."""
+    runs = {name: apart("embed", name) for name in ("vectors", "loss", "gradient", "large")}
+    keep("embed", {"threads": os.environ.get("OMP_NUM_THREADS"), **runs})
+
+
+def rows(count: int) -> list[list[dict[str, str]]]:
+    """A seeded sample of the real pool."""
+    pool = pl.read_parquet(SHARED / "data/pool.parquet", columns=["messages"])
+    return pool.sample(count, seed=0)["messages"].to_list()
+
+
+def nobody(*_: Any) -> None:
+    """Is told of rows done."""
+
+
+def vectors() -> dict[str, Any]:
+    """Embeddings: length-sorted batches without the head, against one row at a time with it."""
+    sample = rows(ROWS)
+    compute = hidden_states.hidden_states(MODEL)
+    net, chat = load_causal({**MODEL, "dtype": "float32"}), _chat()
+    compute(sample[:16], "pool", nobody)
+    run = _run(sample)
+    with timed(run):
+        ours = compute(sample, "pool", nobody)["vectors"]
+    store: dict[int, list[float]] = {}
+    with timed(run, "batch_1_seconds"), torch.inference_mode():
+        for number, row in enumerate(sample):
+            ids = torch.from_numpy(chat.encode([row])[0].ids.astype(np.int64))[None]
+            states = net(input_ids=ids, output_hidden_states=True).hidden_states[-1][0]
+            weight = torch.arange(1, len(states) + 1)[:, None]
+            pooled = (states * weight).sum(0) / weight.sum()
+            store[number] = (pooled / pooled.norm()).tolist()
+    theirs = np.asarray(list(store.values()))
+    cosines = (ours.astype(np.float64) * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1)
+    return _ratio(run) | {"least_cosine": round(float(cosines.min()), 6)}
+
+
+def loss() -> dict[str, Any]:
+    """Response losses, against one row at a time."""
+    sample = rows(FEWER)
+    compute = losses.losses(MODEL)
+    net, chat = load_causal({**MODEL, "dtype": "float32"}), _chat()
+    compute(sample[:16], "pool", nobody)
+    run = _run(sample)
+    with timed(run):
+        ours = compute(sample, "pool", nobody)["whole_nll"]
+    store = {}
+    with timed(run, "batch_1_seconds"), torch.inference_mode():
+        for number, row in enumerate(sample):
+            ids = torch.from_numpy(chat.encode([row])[0].ids.astype(np.int64))[None]
+            store[number] = net(input_ids=ids, labels=ids).loss.item()
+    gap = np.abs(ours - np.asarray(list(store.values()))) / ours
+    return _ratio(run) | {"most_relative_gap": float(np.nanmax(gap))}
+
+
+def gradient() -> dict[str, Any]:
+    """LoRA gradients of rank 8: a batch with an adapter a row, against a pass a row."""
+    from dataselect.batches import Batches
+    from dataselect.features.gradients import _of_rows
+
+    sample = rows(FEWEST)
+    adapters = {"method": "lora", "lora_rank": 8, "lora_alpha": 32, "lora_dropout": 0.0,
+                "lora_modules": list(warmup.MODULES), "gradient_checkpointing": False}  # fmt: skip
+    net = prepare(load_causal({**MODEL, "dtype": "float32"}), adapters).eval()
+    names = {n: p for n, p in net.named_parameters() if p.requires_grad}
+    encoded = [one for one in _chat(512).encode(sample) if one.response[1:].any()]
+    run = _run(sample)
+    with timed(run):
+        ours = _of_rows(net, names, encoded, Batches(512))
+    with timed(run, "batch_1_seconds"):
+        for one in encoded:
+            ids = torch.from_numpy(one.ids.astype(np.int64))[None]
+            labels = torch.where(torch.from_numpy(one.response)[None], ids, -100)
+            net.zero_grad()
+            net(input_ids=ids, labels=labels).loss.backward()
+            theirs = torch.cat([p.grad.flatten() for p in names.values()])
+    gap = float((ours[-1] - theirs).norm() / theirs.norm())
+    return _ratio(run) | {"relative_gap_of_the_last": gap}
+
+
+def large() -> dict[str, Any]:
+    """Embeddings by a Llama shape of some 100 M parameters: the share of the matrix product."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(str(MODEL["name"]))
+    for name, value in SHAPE.items():
+        setattr(config, name, value)
+    config.head_dim = SHAPE["hidden_size"] // SHAPE["num_attention_heads"]
+    sample = rows(LARGE_ROWS)
+    with tempfile.TemporaryDirectory() as folder:
+        AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+        load_tokenizer(MODEL).save_pretrained(folder)
+        model = {**MODEL, "name": folder}
+        compute, net = hidden_states.hidden_states(model), load_encoder(model)
+    compute(sample[:4], "pool", nobody)
+    run = _run(sample)
+    with timed(run):
+        compute(sample, "pool", nobody)
+    a = torch.randn(1_024, 1_024).to(torch_dtype("auto"))
+    peak = 2 * 1_024**3 / best_of(20, lambda: a @ a)
+    done = flops(net, head=False) * run["tokens"] / run["seconds"]
+    return {
+        **run, "parameters": sum(p.numel() for p in net.parameters()),
+        "precision": str(net.dtype), "gflops": round(done / 1e9, 1),
+        "product_gflops": round(peak / 1e9, 1), "share_of_the_product": round(done / peak, 3),
+    }  # fmt: skip
+
+
+def _chat(most: int = 2_048) -> Chat:
+    return Chat(load_tokenizer(MODEL), "tulu", most)
+
+
+def _run(sample: list[Any]) -> dict[str, Any]:
+    tokens = sum(len(one.ids) for one in _chat().encode(sample))
+    return {"rows": len(sample), "tokens": tokens}
+
+
+def _ratio(run: dict[str, Any]) -> dict[str, Any]:
+    speed = round(run["tokens"] / run["seconds"])
+    ratio = round(run["batch_1_seconds"] / run["seconds"], 2)
+    return {**run, "tokens_per_second": speed, "times_batch_1": ratio}
+
+
+if __name__ == "__main__":
+    main()

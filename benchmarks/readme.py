@@ -25,6 +25,7 @@ def main() -> None:
     new = text
     for name, table in {"demo": demo, "coverage": coverage}.items():
         new = _between(new, name, table(json.loads((RESULTS / f"{name}.json").read_text())))
+    new = _between(new, "scale", scale())
     if "--check" in sys.argv:
         sys.exit(0 if new == text else "README.md: its tables are not those of the results")
     if (ROOT / "out" / "selection.parquet").exists():
@@ -73,6 +74,66 @@ def coverage(result: dict[str, Any]) -> str:
         "(`python benchmarks/coverage.py`)"
     )
     return "\n".join([*lines, "", note])
+
+
+def scale() -> str:
+    """What the benchmarks of large pools measured, a line a case."""
+    of = {name: json.loads((RESULTS / f"{name}.json").read_text())
+          for name in ("embed", "score", "aggregate", "dedup")}  # fmt: skip
+    lines = ["| what | how much | took | peak memory | against |", "|---|---|---|---|---|"]
+    lines += [_line(*case) for case in (*_features(of["embed"]), _score(of["score"]))]
+    lines += [_line(*case) for case in (*_aggregate(of["aggregate"]), _dedup(of["dedup"]))]
+    machine = of["score"]["machine"]
+    note = (
+        f"On {machine['cores']} cores without bf16, made-up data but for the features, which are "
+        "of real rows with a model of 6.8 M parameters. "
+        "(`python benchmarks/embed.py`, and `score.py`, `aggregate.py`, `dedup.py` there)"
+    )
+    return "\n".join([*lines, "", note])
+
+
+def _line(what: str, amount: str, seconds: float, peak_mb: int, against: str) -> str:
+    return f"| {what} | {amount} | {seconds:,.1f} s | {peak_mb:,} MB | {against} |"
+
+
+def _features(result: dict[str, Any]) -> list[tuple[str, str, float, int, str]]:
+    names = {"vectors": "embeddings", "loss": "losses", "gradient": "LoRA gradients"}
+    lines = []
+    for key, name in names.items():
+        run = result[key]
+        amount = f"{run['rows']:,} rows, {run['tokens']:,} tokens"
+        against = f"{run['times_batch_1']:.1f} × as fast as row by row"
+        lines.append((name, amount, run["seconds"], run["peak_mb"], against))
+    run = result["large"]
+    size = f"{run['parameters'] / 1e6:.0f} M parameters"
+    amount = f"{run['rows']:,} rows, {run['tokens']:,} tokens, {size}"
+    against = f"{run['share_of_the_product']:.0%} of the FLOP/s of a matrix product"
+    return [*lines, ("embeddings", amount, run["seconds"], run["peak_mb"], against)]
+
+
+def _score(run: dict[str, Any]) -> tuple[str, str, float, int, str]:
+    amount = f"{run['rows']:,} × {run['dimensions']:,}, {run['queries']} queries"
+    against = f"{run['share_of_the_slower']:.0%} of the speed of the matrix product alone"
+    return ("score", amount, run["seconds"], run["peak_mb"], against)
+
+
+def _aggregate(result: dict[str, Any]) -> list[tuple[str, str, float, int, str]]:
+    lines = []
+    for run in result["runs"]:
+        if run["by"] == "round_robin":
+            amount = f"{run['chosen']:,} of {run['rows']:,}, {run['groups']} groups"
+            lines.append(("aggregate", amount, run["seconds"], run["peak_mb"], "–"))
+    run = result["against"]
+    amount = f"{run['chosen']:,} of {run['rows']:,}, {run['groups']} groups"
+    against = f"{run['ratio']} × as fast as the published algorithm, the same rows"
+    return [*lines, ("aggregate", amount, run["seconds"], run["peak_mb"], against)]
+
+
+def _dedup(result: dict[str, Any]) -> tuple[str, str, float, int, str]:
+    run = result["stage"]
+    amount = f"{result['rows']:,} rows, {result['file_mb']:,} MB"
+    against = f"{result['stage_over_duckdb']} × the time of plain DuckDB, the same rows"
+    return ("dedup", amount, run["seconds"], run["peak_mb"], against)
 
 
 def _spread(values: list[float]) -> str:

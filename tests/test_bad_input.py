@@ -200,7 +200,8 @@ TRAIN = [
     "lora_dropout", "lora_modules", "dtype", "gradient_checkpointing", "save_steps", "threads",
     "seed",
 ]  # fmt: skip
-TOP = "pool, queries, tests, tasks, method, budget, seed, model, groups, selector_model, engine, train, eval"
+TOP = "pool, queries, tests, tasks, method, budget, seed, model, groups, selector_model, engine"
+TOP += ", train, eval"
 MODEL_KEYS = "name, revision, dtype, chat, max_tokens, trust_remote_code"
 
 MISTAKES = {

@@ -31,7 +31,10 @@ def main() -> None:
             make(home, rows, dimensions=256)
             stages = ("score", "aggregate")
             runs += [{"stage": name, **apart("growth", name, home=str(home))} for name in stages]
-    runs += [{"stage": "embed", **apart("growth", "embed", rows=rows)} for rows in REAL]
+    for rows in REAL:
+        with folder() as home:
+            take(home, rows)
+            runs.append({"stage": "embed", **apart("growth", "embed", home=str(home))})
     keep("growth", {"threads": os.environ.get("OMP_NUM_THREADS"), "runs": runs})
     draw(RESULTS / "growth.json", RESULTS / "growth.svg")
 
@@ -63,28 +66,31 @@ def aggregate(home: str) -> dict[str, Any]:
     return run
 
 
-def embed(rows: int) -> dict[str, Any]:
-    """The embed stage's work on real rows."""
-    from dataselect import embedding, tables
+def take(home: Path, rows: int) -> None:
+    """A pool of so many real rows, and no reference."""
+    from dataselect import tables
 
     pool = pl.read_parquet(ROOT.parent / "shared/data/pool.parquet").head(rows)
+    numbered = pool.with_row_index("row").cast({"row": pl.Int64})
+    tables.write("pool", numbered.select(list(tables.SCHEMAS["pool"])), home / "pool.parquet")
+    (home / "reference").mkdir()
+    (home / "reference/reference.json").write_text(json.dumps({"checkpoints": []}))
+
+
+def embed(home: str) -> dict[str, Any]:
+    """The embed stage's work on real rows."""
+    from dataselect import embedding
+
     model = {"name": str(ROOT / "tests/golden/tiny-llama"), "revision": None, "dtype": "auto",
              "chat": "tulu", "max_tokens": 512, "trust_remote_code": False}  # fmt: skip
     settings = {"pooling": "weighted_mean", "over": "all", "unit": True}
     features = {"name": "hidden_states", "settings": settings}
     section = {"features": features, "model": model, "queries": False, "reference": False}
-    with folder() as home:
-        os.chdir(home)  # and so a scratch folder of its own
-        (home / "reference").mkdir()
-        (home / "reference/reference.json").write_text(json.dumps({"checkpoints": []}))
-        numbered = pool.with_row_index("row").cast({"row": pl.Int64})
-        tables.write("pool", numbered.select(list(tables.SCHEMAS["pool"])), home / "pool.parquet")
-        del pool, numbered
-        run: dict[str, Any] = {"rows": rows}
-        with timed(run):
-            done = embedding.embed(section, home)
-        os.chdir(ROOT)
-    return {**run, "tokens": done["pool"].tokens}
+    os.chdir(home)  # and so a scratch folder of its own
+    run: dict[str, Any] = {}
+    with timed(run):
+        done = embedding.embed(section, Path(home))["pool"]
+    return {"rows": done.rows, **run, "tokens": done.tokens}
 
 
 def draw(result: Path, to: Path) -> None:

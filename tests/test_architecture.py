@@ -26,6 +26,7 @@ NEVER = {
     "scorers": {"polars", "duckdb", "pathlib", "dataselect.plan", "dataselect.tables"},
     "features": {"dataselect.plan", "duckdb", "polars"},
     "references": {"dataselect.plan", "duckdb"},
+    "engines": {"dataselect.plan", "polars", "duckdb", "transformers"},
 }
 
 

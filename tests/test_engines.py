@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from dataselect.embedding import embed
 from dataselect.engines.local import local
 from dataselect.errors import InputError
 from dataselect.plan import engine as planned
-from tests.conftest import GOLDEN, MODEL
+from dataselect.scoring import score
+from tests.conftest import GOLDEN, MODEL, ROOT
 
 
 @pytest.fixture
@@ -110,6 +113,48 @@ def test_a_killed_process_is_one_message_and_what_was_finished_stays(in_scratch)
     assert done.found > 0
 
 
+ALIVE = """
+import sys, time
+from functools import partial
+from pathlib import Path
+import os
+from dataselect import shards, tables
+from dataselect.engines.local import local
+from tests.test_engines import slow
+
+with shards.writing(partial(slow, sys.argv[1]), ["k"], partial(local, workers=2)) as put:
+    put("pool", Path("pool.parquet"), Path("features"), 4)
+"""
+
+
+def slow(folder):
+    """A feature that says who works on it, and takes its time."""
+
+    def compute(rows, side, advance):
+        (Path(folder) / str(os.getpid())).touch()
+        time.sleep(0.5)
+        return {"vectors": np.zeros((len(rows), 1), np.float32)}
+
+    return compute
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
+def test_workers_end_when_the_process_they_work_for_is_killed(in_scratch):
+    tables.write("pool", numbers(60), in_scratch / "pool.parquet")
+    (in_scratch / "workers").mkdir()
+    command = [sys.executable, "-c", ALIVE, str(in_scratch / "workers")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment) as process:
+        while len(workers := list((in_scratch / "workers").iterdir())) < 2:
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+    deadline = time.perf_counter() + 20
+    while any(Path("/proc", worker.name).exists() for worker in workers):
+        assert time.perf_counter() < deadline
+        time.sleep(0.05)
+
+
 def test_an_engines_settings_are_checked():
     assert planned("local") == {
         "name": "local", "settings": {"workers": "auto", "memory": None}
@@ -127,15 +172,15 @@ def test_an_engines_settings_are_checked():
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Three nodes on this machine, one core each."""
+    """Three nodes on this machine, of two cores (so they are told), two and one."""
     pytest.importorskip("ray")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
     from ray.cluster_utils import Cluster
 
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    for _ in range(2):
-        nodes.add_node(num_cpus=1)
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    for cpus in (2, 1):
+        nodes.add_node(num_cpus=cpus)
     nodes.wait_for_nodes()
     yield nodes
     ray.shutdown()
@@ -180,3 +225,23 @@ def test_a_killed_workers_shard_is_done_by_another(in_scratch, on_ray):
     assert flag.exists()
     ours = {k.name: v for k, v in shard_bytes(in_scratch / "here").items()}
     assert {k.name: v for k, v in shard_bytes(in_scratch / "ray").items()} == ours
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_a_cluster_scores_to_the_bit(pool, on_ray, cpus):
+    embed(section(), pool, rows=8)
+    scorer = {"scorer": {"name": "cosine", "settings": {"groups": "queries"}}}
+    tables_ = ("scores.parquet", "groups.parquet")
+    score(scorer, pool, pool / "features")
+    here = [(pool / name).read_bytes() for name in tables_]
+    done = score(scorer, pool, pool / "features", partial(on_ray, cpus=cpus))
+    assert done.rows == 90
+    assert [(pool / name).read_bytes() for name in tables_] == here
+
+
+def test_a_job_that_no_machine_can_hold_is_one_message(on_ray):
+    with (
+        pytest.raises(InputError, match="largest machine of the cluster has 2 cores and 0 GPUs"),
+        on_ray(kill_a_worker, cpus=3),
+    ):
+        pass

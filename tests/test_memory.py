@@ -3,12 +3,14 @@
 import subprocess
 import sys
 
+import polars as pl
 import pytest
 import torch
 
+from dataselect import shards, tables
 from dataselect.batches import Batches
 from dataselect.errors import InputError
-from tests.conftest import ROOT
+from tests.conftest import GOLDEN, ROOT
 
 
 def refusing(above, lengths, error):
@@ -52,6 +54,17 @@ def test_another_error_is_not_taken_for_it():
     work, _ = refusing(1, [5], RuntimeError("CUDA error: an illegal memory access"))
     with pytest.raises(RuntimeError, match="illegal"):
         Batches(10).run([5], work)
+
+
+def test_a_model_that_does_not_fit_is_one_message(in_scratch):
+    def load():
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    frame = pl.read_parquet(GOLDEN / "pool.parquet").head(3).drop("row", strict=False)
+    numbered = frame.with_row_index("row").cast({"row": pl.Int64})
+    tables.write("pool", numbered, in_scratch / "pool.parquet")
+    with pytest.raises(InputError, match="out of memory before the first row"):
+        shards.write("pool", in_scratch / "pool.parquet", in_scratch / "out", load, ["k"])
 
 
 #: Embeds in one batch that is larger than the limit lets it be.

@@ -119,6 +119,17 @@ def test_a_pool_that_lost_rows_computes_only_the_shards_they_were_in(in_scratch)
     assert not gone & set(feature.rows)
 
 
+def test_shards_of_a_larger_pool_do_not_stay_behind(in_scratch):
+    write(pool(75), in_scratch, Counted())
+    write(pool(75).head(20), in_scratch, Counted())
+    assert len(shards.read_all(in_scratch / "out/pool")["vectors"]) == 20
+
+
+def test_one_process_is_one_whatever_gpus_are_named(in_scratch, monkeypatch):
+    monkeypatch.setattr("dataselect.engines.local._gpus", lambda: ["0", "1"])
+    assert write(pool(20), in_scratch, Counted()).rows == 20
+
+
 def test_other_settings_are_other_features(in_scratch):
     write(pool(5), in_scratch, Counted(), key="one")
     other = Counted()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ def batches(lengths: list[int], max_padded_tokens: int) -> list[list[int]]:
     return answer
 
 
+#: torch's words for it, of a GPU and of the machine's own memory.
 RAN_OUT = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -48,6 +50,11 @@ class Batches:
 
     def __init__(self, max_padded_tokens: int) -> None:
         self.max_padded_tokens = max_padded_tokens
+
+    @classmethod
+    def on(cls, device: str, gpu: int, cpu: int = 1_024) -> Batches:
+        """As large as keeps a GPU busy, or as the processor's caches like."""
+        return cls(gpu if device == "cuda" else cpu)
 
     def run(self, lengths: list[int], work: Callable[[list[int]], None]) -> None:
         """Calls `work` with row numbers until all rows are done, each in one batch that went well.
@@ -84,13 +91,18 @@ def _ran_out(work: Callable[[list[int]], None], batch: list[int]) -> bool:
     """Does the work; whether memory was not enough for it."""
     try:
         work(batch)
-    except MemoryError:
-        return True
-    except RuntimeError as error:  # so says torch, of a GPU and of the processor's own memory
-        if not any(words in str(error) for words in RAN_OUT):
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out(error):
             raise
         return True
     return False
+
+
+def ran_out(error: Exception) -> bool:
+    """Whether an error is that there was not enough memory, of a GPU or the machine's own."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in RAN_OUT)
 
 
 def _let_go() -> None:

@@ -128,7 +128,7 @@ def _mark_cut_off(rows: list[list[Any]], cut_off: CutOff) -> None:
 def _split(read: Path, folder: Path) -> dict[str, int]:
     import duckdb
 
-    db = duckdb.connect(config={"temp_directory": str(read.parent), "memory_limit": "4GB"})
+    db = duckdb.connect(config={"temp_directory": str(read.parent), "memory_limit": "2GB"})
     db.execute("SET enable_progress_bar = false")
     # The number of a row in the file, by which the first of equals is told.
     db.execute(f"CREATE VIEW read AS SELECT *, file_row_number AS seq FROM "

@@ -35,6 +35,7 @@ def embed(
     feature = section["features"]
     if feature is None:
         return {}
+    section = _settled(section)
     rows = rows or getattr(room("features", feature["name"], "plan.json"), "ROWS", shards.ROWS)
     sides = ("queries", "pool") if section["queries"] else ("pool",)
     loads = partial(load, section, out / "reference")
@@ -46,6 +47,19 @@ def embed(
             if side == "queries":  # before the pool, which costs
                 _check_queries(table, out / "features" / side)
     return done
+
+
+def _settled(section: dict[str, Any]) -> dict[str, Any]:
+    """The section with the precision that `auto` is here.
+
+    It is another on another machine: both may share a scratch folder, or a cluster.
+    """
+    if "model" not in section:
+        return section
+    from dataselect.model import torch_dtype
+
+    dtype = str(torch_dtype(section["model"]["dtype"])).removeprefix("torch.")
+    return {**section, "model": {**section["model"], "dtype": dtype}}
 
 
 def load(section: dict[str, Any], reference: Path) -> Compute:
@@ -95,9 +109,4 @@ def _key(section: dict[str, Any], reference: Path) -> list[Any]:
     feature = section["features"]
     file = getsourcefile(function("features", feature["name"], "plan.json"))
     key = [feature, section.get("model"), fingerprint.code(Path(str(file)))]
-    if "model" in section:
-        from dataselect.model import torch_dtype
-
-        # `auto` is another precision on another machine, and both may share a scratch folder.
-        key.append(str(torch_dtype(section["model"]["dtype"])))
     return [*key, fingerprint.folder(str(reference)) if section["reference"] else None]

@@ -68,8 +68,12 @@ def estimate(sections: dict[str, Any], rows: int, home: Path) -> dict[str, Taken
 
 def _reference(section: dict[str, Any], rows: int, home: Path) -> Taken:
     """The reference, fitted on the sample; its checkpoints stay in `home`."""
+    from dataselect.model import load_causal, use_threads
+
     part = section["reference"]
     of = function("references", part["name"], "plan.json")
+    load_causal(section["model"])  # what a run loads once is not to be multiplied
+    use_threads(section["threads"])
     start = time.perf_counter()
     fitted = of(section["model"], home / "pool.parquet", home, **part["settings"])
     seconds = time.perf_counter() - start

@@ -74,7 +74,7 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
         "aggregate": {"aggregator": aggregator, "budget": chosen["budget"]},
         "train": {"model": trained, **chosen["train"]},
         "eval": {"model": trained, "run": _run(params, chosen), **chosen["eval"]},
-        # No stage depends on it: where the work runs changes no result.
+        # No stage depends on it: where the work runs changes results by rounding at most.
         "engine": engine(params.get("engine", "local")),
     }
 

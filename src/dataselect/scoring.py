@@ -69,9 +69,12 @@ def score(section: dict[str, Any], out: Path, features: Path, engine: Any = loca
     with report.progress("score", height) as advance:
         if getattr(room("scorers", scorer["name"], "plan.json"), "APART", False):
             # On this machine by threads, whatever there is of GPUs: it is numpy's work.
-            on = threads if getattr(engine, "func", engine) is local else engine
             groups = opened([]).groups
-            with on(partial(_start, scorer, out.resolve(), features.resolve())) as run:
+            if getattr(engine, "func", engine) is local:
+                on = threads(partial(_feeding, opened, names))
+            else:
+                on = engine(partial(_start, scorer, out.resolve(), features.resolve()))
+            with on as run:
                 rows, unusable = _write(groups, run(stream.jobs(), advance), out)
         else:
             scores = opened(stream)
@@ -106,10 +109,20 @@ class Job(NamedTuple):
 
 
 def _start(scorer: dict[str, Any], out: Path, features: Path) -> Work:
+    """A worker in a process of its own, which reads the queries for itself.
+
+    Its products keep to one thread, as they do here: another number gives other last bits.
+    """
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+    return _feeding(_opened(scorer, out, features), said("scorers", scorer, "needs"))
+
+
+def _feeding(opened: Callable[[Iterable[Rows]], Scores], names: tuple[str, ...]) -> Work:
     """A worker: feeds a scorer that scores rows apart one shard at a time."""
     waiting: deque[Rows] = deque()
-    names = said("scorers", scorer, "needs")
-    blocks = _opened(scorer, out, features)(iter(waiting.popleft, None)).blocks
+    blocks = opened(iter(waiting.popleft, None)).blocks
 
     def work(job: Job, advance: Advance) -> Part:
         arrays = shards.arrays(job.path, names or None) if job.path else {}

@@ -25,9 +25,11 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from dataselect import report, scratch, tables
+from dataselect.batches import ran_out
 from dataselect.chunking import chunks
 from dataselect.engines import Run, Work
 from dataselect.engines.local import local
+from dataselect.errors import InputError
 from dataselect.features import Advance, Compute
 
 ROWS = 2_048  # rows a shard, about: seconds to minutes of work; a feature whose rows are dearer or
@@ -68,7 +70,7 @@ class Shard(NamedTuple):
 
 @contextmanager
 def writing(
-    load: Callable[[], Compute], key: list[Any], engine: Any = local
+    load: Callable[[], Compute], key: list[Any], engine: Any = local, home: Path | None = None
 ) -> Generator[Callable[..., Done]]:
     """Yields `write`, which writes the features of a table; workers live as long as this does.
 
@@ -77,18 +79,25 @@ def writing(
             shard that is not there yet, so that a run with nothing to do loads nothing.
         key: all that the features depend on besides the rows: settings, model, precision, code.
         engine: where the work runs: see `engines`.
+        home: where the shards lie; None: in the scratch folder.
     """
-    home = scratch.root() / "embed" / scratch.key(key)
+    home = (home or scratch.root() / "embed") / scratch.key(key)
     home.mkdir(parents=True, exist_ok=True)
     with engine(partial(_start, load)) as run:
         yield partial(_write, run, home)
 
 
 def write(
-    side: str, table: Path, out: Path, load: Callable[[], Compute], key: list[Any], rows: int = ROWS
+    side: str,
+    table: Path,
+    out: Path,
+    load: Callable[[], Compute],
+    key: list[Any],
+    rows: int = ROWS,
+    home: Path | None = None,
 ) -> Done:
     """Writes the features of one table in this process: see `writing` and `_write`."""
-    with writing(load, key) as put:
+    with writing(load, key, partial(local, workers=1), home) as put:
         return put(side, table, out, rows)
 
 
@@ -130,6 +139,8 @@ def _link(there: list[Shard], computed: set[Path], folder: Path) -> Done:
         done.bytes += shard.path.stat().st_size
         done.tokens += cost["tokens"]
         done.flops += cost["flops"]
+    for beyond in paths(folder)[len(there) :]:  # another pool's, which had more
+        beyond.unlink()
     return done
 
 
@@ -143,7 +154,7 @@ def _start(load: Callable[[], Compute]) -> Work:
             if missing := not job.path.exists():
                 start = time.perf_counter()
                 scratch.forget_half_written(job.path)
-                compute = compute or load()
+                compute = compute or _loaded(load)
                 meter = Meter(advance)
                 arrays = compute(job.block["messages"].to_list(), job.side, meter)
                 cost = {"tokens": meter.tokens, "flops": meter.flops}
@@ -157,6 +168,18 @@ def _start(load: Callable[[], Compute]) -> Work:
         return Shard(job.path, job.block.height, missing)
 
     return work
+
+
+def _loaded(load: Callable[[], Compute]) -> Compute:
+    try:
+        return load()
+    except (MemoryError, OSError, RuntimeError) as error:
+        if not ran_out(error):
+            raise
+    raise InputError(
+        "out of memory before the first row: the model that looks does not fit. Choose a smaller "
+        "`selector_model`, set its `dtype: bfloat16`, or give `engine.local` more `memory`."
+    )
 
 
 class Meter:

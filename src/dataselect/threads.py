@@ -1,22 +1,22 @@
-"""An engine of this process's threads: for numpy's work, which lets go of Python's lock."""
+"""Jobs on this process's threads: for numpy's work, which lets go of Python's lock."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from dataselect.engines import Run, Start, nobody
-from dataselect.engines.local import in_order
+from dataselect.engines import Run, Start, in_order, nobody
+from dataselect.engines.local import cores
 from dataselect.features import Advance
 
 
 @contextmanager
 def threads(start: Start) -> Generator[Run]:
-    """Works in a thread a core (or as many as OMP_NUM_THREADS says), each on jobs of its own.
+    """Works as an engine does, in a thread a core (or as many as OMP_NUM_THREADS says).
 
     A matrix product within a job keeps to its thread. So results do not depend on how many there
     are, and what lies between two products keeps no core waiting.
@@ -30,10 +30,12 @@ def threads(start: Start) -> Generator[Run]:
             own.work = start()
         return own.work(job, nobody)
 
-    count = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    count = int(asked) if asked.isdigit() and int(asked) else cores()
     with threadpool_limits(1), ThreadPoolExecutor(count) as pool:
 
         def run(jobs: Iterable[Any], advance: Advance) -> Iterator[Any]:
-            yield from in_order((pool.submit(work, job) for job in jobs), 2 * count, advance)
+            futures = (pool.submit(work, job) for job in jobs)
+            yield from in_order(futures, 2 * count, Future.result, advance)
 
         yield run

@@ -8,6 +8,7 @@ processes, so both are made of functions of modules and of plain data.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
@@ -35,3 +36,22 @@ Run = Callable[[Iterable[Any], Advance], Iterator[Any]]
 
 def nobody(rows: int, tokens: int = 0, flops: float = 0.0, /) -> None:
     """Is told of rows done, and tells nobody: in another process than the one that shows it."""
+
+
+def in_order(
+    under_way: Iterable[Any], most: int, result: Callable[[Any], R], advance: Advance
+) -> Iterator[R]:
+    """The results of jobs in order, with at most so many under way; tells of rows done."""
+    waiting: deque[Any] = deque()
+
+    def first() -> R:
+        done = result(waiting.popleft())
+        advance(done.rows)
+        return done
+
+    for one in under_way:
+        waiting.append(one)
+        if len(waiting) >= most:
+            yield first()
+    while waiting:
+        yield first()

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import re
 import resource
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
+from threading import Thread
 from typing import Any, Literal
 
-from dataselect.engines import Run, Start, Work, nobody
+from dataselect.engines import Run, Start, Work, in_order, nobody
 from dataselect.errors import InputError
 from dataselect.features import Advance
+from dataselect.model import use_threads
 from dataselect.settings import Count
 
 
@@ -52,7 +53,7 @@ def memory_bytes(text: str) -> int:
         InputError: it is no such size.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB|TB)", text)
-    if not found:
+    if not found or float(found[1]) == 0:
         raise InputError(f"engine.local.memory: expected a size like `6GB`; found {text!r}.")
     return int(float(found[1]) * {"MB": 1e6, "GB": 1e9, "TB": 1e12}[found[2]])
 
@@ -66,14 +67,23 @@ def _within(most: int | None, start: Start) -> Work:
             whole = torch.cuda.get_device_properties(0).total_memory
             torch.cuda.set_per_process_memory_fraction(min(1.0, most / whole))
         else:
-            resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
+            least, hard = resource.getrlimit(resource.RLIMIT_DATA)
+            others = [one for one in (least, hard) if one != resource.RLIM_INFINITY]
+            resource.setrlimit(resource.RLIMIT_DATA, (min([most, *others]), hard))
     return start()
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _gpus() -> list[str]:
     """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
     import torch
 
+    if not torch.cuda.is_available():
+        return []
     named = [one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
     return named or [str(number) for number in range(torch.cuda.device_count())]
 
@@ -98,11 +108,13 @@ def _processes(start: Start, count: int, gpus: list[str]) -> Generator[Run]:
     mine = context.Queue()
     for number in range(count):
         mine.put(gpus[number % len(gpus)] if gpus else "")
-    with ProcessPoolExecutor(count, context, _begin, (mine, start)) as pool:
+    threads = max(1, cores() // count)
+    with ProcessPoolExecutor(count, context, _begin, (mine, threads, start)) as pool:
 
         def run(jobs: Iterable[Any], advance: Advance) -> Iterator[Any]:
             try:
-                yield from in_order((pool.submit(_do, job) for job in jobs), 2 * count, advance)
+                futures = (pool.submit(_do, job) for job in jobs)
+                yield from in_order(futures, 2 * count, Future.result, advance)
             except BrokenProcessPool:
                 raise InputError(
                     "a worker process was killed; the system may have run out of memory. What was "
@@ -116,31 +128,27 @@ def _processes(start: Start, count: int, gpus: list[str]) -> Generator[Run]:
             raise
 
 
-def in_order(futures: Iterator[Future], most: int, advance: Advance) -> Iterator[Any]:
-    """Their results in order, with at most so many under way."""
-    under_way: deque[Future] = deque()
-    for future in futures:
-        under_way.append(future)
-        if len(under_way) >= most:
-            yield _told(under_way.popleft(), advance)
-    while under_way:
-        yield _told(under_way.popleft(), advance)
-
-
-def _told(future: Future, advance: Advance) -> Any:
-    result = future.result()
-    advance(result.rows)
-    return result
-
-
 #: In a worker process: how it starts, and what it does once it has.
 _worker: dict[str, Any] = {}
 
 
-def _begin(gpus: Any, start: Start) -> None:
+def _begin(gpus: Any, threads: int, start: Start) -> None:
     if gpu := gpus.get():
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    else:
+        use_threads(threads)
+    Thread(target=_end_with_parent, daemon=True).start()
     _worker["start"] = start
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one it works for is killed: it would keep its GPU's memory."""
+    import multiprocessing
+    from multiprocessing.connection import wait
+
+    if parent := multiprocessing.parent_process():
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _do(job: Any) -> Any:

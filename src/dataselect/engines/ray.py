@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-import uuid
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt
 
-from dataselect.engines import Run, Start, nobody
+from dataselect.engines import Run, Start, in_order, nobody
 from dataselect.errors import InputError
 from dataselect.features import Advance
 
 PACKAGE = Path(__file__).parents[1]
 
-#: A job whose machine or process dies is given to another so many times.
+#: A worker whose machine or process dies begins anew so many times, and its job with it.
 RETRIES = 5
 
 
@@ -31,7 +31,7 @@ def ray(
     cpus: Annotated[float, Gt(0)] = 1,
     gpus: Annotated[float, Ge(0)] = 0,
 ) -> Generator[Run]:
-    """Works on a Ray cluster. A job whose worker dies is done again by another.
+    """Works on a Ray cluster. A worker that dies begins anew, where there is room, with its job.
 
     The project's folder and the models must be at the same path on every machine: workers write
     finished shards into the scratch folder themselves. They run this code from that path.
@@ -47,23 +47,22 @@ def ray(
         InputError: Ray is not installed, there is no such cluster, or it has nothing that big.
     """
     cluster = _connected(address)
-    slots = _slots(cluster.cluster_resources(), cpus, gpus)
-    # Ray ends a worker after every job with a GPU, unless it is told that any number will do.
-    as_asked = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RETRIES, "max_calls": 0}
-    task = cluster.remote(**as_asked)(_task)
-    began = cluster.put(start)
-    name, home = uuid.uuid4().hex, str(Path.cwd())
+    slots = _slots(cluster.nodes(), cpus, gpus)
+    # Actors, not tasks: a process stays with its GPU, and keeps its model.
+    asked = {"num_cpus": cpus, "num_gpus": gpus}
+    again = {"max_restarts": RETRIES, "max_task_retries": RETRIES}
+    worker = cluster.remote(**asked, **again)(_Worker)
+    workers = [worker.remote(str(Path.cwd()), start) for _ in range(slots)]
 
     def run(jobs: Iterable[Any], advance: Advance) -> Iterator[Any]:
-        under_way: deque[Any] = deque()
-        for job in jobs:
-            under_way.append(task.remote(name, home, began, job))
-            if len(under_way) >= 2 * slots:
-                yield _result(cluster, under_way.popleft(), advance)
-        while under_way:
-            yield _result(cluster, under_way.popleft(), advance)
+        given = (one.work.remote(job) for one, job in zip(cycle(workers), jobs, strict=False))
+        yield from in_order(given, 2 * slots, partial(_result, cluster), advance)
 
-    yield run
+    try:
+        yield run
+    finally:
+        for one in workers:
+            cluster.kill(one)
 
 
 def _connected(address: str | None) -> Any:
@@ -89,41 +88,45 @@ def _connected(address: str | None) -> Any:
     return cluster
 
 
-def _slots(there: dict[str, float], cpus: float, gpus: float) -> int:
-    """How many jobs fit on the cluster at a time."""
-    fit = int(there.get("CPU", 0) / cpus)
-    fit = min(fit, int(there.get("GPU", 0) / gpus)) if gpus else fit
+def _slots(nodes: list[dict[str, Any]], cpus: float, gpus: float) -> int:
+    """How many jobs fit on the cluster at a time, each on one machine."""
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    fit = 0
+    for there in alive:
+        of_cpus = int(there.get("CPU", 0) / cpus)
+        fit += min(of_cpus, int(there.get("GPU", 0) / gpus)) if gpus else of_cpus
     if fit < 1:
+        most = [max((one.get(kind, 0) for one in alive), default=0) for kind in ("CPU", "GPU")]
         raise InputError(
-            f"engine.ray: the cluster has {there.get('CPU', 0):g} cores and "
-            f"{there.get('GPU', 0):g} GPUs; a job asks for {cpus:g} and {gpus:g}. Lower "
-            "`engine.ray.cpus` or `gpus`, or add machines."
+            f"engine.ray: the largest machine of the cluster has {most[0]:g} cores and {most[1]:g} "
+            f"GPUs; a job asks for {cpus:g} and {gpus:g}. Lower `engine.ray.cpus` or `gpus`, or "
+            "add machines."
         )
     return fit
 
 
-def _result(cluster: Any, reference: Any, advance: Advance) -> Any:
+def _result(cluster: Any, reference: Any) -> Any:
     try:
-        result = cluster.get(reference)
+        return cluster.get(reference)
     except cluster.exceptions.RayTaskError as error:
-        raise error.cause from None
+        if isinstance(error.cause, InputError):
+            raise error.cause from None
+        raise
     except cluster.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
             f"engine: ray: a job was lost {RETRIES + 1} times: {reason} What was finished is kept: "
             "mend the cluster, or give a job more `cpus` (and so more memory), and run again."
         ) from None
-    advance(result.rows)
-    return result
 
 
-#: In a worker process: what the last run's start came to. An older run's is let go.
-_works: dict[str, Any] = {}
+class _Worker:
+    """A process of the cluster, which keeps what it loads from job to job."""
 
-
-def _task(name: str, home: str, start: Start, job: Any) -> Any:
-    if name not in _works:
+    def __init__(self, home: str, start: Start) -> None:
         os.chdir(home)  # paths of the project's files are seen from there
-        _works.clear()
-        _works[name] = start()
-    return _works[name](job, nobody)
+        self.start, self.do = start, None
+
+    def work(self, job: Any) -> Any:
+        self.do = self.do or self.start()
+        return self.do(job, nobody)

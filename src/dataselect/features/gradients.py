@@ -79,7 +79,7 @@ def gradients(
     net, chat = _load(model, checkpoints[0])
     parameters = {n: p for n, p in net.named_parameters() if p.requires_grad}
     length = sum(p.numel() for p in parameters.values())
-    batches = Batches(8_192 if net.device.type == "cuda" else 512)
+    batches = Batches.on(net.device.type, gpu=8_192, cpu=512)
     width = projections.width(projection, length, dims)
     rates = np.asarray([one.mean_learning_rate for one in checkpoints], dtype=np.float32)
     rates = rates if rates.any() else np.ones_like(rates)  # a single step is all warm-up: rate 0

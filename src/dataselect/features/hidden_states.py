@@ -56,7 +56,7 @@ def hidden_states(
 
     encoder = load_encoder(model)
     chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
-    batches = Batches(32_768 if encoder.device.type == "cuda" else 1_024)
+    batches = Batches.on(encoder.device.type, gpu=32_768)
     cost = flops(encoder, head=False)
     stored = np.float32 if encoder.dtype == torch.float32 else np.float16
 

@@ -48,7 +48,7 @@ def losses(model: dict[str, Any], *, direct: bool = False) -> Compute:
 
     net = load_causal(model)
     chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
-    batches = Batches(8_192 if net.device.type == "cuda" else 1_024)
+    batches = Batches.on(net.device.type, gpu=8_192)
 
     def compute(rows: list, side: str, advance: Any) -> dict[str, np.ndarray]:
         encoded = chat.encode(rows)

@@ -60,7 +60,7 @@ def sentence_embeddings(
     if network is None:
         raise InputError(f"model.name: `{model['name']}`: not a transformer. Choose one that is.")
     net.max_seq_length = min(model["max_tokens"], net.max_seq_length or model["max_tokens"])
-    batches = Batches(32_768 if net.device.type == "cuda" else 1_024)
+    batches = Batches.on(net.device.type, gpu=32_768)
     stored = np.float32 if net.dtype == torch.float32 else np.float16
     looked_up = {m.weight for m in network.modules() if isinstance(m, torch.nn.Embedding)}
     token_flops = 2.0 * sum(p.numel() for p in network.parameters() if p not in looked_up)

@@ -44,7 +44,7 @@ def trajectories(model: dict[str, Any], checkpoints: list[Checkpoint]) -> Comput
     from dataselect.model import device, load_causal, load_tokenizer
 
     chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
-    batches = Batches(8_192 if device() == "cuda" else 1_024)
+    batches = Batches.on(device(), gpu=8_192)
     names = [model["name"], *(str(one.folder) for one in checkpoints)]
 
     def compute(rows: list, side: str, advance: Advance) -> dict[str, np.ndarray]:

@@ -110,7 +110,7 @@ def _instructions(
     for name, load in looks.items():
         precision = str(torch_dtype(model["dtype"]))
         key = ["experienced", name, model, precision, fingerprint.code(Path(__file__))]
-        done = shards.write("pool", table, home / name, load, key)
+        done = shards.write("pool", table, home / name, load, key, home=home / "shards")
         arrays[name] = shards.read_all(home / name / "pool")[name]
         cost.tokens += done.tokens
         cost.flops += done.flops

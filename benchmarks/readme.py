@@ -88,7 +88,7 @@ def scale() -> str:
     note = (
         f"A `dvc repro` with nothing to do takes {idle:.1f} s. On {machine['cores']} cores without "
         "bf16, made-up data but for the features, which are of real rows with a model of 6.8 M "
-        "parameters. The memory of the comparison with the published algorithm is its dictionaries'. "
+        "parameters. The memory of the comparison with the published algorithm is that one's own. "
         "(`python benchmarks/embed.py`; `score.py`, `aggregate.py`, `dedup.py`, `idle.py` there)"
     )
     return "\n".join([*lines, "", note])

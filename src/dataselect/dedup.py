@@ -13,6 +13,7 @@ import polars as pl
 from dataselect import inputs, report, tables
 from dataselect.errors import InputError, did_you_mean, some
 from dataselect.inputs import BadRow, Raw
+from dataselect.reading import batched
 from dataselect.tables import Message
 
 #: Says of each conversation whether `max_tokens` leaves nothing of its first response, or, in
@@ -90,7 +91,7 @@ def _write_read(
 
     schema = pl.DataFrame(schema=READ).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for block in tables.batched(inputs.read(files), 8_192):
+        for block in batched(inputs.read(files), 8_192):
             rows = [_row(raw, on_bad_row) for raw in block]
             _mark_cut_off(rows, cut_off)
             frame = pl.DataFrame(rows, schema=READ, orient="row")

@@ -1,9 +1,10 @@
-"""Reads ahead: what comes next is fetched while what came before is worked on."""
+"""Iterates: ahead of what is worked on, and by the block."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -20,3 +21,10 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
         while (item := waiting.result()) is not end:
             waiting = thread.submit(next, source, end)
             yield item  # ty: ignore[invalid-yield]
+
+
+def batched(rows: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of at most so many of what comes, in order."""
+    rows = iter(rows)
+    while block := list(islice(rows, size)):
+        yield block

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import polars as pl
 
 from dataselect import scratch
 from dataselect.errors import InputError, some
-
-T = TypeVar("T")
 
 #: A turn of a conversation: role (system, user, assistant) and content.
 Message = dict[str, str]
@@ -213,10 +210,3 @@ def width(path: str | Path, column: str) -> int:
     import pyarrow.parquet as pq
 
     return pq.read_schema(path).field(column).type.list_size
-
-
-def batched(rows: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of at most so many of what comes, in order."""
-    rows = iter(rows)
-    while block := list(islice(rows, size)):
-        yield block

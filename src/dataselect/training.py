@@ -13,8 +13,8 @@ from annotated_types import Ge, Gt
 from dataselect import fingerprint, report, scratch
 from dataselect.errors import InputError
 from dataselect.fitting import check_batch, fit, mean_loss, prepare
+from dataselect.reading import batched
 from dataselect.settings import Count, Share, keywords
-from dataselect.tables import batched
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback

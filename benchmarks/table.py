@@ -30,7 +30,8 @@ def main() -> None:
     ]
     show(losses(named, list(runs[0]["scores"]["tasks"])))
     show(shares(named, settings["targets"]))
-    show(costs(named))
+    if all("cost" in run for runs in named.values() for run in runs):
+        show(costs(named))
 
 
 def show(rows: list[list[str]]) -> None:

@@ -30,7 +30,7 @@ def main() -> None:
     ]
     show(losses(named, list(runs[0]["scores"]["tasks"])))
     show(shares(named, settings["targets"]))
-    if all("cost" in run for runs in named.values() for run in runs):
+    if all("cost" in run for run in runs):
         show(costs(named))
 
 

@@ -10,21 +10,29 @@ from dataselect.stage import earlier, engine, stage
 OUT = Path("out")
 COST = ("rows", "tokens", "flops", "bytes")
 
-with stage("embed") as section:
-    budget.check(OUT)
-    if line := storage.features(json.loads(Path("plan.json").read_text()), OUT / "pool.parquet"):
-        report.console.print(line)
-    scratch.write_json(OUT / "features" / "features.json", section)
-    told = [("features", section["features"]["name"] if section["features"] else "none")]
-    found = embed(section, OUT, engine=engine())
-    cost = {of: sum(getattr(done, of) for done in found.values()) for of in COST}
-    scratch.write_json(Path("metrics/embed.json"), {"embed": cost})
-    for side, done in found.items():
-        earlier.append(done.earlier_seconds)
-        told += [
-            (f"{side}: rows", done.rows),
-            (f"{side}: shards computed", done.computed),
-            (f"{side}: shards found", done.found),
-            (f"{side}: on disk", report.size(done.bytes)),
-        ]
-    report.show("Features", told)
+
+def main() -> None:
+    """A function, since worker processes run this file as well, as a module."""
+    with stage("embed") as section:
+        budget.check(OUT)
+        plan = json.loads(Path("plan.json").read_text())
+        if line := storage.features(plan, OUT / "pool.parquet"):
+            report.console.print(line)
+        scratch.write_json(OUT / "features" / "features.json", section)
+        told = [("features", section["features"]["name"] if section["features"] else "none")]
+        found = embed(section, OUT, engine=engine())
+        cost = {of: sum(getattr(done, of) for done in found.values()) for of in COST}
+        scratch.write_json(Path("metrics/embed.json"), {"embed": cost})
+        for side, done in found.items():
+            earlier.append(done.earlier_seconds)
+            told += [
+                (f"{side}: rows", done.rows),
+                (f"{side}: shards computed", done.computed),
+                (f"{side}: shards found", done.found),
+                (f"{side}: on disk", report.size(done.bytes)),
+            ]
+        report.show("Features", told)
+
+
+if __name__ == "__main__":
+    main()

@@ -19,6 +19,7 @@ from dataselect.errors import InputError
 from dataselect.plan import engine as planned
 from dataselect.scoring import score
 from tests.conftest import GOLDEN, MODEL, ROOT
+from tests.test_pipeline import repro, small_project
 
 
 @pytest.fixture
@@ -83,6 +84,17 @@ def test_several_processes_write_the_same_bytes(pool, by_one):
     assert done["pool"].computed == len(list((pool / "features/pool").iterdir()))
     again = embed(section(), pool, rows=8, engine=partial(local, workers=2))
     assert again["pool"].computed == 0
+
+
+def test_the_stage_itself_works_in_several_processes(tmp_path):
+    home = small_project(tmp_path / "project", method="rds", engine={"local": {"workers": 2}})
+    assert "embed" in repro(home, "embed")
+    assert len(list((home / "out/features/pool").iterdir())) > 0
+    home = small_project(tmp_path / "other", method="rds")
+    assert "embed" in repro(home, "embed")
+    names = [sorted(path.name for path in (tmp_path / of / "out/features").rglob("*.safetensors"))
+             for of in ("project", "other")]  # fmt: skip
+    assert names[0] == names[1]
 
 
 def kill_a_worker(at):

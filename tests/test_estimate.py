@@ -9,6 +9,7 @@ import yaml
 
 from dataselect import estimate, tables
 from dataselect.embedding import embed
+from dataselect.errors import InputError
 from dataselect.estimate import Taken, sample
 from dataselect.plan import plan
 from dataselect.reference import refer
@@ -75,6 +76,12 @@ def test_a_sample_is_drawn_evenly_and_without_what_cannot_be_understood(in_scrat
     places = [int(row[1].split(":")[1]) for row in drawn]
     assert len(set(places)) == 500
     assert 900 < sum(places) / 500 < 1_150
+
+
+def test_a_budget_above_the_pool_is_refused_before_anything_is_measured(out):
+    sections = plan({**PARAMS, "method": "rds", "budget": 41}, small_methods())
+    with pytest.raises(InputError, match="41 rows asked of a pool of 40"):
+        estimate.estimate(sections, 40, out / "nowhere")
 
 
 def test_times():

@@ -50,6 +50,12 @@ def estimate(sections: dict[str, Any], rows: int, home: Path) -> dict[str, Taken
         rows: of the pool, before duplicates are gone.
         home: a folder with a sample, `pool.parquet`, and all queries, `queries.parquet`.
     """
+    budget = sections["aggregate"]["budget"]
+    chosen = share(budget, rows) if isinstance(budget, str) else budget
+    if chosen > rows:
+        raise InputError(
+            f"budget: {chosen} rows asked of a pool of {rows}. Lower `budget` in params.yaml."
+        )
     taken: dict[str, Taken] = {}
     sample = tables.height(home / "pool.parquet")
     if sections["reference"]:
@@ -60,8 +66,6 @@ def estimate(sections: dict[str, Any], rows: int, home: Path) -> dict[str, Taken
         taken["embed"] = each.times((rows + queries) / sample)
         if (each := _score(sections["score"]["scorer"], arrays, home)) is not None:
             taken["score"] = each.times(rows / sample)
-    budget = sections["aggregate"]["budget"]
-    chosen = share(budget, rows) if isinstance(budget, str) else budget
     taken["train"] = _train(sections["train"], chosen, home)
     return taken
 
@@ -219,7 +223,8 @@ def show(taken: dict[str, Taken], rows: int, measured: int) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     report.console.print(
         f"From {measured} of {rows:,} rows, on this machine as busy as it is now. Not in it:\n"
-        f"dedup, aggregate, evaluation. Measuring took {report.size(peak)} of memory at most."
+        f"dedup, aggregate, evaluation. Beside other work it can be several times too high.\n"
+        f"Measuring took {report.size(peak)} of memory at most."
     )
 
 

@@ -10,6 +10,7 @@ a list, in which each row is looked for.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,31 +47,28 @@ def main() -> None:
     keep("aggregate", {"runs": runs, "against": against})
 
 
-def scores(rows: int, groups: int, seed: int = 0) -> list[np.ndarray]:
-    """Blocks of made-up scores: some rows are good for every group."""
-    rng = np.random.default_rng(seed)
-    blocks = []
-    for first in range(0, rows, BLOCK):
-        count = min(BLOCK, rows - first)
+def scores(rows: int, groups: int, size: int) -> Iterator[np.ndarray]:
+    """Blocks of so many made-up scores: some rows are good for every group."""
+    rng = np.random.default_rng(0)
+    for first in range(0, rows, size):
+        count = min(size, rows - first)
         block = rng.standard_normal((count, groups), dtype=np.float32)
-        blocks.append(block + rng.standard_normal((count, 1), dtype=np.float32))
-    return blocks
+        yield block + rng.standard_normal((count, 1), dtype=np.float32)
 
 
 def write(path: Path, rows: int, groups: int) -> None:
     """A scores table, block by block."""
-    rng = np.random.default_rng(0)
+    first = 0
     with tables.writing("scores", path) as put:
-        for first in range(0, rows, SHARD):
-            count = min(SHARD, rows - first)
-            block = rng.standard_normal((count, groups), dtype=np.float32)
-            block += rng.standard_normal((count, 1), dtype=np.float32)
+        for block in scores(rows, groups, SHARD):
+            count = len(block)
             put(pl.DataFrame({
                 "row": pl.int_range(first, first + count, eager=True),
                 "id": [f"{row:08}" for row in range(first, first + count)],
                 "group": pl.Series([None] * count, dtype=pl.Int64),
                 "score": pl.Series(block, dtype=pl.Array(pl.Float32, groups)),
             }))  # fmt: skip
+            first += count
 
 
 def select(path: str, groups: int, chosen: int, by: str) -> dict[str, Any]:
@@ -85,7 +83,7 @@ def select(path: str, groups: int, chosen: int, by: str) -> dict[str, Any]:
 
 def compare(rows: int, groups: int, chosen: int) -> dict[str, Any]:
     """Ours and the published way on the same scores, in one process."""
-    blocks = scores(rows, groups)
+    blocks = list(scores(rows, groups, BLOCK))
     names = [Group(str(number), None) for number in range(groups)]
     start = time.perf_counter()
     picks = round_robin(lambda: blocks, names, chosen)

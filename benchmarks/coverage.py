@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import peak_mb
 
 from dataselect.matrix import Pool, Rows
 from dataselect.scorers.coverage import ROWS, TIE, coverage
@@ -106,11 +106,6 @@ def plain_greedy(size: int, n: int) -> list[int]:
         chosen.append(int(np.flatnonzero(gains >= gains.max() - TIE)[0]))
         np.maximum(covered, unit @ unit[chosen[-1]], out=covered)
     return chosen
-
-
-def peak_mb() -> int:
-    """The most memory that this process has held, in MB."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ import torch
 from measuring import apart, best_of, keep, timed
 
 from dataselect.chat import Chat
-from dataselect.features import hidden_states, losses
+from dataselect.engines import nobody
+from dataselect.features import Compute, hidden_states, losses
 from dataselect.fitting import prepare
 from dataselect.model import flops, load_causal, load_encoder, load_tokenizer, torch_dtype
 from dataselect.references import warmup
@@ -48,48 +50,46 @@ def rows(count: int) -> list[list[dict[str, str]]]:
     return pool.sample(count, seed=0)["messages"].to_list()
 
 
-def nobody(*_: Any) -> None:
-    """Is told of rows done."""
-
-
 def vectors() -> dict[str, Any]:
     """Embeddings: length-sorted batches without the head, against one row at a time with it."""
-    sample = rows(ROWS)
-    compute = hidden_states.hidden_states(MODEL)
-    net, chat = load_causal({**MODEL, "dtype": "float32"}), _chat()
-    compute(sample[:16], "pool", nobody)
-    run = _run(sample)
-    with timed(run):
-        ours = compute(sample, "pool", nobody)["vectors"]
-    store: dict[int, list[float]] = {}
-    with timed(run, "batch_1_seconds"), torch.inference_mode():
-        for number, row in enumerate(sample):
-            ids = torch.from_numpy(chat.encode([row])[0].ids.astype(np.int64))[None]
-            states = net(input_ids=ids, output_hidden_states=True).hidden_states[-1][0]
-            weight = torch.arange(1, len(states) + 1)[:, None]
-            pooled = (states * weight).sum(0) / weight.sum()
-            store[number] = (pooled / pooled.norm()).tolist()
-    theirs = np.asarray(list(store.values()))
+
+    def alone(net: Any, ids: Any) -> list[float]:
+        states = net(input_ids=ids, output_hidden_states=True).hidden_states[-1][0]
+        weight = torch.arange(1, len(states) + 1)[:, None]
+        pooled = (states * weight).sum(0) / weight.sum()
+        return (pooled / pooled.norm()).tolist()
+
+    run, ours, theirs = _against(hidden_states.hidden_states(MODEL), "vectors", ROWS, alone)
     cosines = (ours.astype(np.float64) * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1)
     return _ratio(run) | {"least_cosine": round(float(cosines.min()), 6)}
 
 
 def loss() -> dict[str, Any]:
-    """Response losses, against one row at a time."""
-    sample = rows(FEWER)
-    compute = losses.losses(MODEL)
+    """Losses of whole rows, against one row at a time."""
+
+    def alone(net: Any, ids: Any) -> float:
+        return net(input_ids=ids, labels=ids).loss.item()
+
+    run, ours, theirs = _against(losses.losses(MODEL), "whole_nll", FEWER, alone)
+    return _ratio(run) | {"most_relative_gap": float(np.nanmax(np.abs(ours - theirs) / ours))}
+
+
+def _against(
+    compute: Compute, name: str, count: int, alone: Callable[[Any, Any], Any]
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """A feature of a sample and the same a row at a time into a dictionary: times, ours, theirs."""
+    sample = rows(count)
     net, chat = load_causal({**MODEL, "dtype": "float32"}), _chat()
     compute(sample[:16], "pool", nobody)
     run = _run(sample)
     with timed(run):
-        ours = compute(sample, "pool", nobody)["whole_nll"]
+        ours = compute(sample, "pool", nobody)[name]
     store = {}
     with timed(run, "batch_1_seconds"), torch.inference_mode():
         for number, row in enumerate(sample):
             ids = torch.from_numpy(chat.encode([row])[0].ids.astype(np.int64))[None]
-            store[number] = net(input_ids=ids, labels=ids).loss.item()
-    gap = np.abs(ours - np.asarray(list(store.values()))) / ours
-    return _ratio(run) | {"most_relative_gap": float(np.nanmax(gap))}
+            store[number] = alone(net, ids)
+    return run, ours, np.asarray(list(store.values()))
 
 
 def gradient() -> dict[str, Any]:

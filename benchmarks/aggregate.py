@@ -3,8 +3,8 @@
     python benchmarks/aggregate.py
 
 Made-up scores, written as the score stage writes them; a process a case. The published algorithm is
-the reference's in a few plain lines: every group's rows sorted whole, then read round by round into
-a list, in which each row is looked for.
+in a few plain lines of ours what `get_top_influences` of hamishivi/automated-instruction-selection
+does: nested dictionaries, sorted lists, a set made anew for every offer.
 """
 
 from __future__ import annotations
@@ -99,26 +99,38 @@ def compare(rows: int, groups: int, chosen: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_dictionaries(matrix: np.ndarray) -> dict[int, dict[int, float]]:
-    """Scores as they are kept there: group → row → score."""
-    return {group: dict(enumerate(column.tolist())) for group, column in enumerate(matrix.T)}
+Pair = tuple[int, int]
 
 
-def published_round_robin(nested: dict[int, dict[int, float]], n: int) -> list[int]:
-    """Each group's rows sorted by score; round by round each offers its next; no row twice."""
-    ranked = {
-        group: sorted(of.items(), key=lambda item: item[1], reverse=True)
-        for group, of in nested.items()
+def as_dictionaries(matrix: np.ndarray) -> dict[int, dict[Pair, float]]:
+    """Scores as they are kept there: query → (file, row) → score."""
+    return {
+        query: {(0, row): score for row, score in enumerate(column.tolist())}
+        for query, column in enumerate(matrix.T)
     }
-    chosen: list[int] = []
-    for turn in range(len(next(iter(ranked.values())))):
-        for order in ranked.values():
-            row, _ = order[turn]
-            if row not in chosen:
-                chosen.append(row)
-                if len(chosen) == n:
-                    return chosen
-    return chosen
+
+
+def published_round_robin(nested: dict[int, dict[Pair, float]], n: int) -> list[int]:
+    """Every query's rows sorted whole; each offer leaves the front of its list for the chosen.
+
+    After each offer the chosen are made unique anew, which is quadratic, as is the taking from the
+    front. There a set forgets their order; here it is kept beside it, to be compared.
+    """
+    ranked = {
+        query: sorted(of.items(), key=lambda item: item[1], reverse=True)
+        for query, of in nested.items()
+    }
+    chosen: list[Pair] = []
+    order: list[int] = []
+    while True:
+        for query in nested:
+            pair, _ = ranked[query].pop(0)
+            chosen.append(pair)
+            chosen = list(set(chosen))
+            if len(chosen) > len(order):
+                order.append(pair[1])
+            if len(order) == n:
+                return order
 
 
 if __name__ == "__main__":

@@ -36,28 +36,35 @@ def best(blocks: Iterable[Block], groups: int, k: int) -> list[Ranked]:
             _take(kept, block.group, block.score, np.arange(first, first + len(block.group)))
             first += len(block.group)
         else:
-            floors = _floors(block, np.asarray([one.floor for one in kept]), k)
-            at = np.flatnonzero(block > floors)  # few, from the second block on
+            at = _enough(block, np.asarray([one.floor for one in kept]), k)
             rows, of = np.divmod(at, groups)
             _take(kept, of, block.ravel()[at], rows + first)
             first += len(block)
     return [one.ranked() for one in kept]
 
 
-def _floors(block: np.ndarray, floors: np.ndarray, k: int) -> np.ndarray:
-    """What a score must be above to be among the k best of its group so far, or higher.
+def _enough(block: np.ndarray, floors: np.ndarray, k: int) -> np.ndarray:
+    """Where in a block (flat, rising) scores are that may be among the k best of their groups.
 
-    A group without a floor gets one guessed from some of the rows. Where k or more of the block
-    are above it, so are the k best of the block; elsewhere there is none.
+    They are above the floor of their group: few, from the second block on. In the first, a floor is
+    guessed from some of the rows. Where k or more of the block are above it, so are the k best of
+    the block; elsewhere all are taken.
     """
+    groups = block.shape[1]
     if len(block) <= 16 * k or (floors > -np.inf).all():
-        return floors
+        return np.flatnonzero(block > floors)
+    guess = np.maximum(floors, _guess(block, k))
+    at = np.flatnonzero(block > guess)
+    short = (np.bincount(at % groups, minlength=groups) < k) & (guess > floors)
+    return np.flatnonzero(block > np.where(short, floors, guess)) if short.any() else at
+
+
+def _guess(block: np.ndarray, k: int) -> np.ndarray:
+    """A number for each group that rather more than k of the block's scores are above."""
     step = max(8, len(block) // SEEN)
     seen = np.ascontiguousarray(block[::step].T)
     rank = min(seen.shape[1], 2 * k // step + 16)
-    guess = np.partition(seen, seen.shape[1] - rank, axis=1)[:, seen.shape[1] - rank]
-    enough = np.count_nonzero(block > guess, axis=0) >= k
-    return np.maximum(floors, np.where(enough, guess, -np.inf))
+    return np.partition(seen, seen.shape[1] - rank, axis=1)[:, seen.shape[1] - rank]
 
 
 def _take(kept: list[_Best], of: np.ndarray, scores: np.ndarray, rows: np.ndarray) -> None:

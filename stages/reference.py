@@ -8,12 +8,19 @@ from dataselect.stage import stage
 
 OUT = Path("out")
 
-with stage("reference") as section:
-    if section:
-        budget.check(OUT)
-    fitted = refer(section, OUT / "pool.parquet", OUT / "reference")
-    told = {} if fitted is None else {**fitted._asdict(), "checkpoints": len(fitted.checkpoints)}
-    scratch.write_json(Path("metrics/reference.json"), {"reference": told})
-    if fitted is not None:
-        name = section["reference"]["name"]
-        report.show("Reference", [("reference", name), *told.items()])
+
+def main() -> None:
+    """A function, since the processes of several GPUs run this file as well, as a module."""
+    with stage("reference") as section:
+        if section:
+            budget.check(OUT)
+        fitted = refer(section, OUT / "pool.parquet", OUT / "reference")
+        told = {}
+        if fitted is not None:
+            told = {**fitted._asdict(), "checkpoints": len(fitted.checkpoints)}
+            report.show("Reference", [("reference", section["reference"]["name"]), *told.items()])
+        scratch.write_json(Path("metrics/reference.json"), {"reference": told})
+
+
+if __name__ == "__main__":
+    main()

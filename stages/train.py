@@ -6,8 +6,16 @@ from dataselect import report, scratch
 from dataselect.stage import stage
 from dataselect.training import train
 
-with stage("train") as section:
-    model = section.pop("model")
-    done = train(model, Path("out/train.jsonl"), Path("out/model"), Path("metrics/live"), **section)
-    scratch.write_json(Path("metrics/train.json"), {"train": done._asdict()})
-    report.show("Training", [(name, value) for name, value in done._asdict().items()])
+ROWS, OUT = Path("out/train.jsonl"), Path("out/model")
+
+
+def main() -> None:
+    """A function, since the processes of several GPUs run this file as well, as a module."""
+    with stage("train") as section:
+        done = train(section.pop("model"), ROWS, OUT, Path("metrics/live"), **section)
+        scratch.write_json(Path("metrics/train.json"), {"train": done._asdict()})
+        report.show("Training", [(name, value) for name, value in done._asdict().items()])
+
+
+if __name__ == "__main__":
+    main()

@@ -51,6 +51,23 @@ def test_a_prompt_ends_where_the_answer_begins(tokenizer):
     assert whole == chat.prompt(TURNS[:-1]) + "2</s>"
 
 
+def test_blocks_ahead_hold_every_row_once_longest_first(tokenizer, monkeypatch):
+    monkeypatch.setattr("dataselect.chat.AT_ONCE", 3)
+    rows = [[{"role": "assistant", "content": "word " * (7 * i % 10)}] for i in range(8)]
+    chat = Chat(tokenizer, "tulu", 2048)
+    whole = chat.encode(rows)
+    blocks = list(chat.ahead(rows))
+    assert [len(block) for _, block in blocks] == [3, 3, 2]
+    numbers = np.concatenate([numbers for numbers, _ in blocks]).tolist()
+    assert sorted(numbers) == list(range(8))
+    found = [one for _, block in blocks for one in block]
+    assert [len(one.ids) for one in found] == sorted((len(r.ids) for r in whole), reverse=True)
+    for number, one in zip(numbers, found, strict=True):
+        assert np.array_equal(one.ids, whole[number].ids)
+        assert np.array_equal(one.response, whole[number].response)
+    assert list(chat.ahead([])) == []
+
+
 def test_truncation_cuts_the_end(tokenizer):
     (whole,) = Chat(tokenizer, "tulu", 512).encode([TURNS])
     (cut,) = Chat(tokenizer, "tulu", 9).encode([TURNS])

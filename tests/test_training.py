@@ -131,9 +131,12 @@ print(json.dumps(done), flush=True)
 """
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_weights(file, model_section, in_scratch):
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_killed_run_goes_on_and_ends_with_the_same_weights(
+    file, model_section, in_scratch, processes
+):
     path = file(rows(40))
-    settings = {**FAST, "epochs": 6, "save_steps": 5}
+    settings = {**FAST, "epochs": 6, "save_steps": 5, "processes": processes}
     done, whole = run(model_section, path, "whole", **settings)
     curve = (in_scratch / "whole-curve/plots/metrics/loss.tsv").read_text()
     arguments = json.dumps([model_section, str(path), settings])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from dataselect.errors import InputError
+from dataselect.reading import ahead, batched
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -22,7 +23,7 @@ Spans = list[tuple[int, int]]
 
 #: Rows that are encoded together. Until they are arrays, tokens and their offsets are objects of
 #: Python's, some two hundred bytes a token.
-AT_ONCE = 512
+AT_ONCE = 256
 
 
 class Encoded(NamedTuple):
@@ -72,8 +73,17 @@ class Chat:
 
     def encode(self, rows: list[list[Message]]) -> list[Encoded]:
         """Token ids and response masks, in the order of the rows."""
-        starts = range(0, len(rows), AT_ONCE)
-        return [one for start in starts for one in self._encode(rows[start : start + AT_ONCE])]
+        return [one for block in batched(rows, AT_ONCE) for one in self._encode(block)]
+
+    def ahead(self, rows: list[list[Message]]) -> Iterator[tuple[np.ndarray, list[Encoded]]]:
+        """Blocks of rows of like length, longest first: their numbers (int64), and they as tokens.
+
+        While one is worked on, a thread makes tokens of the next.
+        """
+        lengths = np.asarray([sum(len(turn["content"]) for turn in row) for row in rows])
+        order = np.argsort(-lengths, kind="stable")
+        blocks = (order[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))
+        return ahead((block, self._encode([rows[i] for i in block])) for block in blocks)
 
     def _encode(self, rows: list[list[Message]]) -> list[Encoded]:
         rendered = [self.render(row) for row in rows]

@@ -16,10 +16,13 @@ import polars as pl
 from dataselect import dedup, inputs, report, scratch, shards, tables
 from dataselect.budget import share
 from dataselect.embedding import load
+from dataselect.engines.local import speedup
 from dataselect.errors import InputError
 from dataselect.inputs import BadRow
-from dataselect.matrix import Pool, Queries, Rows
+from dataselect.matrix import Pool, Rows
 from dataselect.plan import plan, read
+from dataselect.references import REFERENCE, write_checkpoints
+from dataselect.scoring import asked
 from dataselect.settings import function, room, said
 
 #: Rows that are measured; and how many of them are trained on.
@@ -37,11 +40,16 @@ class Taken(NamedTuple):
         """So many times as much."""
         return Taken(self.seconds * factor, self.flops * factor, self.bytes * factor)
 
+    def over(self, workers: int) -> Taken:
+        """The same, done by so many at once."""
+        return self._replace(seconds=self.seconds / workers)
+
 
 def estimate(sections: dict[str, Any], rows: int, home: Path) -> dict[str, Taken]:
     """What reference, embed, score and train will take on a pool of so many rows.
 
-    Seconds are this machine's, with the cores it has free now. A stage that the method does not
+    Seconds are this machine's, with all its GPUs or the cores it has free now; a Ray cluster's are
+    taken to be one of its workers'. A stage that the method does not
     need is not there; neither is `score` where a scorer looks at the pool as a whole. Training is
     on rows as long as the pool's are on average: those chosen may be longer or shorter.
 
@@ -63,11 +71,15 @@ def estimate(sections: dict[str, Any], rows: int, home: Path) -> dict[str, Taken
     if sections["embed"]["features"]:
         queries = tables.height(home / "queries.parquet") if sections["embed"]["queries"] else 0
         each, arrays = _embed(sections["embed"], home)
-        taken["embed"] = each.times((rows + queries) / sample)
+        taken["embed"] = each.times((rows + queries) / sample).over(_workers(sections["engine"]))
         if (each := _score(sections["score"]["scorer"], arrays, home)) is not None:
             taken["score"] = each.times(rows / sample)
     taken["train"] = _train(sections["train"], chosen, home)
     return taken
+
+
+def _workers(engine: dict[str, Any]) -> int:
+    return speedup(**engine["settings"]) if engine["name"] == "local" else 1
 
 
 def _reference(section: dict[str, Any], rows: int, home: Path) -> Taken:
@@ -81,19 +93,18 @@ def _reference(section: dict[str, Any], rows: int, home: Path) -> Taken:
     start = time.perf_counter()
     fitted = of(section["model"], home / "pool.parquet", home, **part["settings"])
     seconds = time.perf_counter() - start
-    named = [(one.folder.name, one.mean_learning_rate) for one in fitted.checkpoints]
-    scratch.write_json(home / "checkpoints" / "reference.json", {"checkpoints": named})
+    write_checkpoints(home / "checkpoints" / REFERENCE, fitted.checkpoints)
     size = sum(p.stat().st_size for p in (home / "checkpoints").rglob("*") if p.is_file())
     more = said("references", part, "work", rows=rows)
     more /= said("references", part, "work", rows=tables.height(home / "pool.parquet"))
-    return Taken(seconds * more, fitted.flops * more, size)
+    return Taken(seconds * more, fitted.flops * more, size)  # already by all its processes
 
 
 def _embed(section: dict[str, Any], home: Path) -> tuple[Taken, dict[str, Any]]:
     """The features of the sample, and what they took once the model was loaded and warm."""
     reference = home / "checkpoints"
-    if not (reference / "reference.json").exists():
-        scratch.write_json(reference / "reference.json", {"checkpoints": []})
+    if not (reference / REFERENCE).exists():
+        write_checkpoints(reference / REFERENCE, [])
     compute = load(section, reference)
     messages = tables.read("pool", home / "pool.parquet")["messages"].to_list()
     compute(messages[:16], "pool", lambda *_: None)
@@ -112,14 +123,12 @@ def _score(scorer: dict[str, Any], arrays: dict[str, Any], home: Path) -> Taken 
     frame = tables.read("pool", home / "pool.parquet")
     settings = dict(scorer["settings"])
     if "groups" in settings:
-        asked = tables.read("queries", home / "queries.parquet")
-        stand_ins = [row % frame.height for row in range(asked.height)]
+        queries = tables.read("queries", home / "queries.parquet")
+        stand_ins = [row % frame.height for row in range(queries.height)]
         features = {name: array[stand_ins] for name, array in arrays.items()}
         if "gradients" in features:
             features["weight"] = features["gradients"][:, :, 0] * 0 + 1
-        columns = (asked[name].to_list() for name in ("task", "id", "subtask"))
-        task, name, subtask = columns
-        settings["queries"] = Queries(task, name, features, subtask)
+        settings["queries"] = asked(queries, features)
     block = Rows(frame["id"].to_list(), frame["source"].to_list(), arrays)
     of = function("scorers", scorer["name"], "plan.json")
     pool = Pool(frame.height, sorted(frame["source"].unique()), [block])
@@ -134,7 +143,7 @@ def _train(section: dict[str, Any], chosen: int, home: Path) -> Taken:
     from transformers import set_seed
 
     from dataselect.chat import Chat
-    from dataselect.fitting import fit, prepare
+    from dataselect.fitting import fit, prepare, sharing
     from dataselect.model import load_causal, load_tokenizer, training_flops, use_threads
 
     settings = dict(section)
@@ -156,7 +165,8 @@ def _train(section: dict[str, Any], chosen: int, home: Path) -> Taken:
     each = told["train_runtime"] / sum(len(row.ids) for row in trained)
     tokens = chosen * settings["epochs"] * sum(len(r.ids) for r in encoded) / len(encoded)
     bytes_ = sum(p.numel() * p.element_size() for p in net.parameters())
-    return Taken(each * tokens, training_flops(net, int(tokens)), bytes_)
+    whole = Taken(each * tokens, training_flops(net, int(tokens)), bytes_)
+    return whole.over(sharing(settings))
 
 
 def sample(files: list[str], count: int, advance: Any) -> tuple[int, list[list[Any]]]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import gcd
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dataselect import report
+from dataselect import ranks, report
 from dataselect.chat import Encoded
 from dataselect.errors import InputError
 
@@ -45,30 +45,34 @@ def fit(
 ) -> Trainer:
     """Trains on the response tokens of rows; goes on from the last checkpoint in `home`.
 
-    The optimiser is AdamW; the order of the rows is drawn anew each epoch from the seed.
+    The optimiser is AdamW; the order of the rows is drawn anew each epoch from the seed. Called in
+    several processes (see `ranks`), each does its part of every step: the same rows, in the same
+    order, as one alone.
 
     Args:
         net: the model, in fp32, as `prepare` returns it.
         home: a folder for checkpoints; a run that was killed ends with the same weights.
         recipe: epochs, learning_rate, batch_size, micro_batch_size, seed, and what changes of
             `DEFAULTS`.
-        callbacks: what else is to be told of the steps.
+        callbacks: what else is to be told of the steps, by the first process of several.
     """
-    from transformers import Trainer, set_seed
+    from transformers import set_seed
 
     recipe = DEFAULTS | recipe
     set_seed(recipe["seed"])
-    trainer = Trainer(
+    trainer = _trainer()(
         model=net,
         args=_arguments(home, recipe),
-        train_dataset=_Labelled(rows),  # ty: ignore[invalid-argument-type]
+        train_dataset=_Labelled(rows),
         data_collator=_collator(tokenizer),
-        callbacks=[_bar(), *callbacks],
+        callbacks=[_bar(), *callbacks] if ranks.first() else [],
     )
     if recipe["loss_per"] == "micro_batch":
         trainer.model_accepts_loss_kwargs = False
     _quiet(trainer)
-    trainer.train(resume_from_checkpoint=_last_whole_checkpoint(home))
+    with trainer.args.main_process_first(local=False):
+        last = _last_whole_checkpoint(home)
+    trainer.train(resume_from_checkpoint=last)
     return trainer
 
 
@@ -77,7 +81,7 @@ def recipe(settings: dict[str, Any]) -> dict[str, Any]:
 
     The micro-batch is train's, which need not divide the reference's batch: the most that do.
     """
-    names = {"seed", "epochs", "learning_rate", "batch_size", *DEFAULTS}
+    names = {"seed", "epochs", "learning_rate", "batch_size", "processes", *DEFAULTS}
     answer = {name: value for name, value in settings.items() if name in names}
     answer["micro_batch_size"] = gcd(settings["batch_size"], settings["micro_batch_size"])
     return answer
@@ -134,19 +138,72 @@ def mean_loss(trainer: Trainer) -> float:
     return sum(losses) / len(losses)
 
 
-class _Labelled:
-    """Rows as the trainer takes them: `labels` are the ids, −100 outside responses."""
+def sharing(recipe: dict[str, Any]) -> int:
+    """How many processes share a recipe's steps: each takes a micro-batch at a time.
 
-    def __init__(self, rows: list[Encoded]) -> None:
+    Where losses are averaged by micro-batch, one: the rows that fill up an epoch for several would
+    count as one.
+    """
+    parts = recipe["batch_size"] // recipe["micro_batch_size"]
+    asked = recipe.get("processes", 1)
+    return 1 if recipe.get("loss_per") == "micro_batch" else ranks.count(asked, parts)
+
+
+class _Labelled:
+    """Rows as the trainer takes them: `labels` are the ids, −100 outside responses.
+
+    Beyond the last, a row of which there is nothing to learn.
+    """
+
+    def __init__(self, rows: Sequence[Encoded]) -> None:
         self.rows = rows
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, list[int]]:
+        if index >= len(self.rows):
+            return {"input_ids": self.rows[0].ids[:1].tolist(), "labels": [-100]}
         row = self.rows[index]
         labels = np.where(row.response, row.ids, -100)
         return {"input_ids": row.ids.tolist(), "labels": labels.tolist()}
+
+
+def _trainer() -> Any:
+    """transformers' Trainer, whose epochs are as long for each of several processes."""
+    from accelerate.data_loader import SeedableRandomSampler
+    from torch.utils.data import Sampler
+    from transformers import Trainer
+
+    class Filled(Sampler):
+        """One process's order of the rows, and empty ones up to a whole micro-batch for each.
+
+        Left to itself, accelerate fills up with rows from the front, which count twice.
+        """
+
+        def __init__(self, rows: Any, seed: int, together: int) -> None:
+            self.rows, self.together = len(rows), together
+            self.order = SeedableRandomSampler(rows, data_seed=seed)
+
+        def __iter__(self) -> Iterator[int]:
+            yield from self.order
+            yield from range(self.rows, len(self))
+
+        def __len__(self) -> int:
+            return -(-self.rows // self.together) * self.together
+
+        def set_epoch(self, epoch: int) -> None:
+            self.order.set_epoch(epoch)
+
+    class Together(Trainer):
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            if ranks.world() == 1:
+                return super()._get_train_sampler(train_dataset)
+            together = ranks.world() * self.args.per_device_train_batch_size
+            rows = train_dataset or self.train_dataset
+            return Filled(rows, self.args.data_seed or 0, together)
+
+    return Together
 
 
 def _arguments(home: Path, settings: dict[str, Any]) -> Any:
@@ -158,11 +215,12 @@ def _arguments(home: Path, settings: dict[str, Any]) -> Any:
         settings["dtype"] == "auto" and on_gpu and torch.cuda.is_bf16_supported()
     )
     more: dict[str, Any] = {"gradient_checkpointing": True}
+    together = settings["micro_batch_size"] * ranks.world()
     arguments = TrainingArguments(
         output_dir=str(home),
         num_train_epochs=settings["epochs"],
         per_device_train_batch_size=settings["micro_batch_size"],
-        gradient_accumulation_steps=settings["batch_size"] // settings["micro_batch_size"],
+        gradient_accumulation_steps=settings["batch_size"] // together,
         learning_rate=settings["learning_rate"],
         lr_scheduler_type=settings["schedule"],
         warmup_steps=settings["warmup"],  # below 1: a share of all steps
@@ -180,6 +238,7 @@ def _arguments(home: Path, settings: dict[str, Any]) -> Any:
         report_to=[],
         disable_tqdm=True,
         dataloader_pin_memory=on_gpu,
+        ddp_find_unused_parameters=False,
     )
     # Several GPUs in one process would each take a micro-batch, and a step more rows than asked.
     arguments._n_gpu = min(1, arguments.n_gpu)

@@ -43,7 +43,7 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
     method = bind(_method, _pick(methods, name), f"methods.yaml: {name}")
     trained = _known(chosen["model"], "model")
     offered = {"seed": seed, "groups": chosen["groups"], "budget": chosen["budget"]}
-    fits = {"micro_batch_size": chosen["train"]["micro_batch_size"]}
+    fits = {name: chosen["train"][name] for name in ("micro_batch_size", "processes")}
     reference, features, scorer, aggregator = (
         _rooms(folder, method[word], name, offered | (fits if word == "reference" else {}))
         for word, folder in WORDS.items()

@@ -12,7 +12,7 @@ from typing import Any
 from filelock import FileLock
 
 from dataselect import fingerprint, scratch
-from dataselect.references import Fitted, checkpoints
+from dataselect.references import REFERENCE, Fitted, checkpoints, write_checkpoints
 from dataselect.settings import function
 from dataselect.stage import earlier
 
@@ -24,7 +24,7 @@ def refer(section: dict[str, Any], pool: Path, out: Path) -> Fitted | None:
     experiment finds it.
     """
     if not section:
-        scratch.write_json(out / "reference.json", {"checkpoints": []})
+        write_checkpoints(out / REFERENCE, [])
         return None
     reference, model = section["reference"], section["model"]
     of = function("references", reference["name"], "plan.json")
@@ -42,13 +42,13 @@ def refer(section: dict[str, Any], pool: Path, out: Path) -> Fitted | None:
             fitted = of(model, pool, home, **reference["settings"])
             scratch.write_json(home / "seconds.json", round(time.perf_counter() - start, 2))
             _forget_steps(home)
-            named = [(c.folder.name, c.mean_learning_rate) for c in fitted.checkpoints]
-            scratch.write_json(finished, {**fitted._asdict(), "checkpoints": named})
+            found = fitted._asdict()
+            write_checkpoints(finished, found.pop("checkpoints"), **found)
     told = json.loads(finished.read_text())
     for name, _ in told.pop("checkpoints"):
         for path in sorted((home / "checkpoints" / name).iterdir()):
             scratch.link(path, out / name / path.name)
-    scratch.link(finished, out / "reference.json")
+    scratch.link(finished, out / REFERENCE)
     return Fitted(checkpoints(out), **told)
 
 

@@ -63,41 +63,50 @@ def score(section: dict[str, Any], out: Path, features: Path, engine: Any = loca
     """
     scorer, table = section["scorer"], out / "pool.parquet"
     names = said("scorers", scorer, "needs")
-    height = tables.height(table)
+    seen = _Seen.of(table)
     stream = _Stream(table, features / "pool", names)
-    opened = _opened(scorer, out, features)
-    with report.progress("score", height) as advance:
+    opened = _opened(scorer, out, features, seen)
+    with report.progress("score", seen.height) as advance:
         if getattr(room("scorers", scorer["name"], "plan.json"), "APART", False):
             # On this machine by threads, whatever there is of GPUs: it is numpy's work.
             groups = opened([]).groups
             if getattr(engine, "func", engine) is local:
                 on = threads(partial(_feeding, opened, names))
             else:
-                on = engine(partial(_start, scorer, out.resolve(), features.resolve()))
+                on = engine(partial(_start, scorer, out.resolve(), features.resolve(), seen))
             with on as run:
                 rows, unusable = _write(groups, run(stream.jobs(), advance), out)
         else:
             scores = opened(stream)
             groups = scores.groups
             rows, unusable = _write(groups, stream.parts(scores.blocks, advance), out)
-    if rows != height:
-        raise ValueError(f"the scorer `{scorer['name']}` gave {rows} rows of {height}")
-    return Scored(groups, height, unusable)
+    if rows != seen.height:
+        raise ValueError(f"the scorer `{scorer['name']}` gave {rows} rows of {seen.height}")
+    return Scored(groups, rows, unusable)
+
+
+class _Seen(NamedTuple):
+    """What is known of a pool before its rows are read: how many, and its sources in order."""
+
+    height: int
+    sources: list[str]
+
+    @classmethod
+    def of(cls, table: Path) -> _Seen:
+        sources = pl.scan_parquet(table).select("source").unique().collect()["source"]
+        return cls(tables.height(table), sorted(sources))
 
 
 def _opened(
-    scorer: dict[str, Any], out: Path, features: Path
+    scorer: dict[str, Any], out: Path, features: Path, seen: _Seen
 ) -> Callable[[Iterable[Rows]], Scores]:
     """The scorer with its queries, as a function of the pool's rows."""
     of = function("scorers", scorer["name"], "plan.json")
-    table = out / "pool.parquet"
-    sources = pl.scan_parquet(table).select("source").unique().collect()["source"]
     settings = dict(scorer["settings"])
     if "groups" in settings:
         names = said("scorers", scorer, "needs")
         settings["queries"] = _queries(out / "queries.parquet", features / "queries", names)
-    height, named = tables.height(table), sorted(sources)
-    return lambda rows: of(Pool(height, named, rows), **settings)
+    return lambda rows: of(Pool(*seen, rows), **settings)
 
 
 class Job(NamedTuple):
@@ -107,8 +116,13 @@ class Job(NamedTuple):
     ids: list[str]
     sources: list[str]
 
+    def read(self, names: tuple[str, ...]) -> Rows:
+        """Its rows, with the features of these names; without names, with all there are."""
+        arrays = shards.arrays(self.path, names or None) if self.path else {}
+        return Rows(self.ids, self.sources, arrays)
 
-def _start(scorer: dict[str, Any], out: Path, features: Path) -> Work:
+
+def _start(scorer: dict[str, Any], out: Path, features: Path, seen: _Seen) -> Work:
     """A worker in a process of its own, which reads the queries for itself.
 
     Its products keep to one thread, as they do here: another number gives other last bits.
@@ -116,7 +130,7 @@ def _start(scorer: dict[str, Any], out: Path, features: Path) -> Work:
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
-    return _feeding(_opened(scorer, out, features), said("scorers", scorer, "needs"))
+    return _feeding(_opened(scorer, out, features, seen), said("scorers", scorer, "needs"))
 
 
 def _feeding(opened: Callable[[Iterable[Rows]], Scores], names: tuple[str, ...]) -> Work:
@@ -125,8 +139,7 @@ def _feeding(opened: Callable[[Iterable[Rows]], Scores], names: tuple[str, ...])
     blocks = opened(iter(waiting.popleft, None)).blocks
 
     def work(job: Job, advance: Advance) -> Part:
-        arrays = shards.arrays(job.path, names or None) if job.path else {}
-        rows = Rows(job.ids, job.sources, arrays)
+        rows = job.read(names)
         waiting.append(rows)
         block = next(blocks)
         advance(len(job.ids))
@@ -150,9 +163,13 @@ def _queries(table: Path, features: Path, names: tuple[str, ...]) -> Queries:
             "Give them an answer, leave them out, or set the model's `dtype: float32` if it "
             "overflows."
         )
-    columns = (frame[name].to_list() for name in ("task", "id", "subtask"))
-    task, name, subtask = columns
-    return Queries(task, name, arrays, subtask)
+    return asked(frame, arrays)
+
+
+def asked(frame: pl.DataFrame, features: dict[str, np.ndarray]) -> Queries:
+    """The queries of a table, with their features."""
+    task, name, subtask = (frame[column].to_list() for column in ("task", "id", "subtask"))
+    return Queries(task, name, features, subtask)
 
 
 class _Stream:
@@ -179,14 +196,9 @@ class _Stream:
             yield Job(path, block["id"].to_list(), block["source"].to_list())
 
     def __iter__(self) -> Iterator[Rows]:
-        for rows in ahead(self._rows()):
+        for rows in ahead(job.read(self.names) for job in self.jobs()):
             self.waiting.append((rows.id, usable(rows, self.names)))
             yield rows
-
-    def _rows(self) -> Iterator[Rows]:
-        for path, ids, sources in self.jobs():
-            arrays = shards.arrays(path, self.names or None) if path else {}
-            yield Rows(ids, sources, arrays)
 
     def parts(self, blocks: Iterator[Block], advance: Advance) -> Iterator[Part]:
         """The scorer's blocks, of whatever size, with what is written beside them."""

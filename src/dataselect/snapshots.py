@@ -7,13 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataselect import ranks
 from dataselect.examples import encode
-from dataselect.fitting import fit, prepare
+from dataselect.fitting import fit, prepare, sharing
 from dataselect.references import Checkpoint, Fitted
 
 if TYPE_CHECKING:
     import numpy as np
     from transformers import Trainer, TrainerCallback
+
+    from dataselect.chat import Encoded
 
 #: Writes a model and its tokenizer (and, if it likes, its optimiser's state) into a folder.
 Save = Callable[[Any, Any, Any, Path], None]
@@ -35,13 +38,30 @@ def fit_with_snapshots(
         rows: their numbers (int64), in the order of training.
         adapters: what `fitting.prepare` reads of LoRA; without, all weights are fitted.
     """
+    from dataselect.chat import Chat
+    from dataselect.model import load_tokenizer
+
+    chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
+    encoded = encode(pool, chat, rows)
+    given = (model, encoded, home, recipe, count, save, adapters)
+    return ranks.run(sharing(recipe), _fit, *given)
+
+
+def _fit(
+    model: dict[str, Any],
+    encoded: list[Encoded],
+    home: Path,
+    recipe: dict[str, Any],
+    count: int,
+    save: Save,
+    adapters: dict[str, Any] | None,
+) -> Fitted:
+    """The part of one process, most often the only one."""
     from transformers import set_seed
 
-    from dataselect.chat import Chat
     from dataselect.model import load_causal, load_tokenizer, training_flops
 
     tokenizer = load_tokenizer(model)
-    encoded = encode(pool, Chat(tokenizer, model["chat"], model["max_tokens"]), rows)
     set_seed(recipe["seed"])  # the adapters' first weights
     net = prepare(load_causal(model, "float32"), adapters or {"method": "full"})
     trainer = fit(net, tokenizer, encoded, home, recipe, [snapshots(home, count, tokenizer, save)])

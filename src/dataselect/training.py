@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from annotated_types import Ge, Gt
 
-from dataselect import fingerprint, report, scratch
+from dataselect import fingerprint, ranks, report, scratch
 from dataselect.errors import InputError
-from dataselect.fitting import check_batch, fit, mean_loss, prepare
+from dataselect.fitting import check_batch, fit, mean_loss, prepare, sharing
 from dataselect.reading import batched
 from dataselect.settings import Count, Share, keywords
 
@@ -62,6 +62,7 @@ def train(
     gradient_checkpointing: bool = False,
     save_steps: Count = 100,
     threads: Count | None = None,
+    processes: ranks.Processes = "auto",
     seed: int = 0,
 ) -> Trained:
     """Trains on a JSON-lines file of conversations and saves the model, ready to load, to `out`.
@@ -82,6 +83,9 @@ def train(
         dtype: bfloat16 trains fp32 weights under bf16 autocast; auto does so on a GPU that can.
         save_steps: a checkpoint every so many steps.
         threads: CPU threads; another number gives other last bits. None: all there are.
+        processes: they share every step by data (accelerate); `auto`: one a GPU. As many as divide
+            a batch's micro-batches; one where `loss_per` is `micro_batch`. Another number gives
+            other last bits, and with dropout another run.
 
     Raises:
         InputError: no row has a response token; or a batch is no multiple of its micro-batches.
@@ -89,41 +93,55 @@ def train(
     Source: the recipe of arXiv 2503.01807 (the defaults here).
     """
     from filelock import FileLock
-    from transformers import set_seed
 
     from dataselect.chat import Chat
-    from dataselect.model import load_causal, load_tokenizer, training_flops, use_threads
+    from dataselect.model import load_tokenizer, use_threads
 
     check_batch(batch_size, micro_batch_size, "train")
     use_threads(threads)
     settings = {k: v for k, v in locals().items() if k in keywords(train)}
-    tokenizer = load_tokenizer(model)
-    chat = Chat(tokenizer, model["chat"], model["max_tokens"])
+    chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
     examples, dropped = _examples(rows, chat)
     home = scratch.root() / "train" / _key(model, rows, settings)
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home.with_suffix(".lock")):
-        set_seed(seed)  # LoRA's first weights
-        net = prepare(load_causal(model, "float32"), settings)
-        trainer = fit(net, tokenizer, examples, home, settings, [_curve(curve)])
-        tokens = int(sum(len(row.ids) for row in examples) * epochs)
-        parameters, flops = sum(p.numel() for p in net.parameters()), training_flops(net, tokens)
-        _save(net, tokenizer, out, settings)
+        given = (model, examples, home, out, curve, settings)
+        done = ranks.run(sharing(settings), _train, *given)
         shutil.rmtree(home)
-    return Trained(
-        rows=len(examples),
-        dropped=dropped,
-        tokens=tokens,
-        steps=trainer.state.global_step,
-        loss_nats=mean_loss(trainer),
-        parameters=parameters,
-        flops=flops,
-    )
+    return done._replace(dropped=dropped)
+
+
+def _train(
+    model: dict[str, Any],
+    rows: list[Encoded],
+    home: Path,
+    out: Path,
+    curve: Path,
+    settings: dict[str, Any],
+) -> Trained:
+    """The part of one process, most often the only one."""
+    from transformers import set_seed
+
+    from dataselect.model import load_causal, load_tokenizer, training_flops
+
+    tokenizer = load_tokenizer(model)
+    set_seed(settings["seed"])  # LoRA's first weights
+    net = prepare(load_causal(model, "float32"), settings)
+    trainer = fit(net, tokenizer, rows, home, settings, [_curve(curve)])
+    tokens = int(sum(len(row.ids) for row in rows) * settings["epochs"])
+    parameters, flops = sum(p.numel() for p in net.parameters()), training_flops(net, tokens)
+    if ranks.first():
+        _save(net, tokenizer, out, settings)
+    steps, loss = trainer.state.global_step, mean_loss(trainer)
+    return Trained(len(rows), 0, tokens, steps, loss, parameters, flops)
 
 
 def _key(model: dict[str, Any], rows: Path, settings: dict[str, Any]) -> str:
     here = Path(__file__).parent
-    code = [str(here / name) for name in ("training.py", "fitting.py", "chat.py", "model.py")]
+    code = [
+        str(here / name)
+        for name in ("training.py", "fitting.py", "ranks.py", "chat.py", "model.py")
+    ]
     return scratch.key(model, settings, fingerprint.md5s([str(rows), *code]))
 
 

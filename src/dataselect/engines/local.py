@@ -37,7 +37,7 @@ def local(
         InputError: a process was killed; what was finished stays.
     """
     gpus = _gpus()
-    count = max(1, len(gpus)) if workers == "auto" else workers
+    count = _count(workers, gpus)
     most = None if memory is None else memory_bytes(memory)
     if count == 1:
         yield _here(partial(_within, most, start))
@@ -71,6 +71,16 @@ def _within(most: int | None, start: Start) -> Work:
             others = [one for one in (least, hard) if one != resource.RLIM_INFINITY]
             resource.setrlimit(resource.RLIMIT_DATA, (min([most, *others]), hard))
     return start()
+
+
+def speedup(workers: Count | Literal["auto"] = "auto", **settings: object) -> int:
+    """How many times faster than one worker so many are: those that have a GPU of their own."""
+    gpus = _gpus()
+    return max(1, min(_count(workers, gpus), len(gpus)))
+
+
+def _count(workers: Count | Literal["auto"], gpus: list[str]) -> int:
+    return max(1, len(gpus)) if workers == "auto" else workers
 
 
 def cores() -> int:
@@ -137,12 +147,16 @@ def _begin(gpus: Any, threads: int, start: Start) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     else:
         use_threads(threads)
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _worker["start"] = start
 
 
+def end_with_parent() -> None:
+    """Has this process end when the one it works for is killed: it would keep its GPU's memory."""
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
 def _end_with_parent() -> None:
-    """Ends this process when the one it works for is killed: it would keep its GPU's memory."""
     import multiprocessing
     from multiprocessing.connection import wait
 

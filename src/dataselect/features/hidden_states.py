@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from dataselect.batches import Batches, pad
-from dataselect.chat import Chat
+from dataselect.chat import Chat, Encoded
 from dataselect.features import Compute
 
 if TYPE_CHECKING:
@@ -61,20 +62,20 @@ def hidden_states(
     stored = np.float32 if encoder.dtype == torch.float32 else np.float16
 
     def compute(rows: list, side: str, advance: Any) -> dict[str, np.ndarray]:
-        encoded = chat.encode(rows)
         vectors = np.zeros((len(rows), encoder.config.hidden_size), dtype=stored)
 
-        def look(batch: list[int]) -> None:
+        def look(numbers: np.ndarray, encoded: list[Encoded], batch: list[int]) -> None:
             ids, response, real = pad([encoded[i] for i in batch], str(encoder.device))
             kept = {"all": real, "prompt": real & ~response, "response": response}[over]
             with torch.inference_mode():
                 # Causal attention and right padding: no real token ever sees a padded one.
                 states = encoder(input_ids=ids, use_cache=False).last_hidden_state
-                vectors[batch] = pool(states, kept, pooling, unit).cpu().numpy()
+                vectors[numbers[batch]] = pool(states, kept, pooling, unit).cpu().numpy()
             tokens = int(real.sum())
             advance(len(batch), tokens, cost * tokens)
 
-        batches.run([len(row.ids) for row in encoded], look)
+        for numbers, encoded in chat.ahead(rows):
+            batches.run([len(row.ids) for row in encoded], partial(look, numbers, encoded))
         return {"vectors": vectors}
 
     return compute

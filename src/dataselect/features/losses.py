@@ -51,15 +51,14 @@ def losses(model: dict[str, Any], *, direct: bool = False) -> Compute:
     batches = Batches.on(net.device.type, gpu=8_192)
 
     def compute(rows: list, side: str, advance: Any) -> dict[str, np.ndarray]:
-        encoded = chat.encode(rows)
-        found = losses_of(net, encoded, advance, whole=True, batches=batches)
-        answer = {
-            "whole_nll": found.whole.astype(np.float32),
-            "response_nll": found.response.astype(np.float32),
-            "prompt_nll": found.prompt.astype(np.float32),
-            "probability": found.probability.astype(np.float32),
-            "cut": np.asarray([row.cut for row in encoded]),
-        }
+        names = ("whole_nll", "response_nll", "prompt_nll", "probability")
+        answer = {name: np.zeros(len(rows), dtype=np.float32) for name in names}
+        answer["cut"] = np.zeros(len(rows), dtype=bool)
+        for numbers, encoded in chat.ahead(rows):
+            found = losses_of(net, encoded, advance, whole=True, batches=batches)
+            for name in names:
+                answer[name][numbers] = getattr(found, name.removesuffix("_nll"))
+            answer["cut"][numbers] = [row.cut for row in encoded]
         if direct:
             answer["direct_nll"] = alone(net, chat, rows, batches, advance).astype(np.float32)
         return answer

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from dataselect import scratch
 
 
 class Checkpoint(NamedTuple):
@@ -32,7 +34,17 @@ class Fitted(NamedTuple):
     flops: float
 
 
+#: What a folder of checkpoints says of them.
+REFERENCE = "reference.json"
+
+
+def write_checkpoints(file: Path, found: list[Checkpoint], **more: Any) -> None:
+    """Writes down, beside checkpoints, what they are, and what else there is to say."""
+    named = [(one.folder.name, one.mean_learning_rate) for one in found]
+    scratch.write_json(file, {**more, "checkpoints": named})
+
+
 def checkpoints(folder: Path) -> list[Checkpoint]:
     """The checkpoints that the reference stage left in its folder, in training order."""
-    told = json.loads((folder / "reference.json").read_text())["checkpoints"]
+    told = json.loads((folder / REFERENCE).read_text())["checkpoints"]
     return [Checkpoint(folder / name, rate) for name, rate in told]

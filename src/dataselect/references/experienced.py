@@ -14,6 +14,7 @@ from dataselect.clustering import kmeans
 from dataselect.errors import InputError
 from dataselect.examples import sample
 from dataselect.fitting import recipe
+from dataselect.ranks import Processes
 from dataselect.references import Fitted
 from dataselect.settings import Count, Share
 from dataselect.snapshots import fit_with_snapshots, save_model
@@ -50,6 +51,7 @@ def experienced(
     learning_rate: Annotated[float, Gt(0)] = 2e-5,
     batch_size: Count = 128,
     micro_batch_size: Count = 1,
+    processes: Processes = "auto",
     warmup: Share = 0.03,
 ) -> Fitted:
     """Fine-tunes on a few rows of every cluster of instructions; one checkpoint, at the end.
@@ -62,6 +64,7 @@ def experienced(
         clusters: as many as rows, where there are fewer rows.
         most_rows: of a larger pool, so many are looked at, drawn by id and seed.
         micro_batch_size: as many rows at a time as train takes, or the most that divide a batch.
+        processes: as many as train takes: see `ranks`.
 
     Raises:
         InputError: no row has a finite instruction; or `low` is above `high`.

@@ -9,6 +9,7 @@ from annotated_types import Gt
 
 from dataselect.examples import sample
 from dataselect.fitting import recipe
+from dataselect.ranks import Processes
 from dataselect.references import Fitted
 from dataselect.settings import Count, Share
 from dataselect.snapshots import fit_with_snapshots, save_model
@@ -38,6 +39,7 @@ def proxy(
     learning_rate: Annotated[float, Gt(0)] = 2e-5,
     batch_size: Count = 128,
     micro_batch_size: Count = 1,
+    processes: Processes = "auto",
     schedule: Literal["linear", "cosine", "constant_with_warmup"] = "cosine",
     warmup: Share = 0.03,
 ) -> Fitted:
@@ -49,6 +51,7 @@ def proxy(
         checkpoints: how many; the length of a row's trajectory. The paper took one every 500
             steps and had 12.
         micro_batch_size: as many rows at a time as train takes, or the most that divide a batch.
+        processes: as many as train takes: see `ranks`.
 
     Source: arXiv 2403.07384; BigML-CS-UCLA/S2L@2bc84dd (the recipe), which reads its checkpoints
     in no certain order.

@@ -10,6 +10,7 @@ from annotated_types import Gt, Le
 
 from dataselect.examples import sample
 from dataselect.fitting import recipe
+from dataselect.ranks import Processes
 from dataselect.references import Fitted
 from dataselect.settings import Count, Share
 from dataselect.snapshots import fit_with_snapshots
@@ -40,6 +41,7 @@ def warmup(
     learning_rate: Annotated[float, Gt(0)] = 2e-5,
     batch_size: Count = 128,
     micro_batch_size: Count = 1,
+    processes: Processes = "auto",
     warmup: Share = 0.03,
     lora_rank: Count = 128,
     lora_alpha: Count = 512,
@@ -55,6 +57,7 @@ def warmup(
     Args:
         share: of the pool's rows, at least one; drawn by id and seed.
         micro_batch_size: as many rows at a time as train takes, or the most that divide a batch.
+        processes: as many as train takes: see `ranks`.
 
     Source: arXiv 2402.04333 (the defaults here); its code matches moments to parameters by their
     order, here it is by name.

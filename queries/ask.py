@@ -16,8 +16,7 @@ HERE = Path(__file__).parent
 def ask(db: duckdb.DuckDBPyConnection, path: Path, given: dict[str, str]) -> list[tuple]:
     """Runs a file over the views, the variables at its top set to what is given: its last rows."""
     if not path.is_file():
-        names = sorted(f"queries/{p.name}" for p in HERE.glob("*.sql") if p.stem != "views")
-        raise InputError(f"no file is called `{path}`. {did_you_mean(path, names)}")
+        raise InputError(f"no file is called `{path}`. {did_you_mean(path, _known())}")
     try:
         for view in db.extract_statements((HERE / "views.sql").read_text(encoding="utf-8")):
             with suppress(duckdb.IOException, duckdb.CatalogException):  # the file may do without
@@ -30,7 +29,7 @@ def ask(db: duckdb.DuckDBPyConnection, path: Path, given: dict[str, str]) -> lis
             if name not in types:
                 hint = did_you_mean(name, sorted(types) or ["none"])
                 raise InputError(f"{path}: no variable is called `{name}`. {hint}")
-            db.execute(f'SET VARIABLE "{name}" = CAST($1 AS {types[name]})', [value])
+            _set(db, name, types[name], value)
         rest = "".join(one.query for one in statements[len(top) :])
         return db.execute(rest or "SELECT error('nothing is asked')").fetchall()
     except duckdb.Error as error:
@@ -41,8 +40,22 @@ def ask(db: duckdb.DuckDBPyConnection, path: Path, given: dict[str, str]) -> lis
         raise InputError(f"{path}: {why}") from None
 
 
-def main(path: str = "(none)", *given: str) -> None:
+def _set(db: duckdb.DuckDBPyConnection, name: str, kind: str, value: str) -> None:
+    try:
+        db.execute(f'SET VARIABLE "{name}" = CAST($1 AS {kind})', [value])
+    except duckdb.ConversionException:
+        raise InputError(f"{name}: expected a value of type {kind}; found `{value}`.") from None
+
+
+def _known() -> list[str]:
+    return sorted(f"queries/{p.name}" for p in HERE.glob("*.sql") if p.stem != "views")
+
+
+def main(path: str | None = None, *given: str) -> None:
     """Prints the answer under the question, the first line of the file."""
+    if path is None:
+        there = ", ".join(_known())
+        raise InputError(f"name a file: ask.py FILE [name=value ...]. There are: {there}.")
     rows = ask(db := duckdb.connect(), Path(path), dict(one.partition("=")[::2] for one in given))
     header = [column[0].replace("_", " ") for column in db.description]
     used = db.sql("SELECT concat(name, ' = ', value) FROM duckdb_variables() ORDER BY 1").fetchall()

@@ -198,7 +198,7 @@ TRAIN = [
     "epochs", "learning_rate", "batch_size", "micro_batch_size", "schedule", "warmup",
     "weight_decay", "max_grad_norm", "loss_per", "method", "lora_rank", "lora_alpha",
     "lora_dropout", "lora_modules", "dtype", "gradient_checkpointing", "save_steps", "threads",
-    "seed",
+    "processes", "seed",
 ]  # fmt: skip
 TOP = "pool, queries, tests, tasks, method, budget, seed, model, groups, selector_model, engine"
 TOP += ", train, eval"

@@ -21,7 +21,7 @@ def show(after: Summary, before: Summary | None) -> None:
         if before is not None:
             then = before["mean"] if task == "mean over tasks" else before["tasks"][task]
         rows.append((task, *_cells(then, one)))
-    header = ("task", "score", "± s.e.", "before", "nats/token", "before")
+    header = ("task", "score", "± s.e.", "score before", "nats/token", "nats before")
     report.show("Scores", rows, header)
 
 
@@ -88,9 +88,9 @@ def main() -> None:
     except FileNotFoundError as error:
         sys.exit(f"compare: {error.filename} is not there. Run `dvc repro` first.")
     report.show("Mean over tasks", rows, ("", "score", "±", "nats/token"))
-    report.console.print(
-        f"± of a run: standard error over its tests; of several seeds: their spread, from\n{DEMO}."
-    )
+    several = any("seeds" in row[0] for row in rows)
+    spread = f"; of several seeds: their spread, from\n{DEMO}" if several else ""
+    report.console.print(f"± of a run: standard error over its tests{spread}.")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -25,10 +26,19 @@ from rich.text import Text
 console = Console(width=None if sys.stdout.isatty() else 80)
 _bars = Console(stderr=True)
 
+#: Seconds between two lines of progress in a log.
+EVERY = 60.0
+
 
 @contextmanager
 def progress(what: str, total: int | None) -> Generator[Callable[..., None]]:
-    """A progress bar on standard error; yields a function that is told how much was done."""
+    """A progress bar on standard error; yields a function that is told how much was done.
+
+    Where nobody watches, in a log, it is a line a minute.
+    """
+    if not _bars.is_terminal:
+        yield _lines(what, total)
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -36,9 +46,24 @@ def progress(what: str, total: int | None) -> Generator[Callable[..., None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=_bars, disable=not _bars.is_terminal) as bar:
+    with Progress(*columns, console=_bars) as bar:
         task = bar.add_task(what, total=total)
         yield lambda count, *_: bar.advance(task, count)
+
+
+def _lines(what: str, total: int | None) -> Callable[..., None]:
+    start = time.monotonic()
+    done, told = 0, start
+    of = f" of {total:,}" if total else ""
+
+    def advance(count: int, *_: Any) -> None:
+        nonlocal done, told
+        done += count
+        if (now := time.monotonic()) - told >= EVERY:
+            told = now
+            _bars.print(f"{what}: {done:,}{of} after {duration(now - start)}", highlight=False)
+
+    return advance
 
 
 @contextmanager

@@ -1,0 +1,23 @@
+"""What people see where nobody watches: a line now and then, not a bar."""
+
+from dataselect import report
+
+
+def test_progress_in_a_log_is_a_line_now_and_then(monkeypatch, capsys):
+    at = iter([0.0, 1.0, 61.0, 62.0, 3_661.0])
+    monkeypatch.setattr(report.time, "monotonic", lambda: next(at))
+    monkeypatch.setattr(report, "_bars", report.Console(stderr=True, force_terminal=False))
+    with report.progress("embed", 5_000) as advance:
+        advance(1_000)
+        advance(1_000, 17, 4.0)
+        advance(500)
+        advance(2_500)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["embed: 2,000 of 5,000 after 61 s", "embed: 5,000 of 5,000 after 61:01 min"]
+
+
+def test_a_bar_where_somebody_watches(monkeypatch, capsys):
+    monkeypatch.setattr(report, "_bars", report.Console(stderr=True, force_terminal=True, width=80))
+    with report.progress("embed", 2) as advance:
+        advance(2)
+    assert "2/2" in capsys.readouterr().err

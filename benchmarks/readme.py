@@ -99,7 +99,12 @@ def _line(what: str, amount: str, seconds: float, peak_mb: int, against: str) ->
 
 
 def _features(result: dict[str, Any]) -> list[tuple[str, str, float, int, str]]:
-    names = {"vectors": "embeddings", "loss": "losses", "gradient": "LoRA gradients"}
+    names = {
+        "vectors": "embeddings",
+        "loss": "losses",
+        "trajectory": "loss trajectories",
+        "gradient": "LoRA gradients",
+    }
     lines = []
     for key, name in names.items():
         run = result[key]

@@ -4,7 +4,8 @@
 
 Made-up scores, written as the score stage writes them; a process a case. The published algorithm is
 in a few plain lines of ours what `get_top_influences` of hamishivi/automated-instruction-selection
-does: nested dictionaries, sorted lists, a set made anew for every offer.
+does (as of ffcdc7f): nested dictionaries, sorted lists, and for every offer duplicates looked for
+anew among all that are chosen.
 """
 
 from __future__ import annotations
@@ -113,24 +114,20 @@ def as_dictionaries(matrix: np.ndarray) -> dict[int, dict[Pair, float]]:
 def published_round_robin(nested: dict[int, dict[Pair, float]], n: int) -> list[int]:
     """Every query's rows sorted whole; each offer leaves the front of its list for the chosen.
 
-    After each offer the chosen are made unique anew, which is quadratic, as is the taking from the
-    front. There a set forgets their order; here it is kept beside it, to be compared.
+    After each offer the chosen are made unique anew, which is quadratic. A whole round is finished,
+    and what is too much cut off.
     """
     ranked = {
         query: sorted(of.items(), key=lambda item: item[1], reverse=True)
         for query, of in nested.items()
     }
     chosen: list[Pair] = []
-    order: list[int] = []
-    while True:
-        for query in nested:
-            pair, _ = ranked[query].pop(0)
+    while len(chosen) < n:
+        for offers in ranked.values():
+            pair, _ = offers.pop(0)
             chosen.append(pair)
-            chosen = list(set(chosen))
-            if len(chosen) > len(order):
-                order.append(pair[1])
-            if len(order) == n:
-                return order
+            chosen = list(dict.fromkeys(chosen))
+    return [row for _, row in chosen[:n]]
 
 
 if __name__ == "__main__":

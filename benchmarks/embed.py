@@ -135,7 +135,7 @@ def gradient() -> dict[str, Any]:
                 "lora_modules": list(warmup.MODULES), "gradient_checkpointing": False}  # fmt: skip
     net = prepare(load_causal({**MODEL, "dtype": "float32"}), adapters).eval()
     names = {n: p for n, p in net.named_parameters() if p.requires_grad}
-    encoded = [one for one in _chat(512).encode(sample) if one.response[1:].any()]
+    encoded = [one for one in _chat(512).encode(sample) if one.learnable]
     run = _run(sample)
     with timed(run):
         ours = _of_rows(net, names, encoded, Batches(512))

@@ -44,7 +44,9 @@ def _set(db: duckdb.DuckDBPyConnection, name: str, kind: str, value: str) -> Non
     try:
         db.execute(f'SET VARIABLE "{name}" = CAST($1 AS {kind})', [value])
     except duckdb.ConversionException:
-        raise InputError(f"{name}: expected a value of type {kind}; found `{value}`.") from None
+        raise InputError(
+            f"{name}: expected a value of type {kind}; found `{value}`. Mend it there."
+        ) from None
 
 
 def _known() -> list[str]:

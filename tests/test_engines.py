@@ -97,6 +97,17 @@ def test_the_stage_itself_works_in_several_processes(tmp_path):
     assert names[0] == names[1]
 
 
+def test_reference_and_training_themselves_work_in_several_processes(tmp_path):
+    shared = {"batch_size": 4, "micro_batch_size": 2, "processes": 2, "threads": 2, "epochs": 1}
+    home = small_project(tmp_path / "project", method="s2l", train=shared)
+    plan = repro(home, "train")
+    assert {"reference", "embed", "train"} <= set(plan)
+    assert len(list((home / "out/reference").glob("*/model.safetensors"))) == 3
+    assert (home / "out/model/model.safetensors").exists()
+    curve = (home / "metrics/live/plots/metrics/loss.tsv").read_text().splitlines()
+    assert len(curve) > 2
+
+
 def kill_a_worker(at):
     def compute(rows, side, advance):
         if int(rows[0][0]["content"]) >= at:

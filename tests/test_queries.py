@@ -211,7 +211,11 @@ def test_no_rows_are_said_to_be_none(out, capsys):
         ("chosen_by", {"group": "q00"}, "group: there is no `q00`. Did you mean `q0`?"),
         ("best_not_selected", {"group": "q11"}, "group: there is no `q11`. Did you mean `q1`?"),
         ("hardest_tests", {"task": "sums"}, "task: there is no `sums`. Did you mean `sum`?"),
-        ("chosen_by", {"most": "ten"}, "most: expected a value of type INTEGER; found `ten`."),
+        (
+            "chosen_by",
+            {"most": "ten"},
+            "most: expected a value of type INTEGER; found `ten`. Mend it there.",
+        ),
         ("share_per_source", {"group": "q0"}, "no variable is called `group`. There are: none."),
         ("overlap", {"other": "gone.parquet"}, 'No files found that match the pattern "gone.pa'),
     ],
@@ -232,7 +236,7 @@ def test_a_file_that_asks_nothing(out, tmp_path, sql):
 def test_only_the_outputs_that_a_query_needs_must_be_there(out):
     (out / "evaluation.parquet").unlink()
     assert answer("share_per_source")[0][0] == "alpha"
-    with pytest.raises(InputError, match=r"found `ten`\.$"):  # another mistake, told without it
+    with pytest.raises(InputError, match=r"found `ten`\. Mend"):  # another mistake, told without it
         answer("chosen_by", most="ten")
     message = r"evaluation does not exist! Not there: out/evaluation.parquet. Run `dvc repro` first"
     with pytest.raises(InputError, match=message):

@@ -7,6 +7,7 @@ import signal
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from dataselect import ranks, tables
@@ -82,6 +83,10 @@ def refuse(what):
         raise InputError(what)
 
 
+def run_out():
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
 def vanish():
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -89,5 +94,7 @@ def vanish():
 def test_a_mistake_in_a_process_is_told_and_a_killed_one_too():
     with pytest.raises(InputError, match="not like this"):
         ranks.run(2, refuse, "not like this")
+    with pytest.raises(MemoryError, match="Tried to allocate"):
+        ranks.run(2, run_out)
     with pytest.raises(InputError, match="goes on from the last checkpoint"):
         ranks.run(2, vanish)

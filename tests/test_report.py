@@ -1,11 +1,13 @@
 """What people see where nobody watches: a line now and then, not a bar."""
 
+from types import SimpleNamespace
+
 from dataselect import report
 
 
 def test_progress_in_a_log_is_a_line_now_and_then(monkeypatch, capsys):
     at = iter([0.0, 1.0, 61.0, 62.0, 3_661.0])
-    monkeypatch.setattr(report.time, "monotonic", lambda: next(at))
+    monkeypatch.setattr(report, "time", SimpleNamespace(monotonic=lambda: next(at)))
     monkeypatch.setattr(report, "_bars", report.Console(stderr=True, force_terminal=False))
     with report.progress("embed", 5_000) as advance:
         advance(1_000)

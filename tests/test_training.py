@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
+import transformers
 from safetensors.numpy import load_file
 
 from dataselect.errors import InputError
@@ -119,6 +120,36 @@ def test_losses_may_be_averaged_per_micro_batch(file, model_section):
     _, by_token = run(model_section, path, "token")
     _, by_batch = run(model_section, path, "batch", loss_per="micro_batch")
     assert not same(by_token, by_batch)
+
+
+def test_micro_batches_shrink_where_memory_runs_out(file, model_section, monkeypatch, capsys):
+    path = file(rows(13))
+    settings = {"batch_size": 6, "micro_batch_size": 6, "save_steps": 2}
+    _, small = run(model_section, path, "small", **settings | {"micro_batch_size": 1})
+    whole = transformers.Trainer.training_step
+
+    def limited(self, net, inputs, *more):
+        ran_out = self.state.global_step > 2 and len(inputs["input_ids"]) > 1
+        if ran_out or len(inputs["input_ids"]) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return whole(self, net, inputs, *more)
+
+    monkeypatch.setattr(transformers.Trainer, "training_step", limited)
+    done, shrunk = run(model_section, path, "shrunk", **settings)
+    said = [line for line in capsys.readouterr().out.splitlines() if "memory" in line]
+    assert said == [f"out of memory: on with micro-batches of {size}" for size in (3, 1)]
+    assert done.steps == 6
+    for name, weights in small.items():
+        np.testing.assert_allclose(weights, shrunk[name], rtol=1e-2, atol=1e-4, err_msg=name)
+    curve = (path.parent / "shrunk-curve/plots/metrics/loss.tsv").read_text().splitlines()
+    assert [line.split("\t")[0] for line in curve[1:]] == [str(step) for step in range(1, 7)]
+    monkeypatch.setattr(transformers.Trainer, "training_step", lambda *_: run_out())
+    with pytest.raises(InputError, match="out of memory in training on a row at a time"):
+        run(model_section, path, "none", **settings | {"micro_batch_size": 1})
+
+
+def run_out():
+    raise torch.OutOfMemoryError("CUDA out of memory.")
 
 
 KILLED = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -84,7 +85,7 @@ class Batches:
         report.console.print(
             f"out of memory: on with batches of at most {self.max_padded_tokens:,} padded tokens"
         )
-        _let_go()
+        let_go()
 
 
 def _ran_out(work: Callable[[list[int]], None], batch: list[int]) -> bool:
@@ -105,9 +106,11 @@ def ran_out(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in RAN_OUT)
 
 
-def _let_go() -> None:
+def let_go() -> None:
     """Gives memory that torch keeps for later back to the GPU."""
     import torch
+
+    gc.collect()  # a model under accelerate is part of a cycle
 
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -39,6 +39,11 @@ class Encoded(NamedTuple):
     response: np.ndarray
     cut: bool = False
 
+    @property
+    def learnable(self) -> bool:
+        """Whether it has a response token that is predicted: the first token never is."""
+        return bool(self.response[1:].any())
+
 
 class Refused(InputError):
     """A model's own chat template does not take a conversation; the message says why."""

@@ -44,7 +44,7 @@ def cut_off(model: dict[str, Any]) -> CutOff:
                 readable.append(i)
         encoded = chat.encode([rows[i] for i in readable]) if chat and readable else []
         for i, row in zip(readable, encoded, strict=True):
-            answer[i] = not row.response[1:].any()  # the first token is never predicted
+            answer[i] = not row.learnable
         return answer
 
     return check

@@ -8,17 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from dataselect import inputs, report, tables
 from dataselect.errors import InputError, did_you_mean, some
 from dataselect.inputs import BadRow, Raw
-from dataselect.reading import batched
+from dataselect.reading import ahead, batched
 from dataselect.tables import Message
 
 #: Says of each conversation whether `max_tokens` leaves nothing of its first response, or, in
 #: words, why the model cannot read it at all.
 CutOff = Callable[[list[list[Message]]], list[bool | str]]
+
+#: Rows that are written together: some tens of MB.
+BLOCK = 32_768
 
 #: The pool before its duplicates are gone: every row read, kept or (with a reason) not.
 READ = {
@@ -89,14 +93,18 @@ def _write_read(
 ) -> None:
     import pyarrow.parquet as pq
 
+    def understood(block: list[Raw]) -> Any:
+        rows = [_row(raw, on_bad_row) for raw in block]
+        _mark_cut_off(rows, cut_off)
+        frame = pl.DataFrame(rows, schema=READ, orient="row")
+        return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+
     schema = pl.DataFrame(schema=READ).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for block in batched(inputs.read(files), 8_192):
-            rows = [_row(raw, on_bad_row) for raw in block]
-            _mark_cut_off(rows, cut_off)
-            frame = pl.DataFrame(rows, schema=READ, orient="row")
-            writer.write_table(frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
-            advance(len(rows))
+    with pq.ParquetWriter(path, schema, compression="lz4") as writer:
+        # A thread reads the next rows while these are packed and written.
+        for table in ahead(understood(block) for block in batched(inputs.read(files), 8_192)):
+            writer.write_table(table)
+            advance(table.num_rows)
 
 
 def _row(raw: Raw, on_bad_row: str) -> list[Any]:
@@ -138,32 +146,29 @@ def _split(read: Path, folder: Path) -> dict[str, int]:
         db.execute("CREATE TABLE kept AS SELECT key, min(seq) AS seq FROM read "
                    "WHERE reason IS NULL GROUP BY key")  # fmt: skip
         _check_ids(db)
+        db.execute(f"CREATE TABLE dropped AS {_DROPPED}")
     if not db.execute("SELECT key FROM kept LIMIT 1").fetchall():
         raise InputError(f"pool.path: no row is left. {_tally(db)}. Look at the rows of the files.")
     with report.waiting("writing the pool"):
-        rows = _copy(db, _POOL, "pool", folder / "pool.parquet")
-        _copy(db, _DROPPED, "dropped", folder / "dropped.parquet")
+        rows = _write_pool(read, _kept(db, tables.height(read)), folder / "pool.parquet")
+        _copy(db, _LIST, "dropped", folder / "dropped.parquet")
     counts = dict(db.execute(_COUNTS).fetchall())
     return {"read": rows + sum(counts.values()), "kept": rows, **counts}
 
 
-_POOL = """
-SELECT row_number() OVER (ORDER BY seq) - 1 AS row, id, source, messages
-FROM read SEMI JOIN kept USING (seq) ORDER BY seq"""
-
-_DROPPED_ROWS = """
+_DROPPED = """
 SELECT read.seq, read.id, read.source, read.place,
        coalesce(read.reason, 'duplicate of ' || first.id) AS reason
 FROM read LEFT JOIN kept ON kept.key = read.key
 LEFT JOIN (SELECT seq, id FROM read) first ON first.seq = kept.seq
 WHERE read.reason IS NOT NULL OR read.seq <> kept.seq"""
 
-_DROPPED = f"SELECT id, source, reason, place FROM ({_DROPPED_ROWS}) ORDER BY seq"
+_LIST = "SELECT id, source, reason, place FROM dropped ORDER BY seq"
 
-_COUNTS = f"""
+_COUNTS = """
 SELECT CASE WHEN reason LIKE 'duplicate of %' THEN 'duplicate'
             WHEN reason LIKE 'bad row: %' THEN 'bad row' ELSE reason END AS why, count(*)
-FROM ({_DROPPED_ROWS}) GROUP BY why ORDER BY why"""
+FROM dropped GROUP BY why ORDER BY why"""
 
 
 def _tally(db: Any) -> str:
@@ -173,14 +178,38 @@ def _tally(db: Any) -> str:
 
 def _check_ids(db: Any) -> None:
     """Different conversations under one id: nobody could tell which was chosen."""
+    # Lists only of those: a list for every id would be the pool's places again, in memory.
+    db.execute("""CREATE TABLE twice AS SELECT id FROM read SEMI JOIN kept USING (seq)
+                  GROUP BY id HAVING count(*) > 1""")
     found = db.execute("""SELECT id, list(place ORDER BY seq) FROM read SEMI JOIN kept USING (seq)
-                          GROUP BY id HAVING count(*) > 1 ORDER BY min(seq)""").fetchall()
+                          SEMI JOIN twice USING (id) GROUP BY id ORDER BY min(seq)""").fetchall()
     if found:
         named = some(f"`{name}` at {some(places, 2)}" for name, places in found)
         raise InputError(
             f"pool.path: {len(found)} ids belong to several different rows: {named}. Expected one "
             "id a row. Give each its own, or leave `id` out: it is then made from the content."
         )
+
+
+def _kept(db: Any, rows: int) -> np.ndarray:
+    """Which rows of the file stay (bool, n)."""
+    kept = np.zeros(rows, dtype=bool)
+    for batch in db.sql("SELECT seq FROM kept").to_arrow_reader(65_536):
+        kept[batch.column(0).to_numpy()] = True
+    return kept
+
+
+def _write_pool(read: Path, kept: np.ndarray, path: Path) -> int:
+    """Writes the rows that stay, numbered, in the file's order; how many they are."""
+    seen = rows = 0
+    with tables.writing("pool", path) as put:
+        columns = ["id", "source", "messages"]
+        for block in ahead(tables.blocks("pool", read, BLOCK, columns)):
+            mine = block.filter(pl.Series(kept[seen : seen + block.height]))
+            put(mine.insert_column(0, pl.Series("row", range(rows, rows + mine.height), pl.Int64)))
+            seen += block.height
+            rows += mine.height
+    return rows
 
 
 def _copy(db: Any, query: str, name: str, path: Path) -> int:

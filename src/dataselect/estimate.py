@@ -48,10 +48,10 @@ class Taken(NamedTuple):
 def estimate(sections: dict[str, Any], rows: int, home: Path) -> dict[str, Taken]:
     """What reference, embed, score and train will take on a pool of so many rows.
 
-    Seconds are this machine's, with all its GPUs or the cores it has free now; a Ray cluster's are
-    taken to be one of its workers'. A stage that the method does not
-    need is not there; neither is `score` where a scorer looks at the pool as a whole. Training is
-    on rows as long as the pool's are on average: those chosen may be longer or shorter.
+    Seconds are this machine's, with all its GPUs, or the cores it has free now; of a Ray cluster,
+    those of one worker. A stage that the method does not need is not there; neither is `score`
+    where a scorer looks at the pool as a whole. Training is on rows as long as the pool's are on
+    average: those chosen may be longer or shorter.
 
     Args:
         sections: the plan.
@@ -84,6 +84,7 @@ def _workers(engine: dict[str, Any]) -> int:
 
 def _reference(section: dict[str, Any], rows: int, home: Path) -> Taken:
     """The reference, fitted on the sample; its checkpoints stay in `home`."""
+    from dataselect.fitting import recipe
     from dataselect.model import load_causal, use_threads
 
     part = section["reference"]
@@ -91,13 +92,15 @@ def _reference(section: dict[str, Any], rows: int, home: Path) -> Taken:
     load_causal(section["model"])  # what a run loads once is not to be multiplied
     use_threads(section["threads"])
     start = time.perf_counter()
-    fitted = of(section["model"], home / "pool.parquet", home, **part["settings"])
+    settings = part["settings"] | {"processes": 1}  # what several take to start is not measured
+    fitted = of(section["model"], home / "pool.parquet", home, **settings)
     seconds = time.perf_counter() - start
     write_checkpoints(home / "checkpoints" / REFERENCE, fitted.checkpoints)
     size = sum(p.stat().st_size for p in (home / "checkpoints").rglob("*") if p.is_file())
     more = said("references", part, "work", rows=rows)
     more /= said("references", part, "work", rows=tables.height(home / "pool.parquet"))
-    return Taken(seconds * more, fitted.flops * more, size)  # already by all its processes
+    taken = Taken(seconds * more, fitted.flops * more, size)
+    return taken.over(_gpus(recipe(part["settings"])))
 
 
 def _embed(section: dict[str, Any], home: Path) -> tuple[Taken, dict[str, Any]]:
@@ -143,7 +146,7 @@ def _train(section: dict[str, Any], chosen: int, home: Path) -> Taken:
     from transformers import set_seed
 
     from dataselect.chat import Chat
-    from dataselect.fitting import fit, prepare, sharing
+    from dataselect.fitting import fit, prepare
     from dataselect.model import load_causal, load_tokenizer, training_flops, use_threads
 
     settings = dict(section)
@@ -152,7 +155,7 @@ def _train(section: dict[str, Any], chosen: int, home: Path) -> Taken:
     tokenizer = load_tokenizer(model)
     chat = Chat(tokenizer, model["chat"], model["max_tokens"])
     messages = tables.read("pool", home / "pool.parquet")["messages"].to_list()
-    encoded = [row for row in chat.encode(messages) if row.response[1:].any()]
+    encoded = [row for row in chat.encode(messages) if row.learnable]
     if not encoded:
         raise InputError("no sampled row has a response within `model.max_tokens`. Raise it.")
     set_seed(settings["seed"])
@@ -166,7 +169,14 @@ def _train(section: dict[str, Any], chosen: int, home: Path) -> Taken:
     tokens = chosen * settings["epochs"] * sum(len(r.ids) for r in encoded) / len(encoded)
     bytes_ = sum(p.numel() * p.element_size() for p in net.parameters())
     whole = Taken(each * tokens, training_flops(net, int(tokens)), bytes_)
-    return whole.over(sharing(settings))
+    return whole.over(_gpus(settings))
+
+
+def _gpus(recipe: dict[str, Any]) -> int:
+    """How many GPUs share the steps of a recipe; processes without gain next to nothing."""
+    from dataselect.fitting import sharing
+
+    return min(speedup(), sharing(recipe))
 
 
 def sample(files: list[str], count: int, advance: Any) -> tuple[int, list[list[Any]]]:
@@ -214,8 +224,8 @@ def main() -> None:
             home = Path(name)
             frame = pl.DataFrame(drawn, schema=tables.SCHEMAS["pool"], orient="row")
             tables.write("pool", frame, home / "pool.parquet")
-            asked = dedup.queries(paths["queries"], sections["dedup"]["query_tasks"])
-            tables.write("queries", asked, home / "queries.parquet")
+            queries = dedup.queries(paths["queries"], sections["dedup"]["query_tasks"])
+            tables.write("queries", queries, home / "queries.parquet")
             taken = estimate(sections, rows, home)
     except InputError as error:
         sys.exit(f"\ndataselect estimate: {error}\n")

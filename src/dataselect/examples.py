@@ -36,8 +36,7 @@ def encode(pool: Path, chat: Chat, rows: np.ndarray) -> list[Encoded]:
             part = block.filter(place[block["row"].to_numpy()] >= 0)
             encoded = chat.encode(part["messages"].to_list())
             for row, one in zip(part["row"], encoded, strict=True):
-                # The first token is never predicted: a response must reach beyond it.
-                found[place[row]] = one if one.response[1:].any() else None
+                found[place[row]] = one if one.learnable else None
             advance(part.height)
     if len(rows) == 0:
         raise InputError(f"{pool}: there is no row to fit the reference on.")

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from math import gcd
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from dataselect import ranks, report
+from dataselect.batches import let_go, ran_out
 from dataselect.chat import Encoded
 from dataselect.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerCallback
+
+T = TypeVar("T")
 
 #: What `fit` reads of a recipe, with the defaults of what not every caller lets its user set.
 DEFAULTS: dict[str, Any] = {
@@ -60,19 +64,28 @@ def fit(
 
     recipe = DEFAULTS | recipe
     set_seed(recipe["seed"])
+    bar = _bar()
     trainer = _trainer()(
         model=net,
         args=_arguments(home, recipe),
         train_dataset=_Labelled(rows),
         data_collator=_collator(tokenizer),
-        callbacks=[_bar(), *callbacks] if ranks.first() else [],
+        callbacks=[bar, *callbacks] if ranks.first() else [],
     )
     if recipe["loss_per"] == "micro_batch":
         trainer.model_accepts_loss_kwargs = False
+    elif ranks.world() > 1 and not trainer.model_accepts_loss_kwargs:
+        raise InputError(
+            "train.processes: this model's own code averages losses by micro-batch, and so cannot "
+            "share a step. Set `train.processes: 1`."
+        )
     _quiet(trainer)
     with trainer.args.main_process_first(local=False):
         last = _last_whole_checkpoint(home)
-    trainer.train(resume_from_checkpoint=last)
+    try:
+        trainer.train(resume_from_checkpoint=last)
+    finally:
+        bar.close()
     return trainer
 
 
@@ -138,6 +151,40 @@ def mean_loss(trainer: Trainer) -> float:
     return sum(losses) / len(losses)
 
 
+def shared_out(work: Callable[..., T], *given: Any, recipe: dict[str, Any]) -> T:
+    """Calls a function, in as many processes as share the recipe's steps, with the recipe last.
+
+    Where memory runs out it is called again, with smaller micro-batches: the same rows in the same
+    steps, from the last checkpoint on.
+
+    Raises:
+        InputError: a single row is too much.
+    """
+    while True:
+        try:
+            return ranks.run(sharing(recipe), work, *given, recipe)
+        except (MemoryError, RuntimeError) as error:
+            if not ran_out(error):
+                raise
+        # Beyond the handler, so that what the failed run held is free by now.
+        recipe = recipe | {"micro_batch_size": _smaller(recipe)}
+        size = recipe["micro_batch_size"]
+        report.console.print(f"out of memory: on with micro-batches of {size}")
+        let_go()
+
+
+def _smaller(recipe: dict[str, Any]) -> int:
+    """The largest micro-batch of at most half the rows that divides a batch."""
+    rows = recipe["batch_size"]
+    if recipe["micro_batch_size"] == 1:
+        raise InputError(
+            "out of memory in training on a row at a time. Set `train.gradient_checkpointing: "
+            "true`, `train.method: lora`, or lower `model.max_tokens`."
+        )
+    half = recipe["micro_batch_size"] // 2
+    return max(size for size in range(1, half + 1) if rows % size == 0)
+
+
 def sharing(recipe: dict[str, Any]) -> int:
     """How many processes share a recipe's steps: each takes a micro-batch at a time.
 
@@ -171,6 +218,7 @@ class _Labelled:
 
 def _trainer() -> Any:
     """transformers' Trainer, whose epochs are as long for each of several processes."""
+    import torch
     from accelerate.data_loader import SeedableRandomSampler
     from torch.utils.data import Sampler
     from transformers import Trainer
@@ -196,6 +244,11 @@ def _trainer() -> Any:
             self.order.set_epoch(epoch)
 
     class Together(Trainer):
+        def _save_rng_state(self, output_dir: str) -> None:
+            super()._save_rng_state(output_dir)
+            if ranks.world() > 1:  # all have written theirs before the checkpoint counts as whole
+                torch.distributed.barrier()
+
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
             if ranks.world() == 1:
                 return super()._get_train_sampler(train_dataset)
@@ -260,21 +313,24 @@ def _quiet(trainer: Trainer) -> None:
     trainer.remove_callback(ProgressCallback)
 
 
-def _bar() -> TrainerCallback:
-    """Progress on standard error, a step at a time."""
+def _bar() -> Any:
+    """Progress on standard error, a step at a time, until it is closed."""
     from transformers import TrainerCallback
 
     class Bar(TrainerCallback):
+        def __init__(self) -> None:
+            self.shown = ExitStack()
+
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            self.context = report.progress("train", state.max_steps)
-            self.advance = self.context.__enter__()
+            progress = report.progress("train", state.max_steps)
+            self.advance = self.shown.enter_context(progress)
             self.advance(state.global_step)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             self.advance(1)
 
-        def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            self.context.__exit__(None, None, None)
+        def close(self) -> None:
+            self.shown.close()
 
     return Bar()
 

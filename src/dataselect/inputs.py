@@ -76,11 +76,12 @@ def _parquet(name: str) -> Iterator[dict[str, Any] | BadRow]:
     try:
         with pq.ParquetFile(name) as file:
             names = file.schema_arrow.names
-            unread = dict.fromkeys(names)  # so that an error can say what is there
             columns = [column for column in names if column in COLUMNS]
+            # So that an error can say what is there.
+            unread = dict.fromkeys(names) if len(columns) < len(names) else {}
             for batch in file.iter_batches(batch_size=8_192, columns=columns):
                 for row in _rows(batch):
-                    yield row if isinstance(row, BadRow) else unread | row
+                    yield unread | row if unread and isinstance(row, dict) else row
     except pa.ArrowException as error:
         raise InputError(f"{name}: not a parquet file: {error}.") from None
 

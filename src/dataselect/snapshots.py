@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataselect import ranks
 from dataselect.examples import encode
-from dataselect.fitting import fit, prepare, sharing
+from dataselect.fitting import fit, prepare, shared_out
 from dataselect.references import Checkpoint, Fitted
 
 if TYPE_CHECKING:
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
 
     from dataselect.chat import Encoded
 
-#: Writes a model and its tokenizer (and, if it likes, its optimiser's state) into a folder.
+#: Writes a model and its tokenizer (and, if it likes, its optimiser's state) into a folder. A
+#: module's function: it travels to the processes of several GPUs.
 Save = Callable[[Any, Any, Any, Path], None]
 
 
@@ -43,18 +43,17 @@ def fit_with_snapshots(
 
     chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
     encoded = encode(pool, chat, rows)
-    given = (model, encoded, home, recipe, count, save, adapters)
-    return ranks.run(sharing(recipe), _fit, *given)
+    return shared_out(_fit, model, encoded, home, count, save, adapters, recipe=recipe)
 
 
 def _fit(
     model: dict[str, Any],
     encoded: list[Encoded],
     home: Path,
-    recipe: dict[str, Any],
     count: int,
     save: Save,
     adapters: dict[str, Any] | None,
+    recipe: dict[str, Any],
 ) -> Fitted:
     """The part of one process, most often the only one."""
     from transformers import set_seed

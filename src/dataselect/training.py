@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt
 
 from dataselect import fingerprint, ranks, report, scratch
 from dataselect.errors import InputError
-from dataselect.fitting import check_batch, fit, mean_loss, prepare, sharing
+from dataselect.fitting import check_batch, fit, mean_loss, prepare, shared_out
 from dataselect.reading import batched
 from dataselect.settings import Count, Share, keywords
 
@@ -75,7 +75,8 @@ def train(
         model: the plan's model section.
         rows: the selected rows; those without a response token within `max_tokens` are dropped.
         curve: a folder for the loss curve, a point a step (dvclive).
-        batch_size: rows an optimiser step, reached by accumulating micro-batches.
+        batch_size: rows an optimiser step, reached by accumulating micro-batches; these shrink
+            where memory runs out.
         warmup: the share of all steps in which the learning rate rises.
         loss_per: the mean over all response tokens of a step, or the mean of the micro-batches'
             means, as older trainers have it.
@@ -105,8 +106,7 @@ def train(
     home = scratch.root() / "train" / _key(model, rows, settings)
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home.with_suffix(".lock")):
-        given = (model, examples, home, out, curve, settings)
-        done = ranks.run(sharing(settings), _train, *given)
+        done = shared_out(_train, model, examples, home, out, curve, recipe=settings)
         shutil.rmtree(home)
     return done._replace(dropped=dropped)
 
@@ -152,8 +152,7 @@ def _examples(path: Path, chat: Chat) -> tuple[list[Encoded], int]:
     with report.progress("tokenise", None) as advance:
         for block in batched(_lines(path), 4_096):
             encoded = chat.encode([row["messages"] for row in block])
-            # The first token is never predicted: a response must reach beyond it.
-            kept += [row for row in encoded if row.response[1:].any()]
+            kept += [row for row in encoded if row.learnable]
             count += len(block)
             advance(len(block))
     if not kept:

@@ -94,7 +94,7 @@ def gradients(
 
     def compute(rows: list, side: str, advance: Advance) -> dict[str, np.ndarray]:
         encoded = chat.encode(rows)
-        there = [i for i, row in enumerate(encoded) if row.response[1:].any()]
+        there = [i for i, row in enumerate(encoded) if row.learnable]
         at_once = max(LEAST_ROWS[projection], MOST_BYTES // (4 * length))
         found: list[np.ndarray] = []
         for number, one in enumerate(checkpoints):

@@ -22,7 +22,7 @@ from dataselect.tables import Message
 CutOff = Callable[[list[list[Message]]], list[bool | str]]
 
 #: Rows that are written together: some tens of MB.
-BLOCK = 32_768
+BLOCK = 8_192
 
 #: The pool before its duplicates are gone: every row read, kept or (with a reason) not.
 READ = {

@@ -24,6 +24,10 @@ COLUMNS = {
 }
 
 
+#: Rows of a parquet file that are made objects of Python's together.
+AT_ONCE = 8_192
+
+
 class BadRow(ValueError):
     """A row that cannot be understood: expected, found."""
 
@@ -74,12 +78,13 @@ def _parquet(name: str) -> Iterator[dict[str, Any] | BadRow]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(name) as file:
+        # What is buffered ahead would be kept: in the end, the whole file.
+        with pq.ParquetFile(name, pre_buffer=False) as file:
             names = file.schema_arrow.names
             columns = [column for column in names if column in COLUMNS]
             # So that an error can say what is there.
             unread = dict.fromkeys(names) if len(columns) < len(names) else {}
-            for batch in file.iter_batches(batch_size=8_192, columns=columns):
+            for batch in file.iter_batches(batch_size=AT_ONCE, columns=columns):
                 for row in _rows(batch):
                     yield unread | row if unread and isinstance(row, dict) else row
     except pa.ArrowException as error:

@@ -168,7 +168,7 @@ def blocks(
     import pyarrow.parquet as pq
 
     first = 0
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:  # else all that was read is kept
         for batch in file.iter_batches(batch_size=rows, columns=columns):
             frame = pl.DataFrame(pl.from_arrow(batch))
             if columns is None:

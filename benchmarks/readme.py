@@ -95,7 +95,8 @@ def scale() -> str:
 
 
 def _line(what: str, amount: str, seconds: float, peak_mb: int, against: str) -> str:
-    return f"| {what} | {amount} | {seconds:,.1f} s | {peak_mb:,} MB | {against} |"
+    took = f"{seconds:,.1f}" if seconds >= 1 else f"{seconds:.2f}"
+    return f"| {what} | {amount} | {took} s | {peak_mb:,} MB | {against} |"
 
 
 def _features(result: dict[str, Any]) -> list[tuple[str, str, float, int, str]]:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from math import gcd
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
 
 from dataselect import ranks, report
 from dataselect.batches import let_go, ran_out
 from dataselect.chat import Encoded
 from dataselect.errors import InputError
+from dataselect.trainer import last_whole_checkpoint, make, progress
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerCallback
@@ -64,14 +60,9 @@ def fit(
 
     recipe = DEFAULTS | recipe
     set_seed(recipe["seed"])
-    bar = _bar()
-    trainer = _trainer()(
-        model=net,
-        args=_arguments(home, recipe),
-        train_dataset=_Labelled(rows),
-        data_collator=_collator(tokenizer),
-        callbacks=[bar, *callbacks] if ranks.first() else [],
-    )
+    bar = progress()
+    shown = [bar, *callbacks] if ranks.first() else []
+    trainer = make(net, tokenizer, rows, home, recipe, shown)
     if recipe["loss_per"] == "micro_batch":
         trainer.model_accepts_loss_kwargs = False
     elif ranks.world() > 1 and not trainer.model_accepts_loss_kwargs:
@@ -79,9 +70,8 @@ def fit(
             "train.processes: this model's own code averages losses by micro-batch, and so cannot "
             "share a step. Set `train.processes: 1`."
         )
-    _quiet(trainer)
     with trainer.args.main_process_first(local=False):
-        last = _last_whole_checkpoint(home)
+        last = last_whole_checkpoint(home)
     try:
         trainer.train(resume_from_checkpoint=last)
     finally:
@@ -194,153 +184,3 @@ def sharing(recipe: dict[str, Any]) -> int:
     parts = recipe["batch_size"] // recipe["micro_batch_size"]
     asked = recipe.get("processes", 1)
     return 1 if recipe.get("loss_per") == "micro_batch" else ranks.count(asked, parts)
-
-
-class _Labelled:
-    """Rows as the trainer takes them: `labels` are the ids, −100 outside responses.
-
-    Beyond the last, a row of which there is nothing to learn.
-    """
-
-    def __init__(self, rows: Sequence[Encoded]) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> dict[str, list[int]]:
-        if index >= len(self.rows):
-            return {"input_ids": self.rows[0].ids[:1].tolist(), "labels": [-100]}
-        row = self.rows[index]
-        labels = np.where(row.response, row.ids, -100)
-        return {"input_ids": row.ids.tolist(), "labels": labels.tolist()}
-
-
-def _trainer() -> Any:
-    """transformers' Trainer, whose epochs are as long for each of several processes."""
-    import torch
-    from accelerate.data_loader import SeedableRandomSampler
-    from torch.utils.data import Sampler
-    from transformers import Trainer
-
-    class Filled(Sampler):
-        """One process's order of the rows, and empty ones up to a whole micro-batch for each.
-
-        Left to itself, accelerate fills up with rows from the front, which count twice.
-        """
-
-        def __init__(self, rows: Any, seed: int, together: int) -> None:
-            self.rows, self.together = len(rows), together
-            self.order = SeedableRandomSampler(rows, data_seed=seed)
-
-        def __iter__(self) -> Iterator[int]:
-            yield from self.order
-            yield from range(self.rows, len(self))
-
-        def __len__(self) -> int:
-            return -(-self.rows // self.together) * self.together
-
-        def set_epoch(self, epoch: int) -> None:
-            self.order.set_epoch(epoch)
-
-    class Together(Trainer):
-        def _save_rng_state(self, output_dir: str) -> None:
-            super()._save_rng_state(output_dir)
-            if ranks.world() > 1:  # all have written theirs before the checkpoint counts as whole
-                torch.distributed.barrier()
-
-        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-            if ranks.world() == 1:
-                return super()._get_train_sampler(train_dataset)
-            together = ranks.world() * self.args.per_device_train_batch_size
-            rows = train_dataset or self.train_dataset
-            return Filled(rows, self.args.data_seed or 0, together)
-
-    return Together
-
-
-def _arguments(home: Path, settings: dict[str, Any]) -> Any:
-    import torch
-    from transformers import TrainingArguments
-
-    on_gpu = torch.cuda.is_available()
-    bf16 = settings["dtype"] == "bfloat16" or (
-        settings["dtype"] == "auto" and on_gpu and torch.cuda.is_bf16_supported()
-    )
-    more: dict[str, Any] = {"gradient_checkpointing": True}
-    together = settings["micro_batch_size"] * ranks.world()
-    arguments = TrainingArguments(
-        output_dir=str(home),
-        num_train_epochs=settings["epochs"],
-        per_device_train_batch_size=settings["micro_batch_size"],
-        gradient_accumulation_steps=settings["batch_size"] // together,
-        learning_rate=settings["learning_rate"],
-        lr_scheduler_type=settings["schedule"],
-        warmup_steps=settings["warmup"],  # below 1: a share of all steps
-        weight_decay=settings["weight_decay"],
-        max_grad_norm=settings["max_grad_norm"],
-        **(more if settings["gradient_checkpointing"] else {}),
-        bf16=bf16,
-        use_cpu=not on_gpu,
-        seed=settings["seed"],
-        data_seed=settings["seed"],
-        save_strategy="steps",
-        save_steps=settings["save_steps"],
-        save_total_limit=1,
-        logging_steps=1,
-        report_to=[],
-        disable_tqdm=True,
-        dataloader_pin_memory=on_gpu,
-        ddp_find_unused_parameters=False,
-    )
-    # Several GPUs in one process would each take a micro-batch, and a step more rows than asked.
-    arguments._n_gpu = min(1, arguments.n_gpu)
-    return arguments
-
-
-def _collator(tokenizer: Any) -> Any:
-    from transformers import DataCollatorForSeq2Seq
-
-    if tokenizer.pad_token is None:  # padding carries no loss and is not attended to
-        tokenizer.pad_token = tokenizer.eos_token
-    return DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100)
-
-
-def _quiet(trainer: Trainer) -> None:
-    from transformers import PrinterCallback, ProgressCallback
-
-    trainer.remove_callback(PrinterCallback)
-    trainer.remove_callback(ProgressCallback)
-
-
-def _bar() -> Any:
-    """Progress on standard error, a step at a time, until it is closed."""
-    from transformers import TrainerCallback
-
-    class Bar(TrainerCallback):
-        def __init__(self) -> None:
-            self.shown = ExitStack()
-
-        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            progress = report.progress("train", state.max_steps)
-            self.advance = self.shown.enter_context(progress)
-            self.advance(state.global_step)
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            self.advance(1)
-
-        def close(self) -> None:
-            self.shown.close()
-
-    return Bar()
-
-
-def _last_whole_checkpoint(home: Path) -> str | None:
-    """The newest checkpoint that was finished; its trainer state is what is written last."""
-    for folder in home.glob("checkpoint-*"):
-        try:
-            json.loads((folder / "trainer_state.json").read_text())
-        except (OSError, ValueError):
-            shutil.rmtree(folder)
-    steps = sorted(home.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
-    return str(steps[-1]) if steps else None

@@ -137,12 +137,8 @@ def _train(
 
 
 def _key(model: dict[str, Any], rows: Path, settings: dict[str, Any]) -> str:
-    here = Path(__file__).parent
-    code = [
-        str(here / name)
-        for name in ("training.py", "fitting.py", "ranks.py", "chat.py", "model.py")
-    ]
-    return scratch.key(model, settings, fingerprint.md5s([str(rows), *code]))
+    code = fingerprint.code(Path(__file__))
+    return scratch.key(model, settings, code, fingerprint.md5s([str(rows)]))
 
 
 def _examples(path: Path, chat: Chat) -> tuple[list[Encoded], int]:

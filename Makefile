@@ -1,4 +1,4 @@
-# make setup | estimate | repro | test | lint | bench. All but setup call setup first.
+# make setup | estimate | repro | test | lint | bench | lock. All but setup and lock call setup first.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(abspath $(VENV))/bin

@@ -58,6 +58,8 @@ def main(path: str | None = None, *given: str) -> None:
     if path is None:
         there = ", ".join(_known())
         raise InputError(f"name a file: ask.py FILE [name=value ...]. There are: {there}.")
+    if wrong := [one for one in given if "=" not in one]:
+        raise InputError(f"`{wrong[0]}`: expected name=value. Ask one file at a time.")
     rows = ask(db := duckdb.connect(), Path(path), dict(one.partition("=")[::2] for one in given))
     header = [column[0].replace("_", " ") for column in db.description]
     used = db.sql("SELECT concat(name, ' = ', value) FROM duckdb_variables() ORDER BY 1").fetchall()

@@ -189,7 +189,7 @@ def test_an_engines_settings_are_checked():
         planned({"local": {"worker": 2}})
     with pytest.raises(InputError, match=r"engine\.local\.workers: expected .* found 0"):
         planned({"local": {"workers": 0}})
-    with pytest.raises(InputError, match=r"engine\.local\.memory: expected a size like `6GB`"):
+    with pytest.raises(InputError, match=r"engine\.local\.memory: expected a size in MB"):
         planned({"local": {"memory": "much"}})
 
 

@@ -66,6 +66,13 @@ def test_same_seed_same_weights_and_another_seed_others(file, model_section):
     assert [line.split("\t")[0] for line in curve] == ["step", "1", "2", "3", "4", "5", "6"]
 
 
+def test_a_run_of_one_step_learns_too(file, model_section):
+    before = load_file(f"{model_section['name']}/model.safetensors")
+    done, after = run(model_section, file(rows(4)), "model", epochs=1)
+    assert done.steps == 1
+    assert not same(before, after)
+
+
 def test_training_lowers_the_loss_of_the_responses(file, model_section):
     path = file(rows(24))
     run(model_section, path, "model", epochs=6)
@@ -167,7 +174,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(
     file, model_section, in_scratch, processes
 ):
     path = file(rows(40))
-    settings = {**FAST, "epochs": 6, "save_steps": 5, "processes": processes}
+    settings = {**FAST, "epochs": 6, "save_steps": 7, "processes": processes}
     done, whole = run(model_section, path, "whole", **settings)
     curve = (in_scratch / "whole-curve/plots/metrics/loss.tsv").read_text()
     arguments = json.dumps([model_section, str(path), settings])
@@ -175,7 +182,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
     home = in_scratch / ".scratch" / "train"
     deadline = time.monotonic() + 120
-    while not list(home.glob("*/checkpoint-1*/trainer_state.json")):
+    # Step 14 or later, within an epoch of ten steps that is not the first.
+    while not list(home.glob("*/checkpoint-[1-9][0-9]/trainer_state.json")):
         assert process.poll() is None, "ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -243,7 +243,7 @@ def show(taken: dict[str, Taken], rows: int, measured: int) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     report.console.print(
         f"From {measured} of {rows:,} rows, on this machine as busy as it is now. Not in it:\n"
-        f"dedup, aggregate, evaluation. Beside other work it can be several times too high.\n"
+        f"dedup, aggregate, evaluation. Beside other work it can be far too high.\n"
         f"Measuring took {report.size(peak)} of memory at most."
     )
 

@@ -72,6 +72,8 @@ def fit(
         )
     with trainer.args.main_process_first(local=False):
         last = last_whole_checkpoint(home)
+    if last and ranks.first():
+        report.console.print(f"goes on from step {last.rsplit('-', 1)[1]}")
     try:
         trainer.train(resume_from_checkpoint=last)
     finally:
@@ -150,9 +152,15 @@ def shared_out(work: Callable[..., T], *given: Any, recipe: dict[str, Any]) -> T
     Raises:
         InputError: a single row is too much.
     """
+    asked = recipe.get("processes", "auto")
     while True:
+        processes = sharing(recipe)
+        if asked not in ("auto", processes):
+            report.console.print(
+                f"processes: {asked} asked for, {processes} of use; see the README"
+            )
         try:
-            return ranks.run(sharing(recipe), work, *given, recipe)
+            return ranks.run(processes, work, *given, recipe)
         except (MemoryError, RuntimeError) as error:
             if not ran_out(error):
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -53,6 +54,7 @@ def run(processes: int, work: Callable[..., Any], *args: Any) -> Any:
         spawn,
     )
 
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
     let_go()  # the first process has the GPU that this one may have used
     answers = get_context("spawn").SimpleQueue()
     threads = max(1, torch.get_num_threads() // processes)

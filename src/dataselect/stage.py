@@ -40,6 +40,8 @@ def stage(name: str) -> Generator[dict[str, Any]]:
             yield {} if name == "plan" else json.loads(Path("plan.json").read_text())[name]
     except InputError as error:
         _end(name, str(error))
+    except KeyboardInterrupt:
+        _end(name, "stopped. What was finished is kept: `dvc repro` goes on from there.", 130)
     except Exception as error:
         if not disk_is_full(error):
             raise
@@ -57,9 +59,9 @@ def stage(name: str) -> Generator[dict[str, Any]]:
     report.console.print(f"{name}: {seconds:.1f} s")
 
 
-def _end(name: str, message: str) -> NoReturn:
+def _end(name: str, message: str, status: int = 1) -> NoReturn:
     print(f"\ndataselect {name}: {message}\n", file=sys.stderr)  # noqa: T201
-    sys.exit(1)
+    sys.exit(status)
 
 
 @contextmanager

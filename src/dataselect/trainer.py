@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ def make(
 
     trainer = _trainer()(
         model=net,
-        args=_arguments(home, recipe),
+        args=_arguments(home, recipe, len(rows)),
         train_dataset=_Labelled(rows),
         data_collator=_collator(tokenizer),
         callbacks=[*callbacks],
@@ -79,19 +79,19 @@ def _trainer() -> Any:
         Left to itself, accelerate fills up with rows from the front, which count twice.
         """
 
-        def __init__(self, rows: Any, seed: int, together: int) -> None:
-            self.rows, self.together = len(rows), together
+        def __init__(self, rows: Any, seed: int, together: int, epoch: Callable[[], int]) -> None:
+            self.rows, self.together, self.epoch = len(rows), together, epoch
             self.order = SeedableRandomSampler(rows, data_seed=seed)
 
         def __iter__(self) -> Iterator[int]:
+            # Asked for, not waited for: of a run that goes on within an epoch, accelerate wraps
+            # this so deep that transformers' own `set_epoch` does not reach it.
+            self.order.set_epoch(self.epoch())
             yield from self.order
             yield from range(self.rows, len(self))
 
         def __len__(self) -> int:
             return -(-self.rows // self.together) * self.together
-
-        def set_epoch(self, epoch: int) -> None:
-            self.order.set_epoch(epoch)
 
     class Together(Trainer):
         def _save_rng_state(self, output_dir: str) -> None:
@@ -104,12 +104,13 @@ def _trainer() -> Any:
                 return super()._get_train_sampler(train_dataset)
             together = ranks.world() * self.args.per_device_train_batch_size
             rows = train_dataset or self.train_dataset
-            return Filled(rows, self.args.data_seed or 0, together)
+            seed = self.args.data_seed or 0
+            return Filled(rows, seed, together, lambda: int(self.state.epoch or 0))
 
     return Together
 
 
-def _arguments(home: Path, settings: dict[str, Any]) -> Any:
+def _arguments(home: Path, settings: dict[str, Any], rows: int) -> Any:
     import torch
     from transformers import TrainingArguments
 
@@ -119,6 +120,7 @@ def _arguments(home: Path, settings: dict[str, Any]) -> Any:
     )
     more: dict[str, Any] = {"gradient_checkpointing": True}
     together = settings["micro_batch_size"] * ranks.world()
+    steps = -(-rows // settings["batch_size"]) * settings["epochs"]
     arguments = TrainingArguments(
         output_dir=str(home),
         num_train_epochs=settings["epochs"],
@@ -126,7 +128,8 @@ def _arguments(home: Path, settings: dict[str, Any]) -> Any:
         gradient_accumulation_steps=settings["batch_size"] // together,
         learning_rate=settings["learning_rate"],
         lr_scheduler_type=settings["schedule"],
-        warmup_steps=settings["warmup"],  # below 1: a share of all steps
+        # Below 1: a share of all steps, rounded up. An only step would be at rate 0.
+        warmup_steps=settings["warmup"] if steps > 1 else 0,
         weight_decay=settings["weight_decay"],
         max_grad_norm=settings["max_grad_norm"],
         **(more if settings["gradient_checkpointing"] else {}),
@@ -140,6 +143,7 @@ def _arguments(home: Path, settings: dict[str, Any]) -> Any:
         logging_steps=1,
         report_to=[],
         disable_tqdm=True,
+        log_level_replica="error",  # as the first process is, by `model`
         dataloader_pin_memory=on_gpu,
         ddp_find_unused_parameters=False,
     )

@@ -54,7 +54,10 @@ def memory_bytes(text: str) -> int:
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB|TB)", text)
     if not found or float(found[1]) == 0:
-        raise InputError(f"engine.local.memory: expected a size like `6GB`; found {text!r}.")
+        raise InputError(
+            "params.yaml: engine.local.memory: expected a size in MB, GB or TB, like `6GB`; found "
+            f"{text!r}. Mend it there."
+        )
     return int(float(found[1]) * {"MB": 1e6, "GB": 1e9, "TB": 1e12}[found[2]])
 
 

@@ -26,6 +26,7 @@ def main() -> None:
     for name, table in {"demo": demo, "coverage": coverage}.items():
         new = _between(new, name, table(json.loads((RESULTS / f"{name}.json").read_text())))
     new = _between(new, "scale", scale())
+    new = _between(new, "estimate", estimate(json.loads((RESULTS / "estimate.json").read_text())))
     if "--check" in sys.argv:
         sys.exit(0 if new == text else "README.md: its tables are not those of the results")
     if (ROOT / "out" / "selection.parquet").exists():
@@ -92,6 +93,25 @@ def scale() -> str:
         "(`python benchmarks/embed.py`; `score.py`, `aggregate.py`, `dedup.py`, `idle.py` there)"
     )
     return "\n".join([*lines, "", note])
+
+
+def estimate(result: dict[str, Any]) -> str:
+    """How far the estimate is from what the run then takes, all stages of a method together."""
+    methods = list(dict.fromkeys(run["method"] for run in result["runs"]))
+    ranges = []
+    for of in ("seconds", "flops", "bytes"):
+        times = []
+        for method in methods:
+            mine = [run for run in result["runs"] if run["method"] == method]
+            times.append(sum(r["estimate"][of] for r in mine) / sum(r["run"][of] for r in mine))
+        ranges.append(
+            f"{min(times):.2f} to {max(times):.2f} times the {of.replace('flops', 'FLOPs')}"
+        )
+    names = ", ".join(f"`{method}`" for method in methods)
+    return (
+        f"On the demo, of {names}, what was estimated is {', '.join(ranges)} of the run, all "
+        "stages together. (`python benchmarks/estimate.py`)"
+    )
 
 
 def _line(what: str, amount: str, seconds: float, peak_mb: int, against: str) -> str:

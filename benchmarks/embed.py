@@ -90,9 +90,8 @@ def trajectory() -> dict[str, Any]:
     """Losses of responses before training and at every checkpoint, against one row at a time."""
 
     def alone(net: Any, one: Encoded) -> list[float]:
-        labels = torch.where(torch.from_numpy(one.response)[None], _ids(one), -100)
         times = range(CHECKPOINTS + 1)
-        return [net(input_ids=_ids(one), labels=labels).loss.item() for _ in times][1:]
+        return [net(input_ids=_ids(one), labels=_labels(one)).loss.item() for _ in times][1:]
 
     there = [Checkpoint(Path(str(MODEL["name"])), 1.0)] * CHECKPOINTS
     compute = trajectories.trajectories(MODEL, there)
@@ -106,6 +105,10 @@ def _gap(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 def _ids(one: Encoded) -> torch.Tensor:
     return torch.from_numpy(one.ids.astype(np.int64))[None]
+
+
+def _labels(one: Encoded) -> torch.Tensor:
+    return torch.where(torch.from_numpy(one.response)[None], _ids(one), -100)
 
 
 def _against(
@@ -141,10 +144,8 @@ def gradient() -> dict[str, Any]:
         ours = _of_rows(net, names, encoded, Batches(512))
     with timed(run, "batch_1_seconds"):
         for one in encoded:
-            ids = _ids(one)
-            labels = torch.where(torch.from_numpy(one.response)[None], ids, -100)
             net.zero_grad()
-            net(input_ids=ids, labels=labels).loss.backward()
+            net(input_ids=_ids(one), labels=_labels(one)).loss.backward()
             theirs = torch.cat([p.grad.flatten() for p in names.values()])
     gap = float((ours[-1] - theirs).norm() / theirs.norm())
     return _ratio(run) | {"relative_gap_of_the_last": gap}

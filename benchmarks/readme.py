@@ -171,7 +171,7 @@ def _spread(values: list[float]) -> str:
 
 def ask(question: str) -> str:
     """A question and its answer on the run in `out/`."""
-    command = ["queries/ask.py", *f"queries/{question}".split()]
+    command = ["sql/ask.py", *f"sql/{question}".split()]
     answer = subprocess.run(
         [sys.executable, *command], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout

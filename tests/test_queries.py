@@ -1,4 +1,4 @@
-"""queries/*.sql and ask.py over outputs of a few rows; what they answer, worked by hand."""
+"""sql/*.sql and ask.py over outputs of a few rows; what they answer, worked by hand."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ import pytest
 from dataselect import tables
 from dataselect.errors import InputError
 
-QUERIES = Path(__file__).parent.parent / "queries"
+QUERIES = Path(__file__).parent.parent / "sql"
 NEVER = float("-inf")
 
 _spec = util.spec_from_file_location("ask", QUERIES / "ask.py")
@@ -206,7 +206,7 @@ def test_no_rows_are_said_to_be_none(out, capsys):
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [
-        ("shares_per_source", {}, "Did you mean `queries/share_per_source.sql`? There are: "),
+        ("shares_per_source", {}, "Did you mean `sql/share_per_source.sql`? There are: "),
         ("chosen_by", {"grup": "q0"}, "Did you mean `group`? There are: group, most, width."),
         ("chosen_by", {"group": "q00"}, "group: there is no `q00`. Did you mean `q0`?"),
         ("best_not_selected", {"group": "q11"}, "group: there is no `q11`. Did you mean `q1`?"),

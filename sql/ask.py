@@ -1,4 +1,4 @@
-"""Asks a question of the outputs: python queries/ask.py queries/chosen_by.sql [name=value ...]."""
+"""Asks a question of the outputs: python sql/ask.py sql/chosen_by.sql [name=value ...]."""
 
 import sys
 from contextlib import suppress
@@ -50,7 +50,7 @@ def _set(db: duckdb.DuckDBPyConnection, name: str, kind: str, value: str) -> Non
 
 
 def _known() -> list[str]:
-    return sorted(f"queries/{p.name}" for p in HERE.glob("*.sql") if p.stem != "views")
+    return sorted(f"sql/{p.name}" for p in HERE.glob("*.sql") if p.stem != "views")
 
 
 def main(path: str | None = None, *given: str) -> None:

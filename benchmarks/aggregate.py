@@ -19,11 +19,11 @@ import numpy as np
 import polars as pl
 from measuring import apart, folder, keep, timed
 
-from dataselect import tables
-from dataselect.aggregators.round_robin import round_robin
-from dataselect.aggregators.top import top
-from dataselect.matrix import Group
-from dataselect.selection import matrix
+from dataselect.aggregate.round_robin import round_robin
+from dataselect.aggregate.run import matrix
+from dataselect.aggregate.top import top
+from dataselect.data import tables
+from dataselect.data.scores import Group
 
 #: Rows, groups, rows chosen.
 SIZES = ((5_800_000, 7, 326_000), (1_000_000, 500, 10_000))

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from measuring import peak_mb
 
-from dataselect.matrix import Pool, Rows
-from dataselect.scorers.coverage import ROWS, TIE, coverage
+from dataselect.data.scores import Pool, Rows
+from dataselect.score.coverage import ROWS, TIE, coverage
 
 SIZES = (3_000, 12_000, 60_000)
 DIMENSIONS = 256

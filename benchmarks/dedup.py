@@ -18,7 +18,8 @@ import numpy as np
 import polars as pl
 from measuring import apart, folder, keep, timed
 
-from dataselect import dedup, tables
+from dataselect.data import tables
+from dataselect.dedup import pool
 
 BLOCK = 50_000
 WORDS = 4_000
@@ -86,7 +87,7 @@ def stage(path: str, out: str) -> dict[str, Any]:
     """What the stage does, but for asking a tokenizer which long rows are cut off."""
     run: dict[str, Any] = {}
     with timed(run):
-        counts = dedup.pool(
+        counts = pool.pool(
             [path], Path(out), on_bad_row="error", cut_off=lambda rows: [False] * len(rows)
         )
     return {

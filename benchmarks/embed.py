@@ -22,12 +22,12 @@ import polars as pl
 import torch
 from measuring import apart, best_of, keep, timed
 
-from dataselect.chat import Chat, Encoded
-from dataselect.engines import nobody
-from dataselect.features import Compute, hidden_states, losses, trajectories
-from dataselect.fitting import prepare
-from dataselect.model import flops, load_causal, load_encoder, load_tokenizer, torch_dtype
-from dataselect.references import Checkpoint, warmup
+from dataselect.compute import nobody
+from dataselect.data.checkpoints import Checkpoint, warmup
+from dataselect.embed import Compute, hidden_states, losses, trajectories
+from dataselect.models.chat import Chat, Encoded
+from dataselect.models.load import flops, load_causal, load_encoder, load_tokenizer, torch_dtype
+from dataselect.train.fit import prepare
 
 SHARED = Path(__file__).parents[2] / "shared"
 MODEL = {"name": str(SHARED / "models/base"), "revision": None, "dtype": "auto", "chat": "tulu",
@@ -130,8 +130,8 @@ def _against(
 
 def gradient() -> dict[str, Any]:
     """LoRA gradients of rank 8: a batch with an adapter a row, against a pass a row."""
-    from dataselect.batches import Batches
-    from dataselect.features.gradients import _of_rows
+    from dataselect.embed.gradients import _of_rows
+    from dataselect.models.batches import Batches
 
     sample = rows(FEWEST)
     adapters = {"method": "lora", "lora_rank": 8, "lora_alpha": 32, "lora_dropout": 0.0,

@@ -41,20 +41,21 @@ def main() -> None:
 
 def score(home: str) -> dict[str, Any]:
     """The score stage's work."""
-    from dataselect import scoring, tables
+    from dataselect.data import tables
+    from dataselect.score.run import score
 
     where = Path(home)
     run: dict[str, Any] = {"rows": tables.height(where / "pool.parquet")}
     section = {"scorer": {"name": "cosine", "settings": {"groups": "tasks"}}}
     with timed(run):
-        scoring.score(section, where, where / "features")
+        score(section, where, where / "features")
     return run
 
 
 def aggregate(home: str) -> dict[str, Any]:
     """The aggregate stage's work, the training file included."""
-    from dataselect import tables
-    from dataselect.selection import select
+    from dataselect.aggregate.run import select
+    from dataselect.data import tables
 
     where = Path(home)
     rows = tables.height(where / "pool.parquet")
@@ -68,7 +69,7 @@ def aggregate(home: str) -> dict[str, Any]:
 
 def take(home: Path, rows: int) -> None:
     """A pool of so many real rows, and no reference."""
-    from dataselect import tables
+    from dataselect.data import tables
 
     pool = pl.read_parquet(ROOT.parent / "shared/data/pool.parquet").head(rows)
     numbered = pool.with_row_index("row").cast({"row": pl.Int64})
@@ -79,7 +80,7 @@ def take(home: Path, rows: int) -> None:
 
 def embed(home: str) -> dict[str, Any]:
     """The embed stage's work on real rows."""
-    from dataselect import embedding
+    from dataselect.embed.run import embed, load
 
     model = {"name": str(ROOT / "tests/golden/tiny-llama"), "revision": None, "dtype": "auto",
              "chat": "tulu", "max_tokens": 512, "trust_remote_code": False}  # fmt: skip
@@ -87,10 +88,10 @@ def embed(home: str) -> dict[str, Any]:
     features = {"name": "hidden_states", "settings": settings}
     section = {"features": features, "model": model, "queries": False, "reference": False}
     os.chdir(home)  # and so a scratch folder of its own
-    embedding.load(section, Path("reference"))  # what a run does once, and a cold disk decides
+    load(section, Path("reference"))  # what a run does once, and a cold disk decides
     run: dict[str, Any] = {}
     with timed(run):
-        done = embedding.embed(section, Path(home))["pool"]
+        done = embed(section, Path(home))["pool"]
     return {"rows": done.rows, **run, "tokens": done.tokens}
 
 

@@ -19,9 +19,9 @@ import polars as pl
 from measuring import apart, best_of, folder, keep, timed
 from safetensors.numpy import save_file
 
-from dataselect import tables
-from dataselect.scoring import score
-from dataselect.shards import ROWS
+from dataselect.data import tables
+from dataselect.data.shards import ROWS
+from dataselect.score.run import score
 
 POOL, DIMENSIONS, QUERIES, TASKS = 2_000_000, 1_024, 500, 7
 TURN = [{"role": "user", "content": "q"}]

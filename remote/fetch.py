@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from dataselect import report, scratch
+from dataselect import report
+from dataselect.data.files import replacing
 from dataselect.errors import InputError
 from dataselect.settings import bind
 
@@ -44,7 +45,7 @@ def fetch(
     from datasets import load_dataset
 
     rows = 0
-    with scratch.replacing(out) as temporary, report.progress("rows fetched", None) as advance:
+    with replacing(out) as temporary, report.progress("rows fetched", None) as advance:
         writer = None
         try:
             files: Any = {split: data_files} if data_files else None

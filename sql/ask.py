@@ -7,7 +7,8 @@ from pathlib import Path
 
 import duckdb
 
-from dataselect import report, tables
+from dataselect import report
+from dataselect.data import tables
 from dataselect.errors import InputError, did_you_mean, some
 
 HERE = Path(__file__).parent

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dataselect import report
-from dataselect.selection import select, shares, write_plots
+from dataselect.aggregate.run import select, shares, write_plots
 from dataselect.stage import stage
 
 OUT = Path("out")

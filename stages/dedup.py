@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
-from dataselect import dedup, report, scratch, tables
-from dataselect.cutoff import cut_off
-from dataselect.kinds import kinds_of
+from dataselect import report
+from dataselect.data import files, tables
+from dataselect.dedup import pool
+from dataselect.dedup.truncation import cut_off
+from dataselect.eval.task_kinds import kinds_of
 from dataselect.stage import stage
 
 OUT = Path("out")
@@ -13,16 +15,16 @@ OUT = Path("out")
 
 def paths(name: str) -> list[str]:
     """The files of a section's entry."""
-    return [scratch.find(file["path"]) for file in section[name]]
+    return [files.find(file["path"]) for file in section[name]]
 
 
 with stage("dedup") as section:
-    queries = dedup.queries(paths("queries"), section["query_tasks"])
-    tests = dedup.tests(paths("tests"), section["tasks"])
+    queries = pool.queries(paths("queries"), section["query_tasks"])
+    tests = pool.tests(paths("tests"), section["tasks"])
     # What eval would refuse, before anything costs; it changes nothing that is done here.
     kinds_of(tests, json.loads(Path("plan.json").read_text())["eval"]["kinds"])
     with report.progress("rows read", None) as advance:
-        counts = dedup.pool(
+        counts = pool.pool(
             paths("pool"),
             OUT,
             on_bad_row=section["on_bad_row"],
@@ -34,4 +36,4 @@ with stage("dedup") as section:
     told = [("rows read", counts.pop("read")), ("rows kept", counts.pop("kept"))]
     told += [(f"dropped: {reason}", count) for reason, count in counts.items()]
     report.show("Pool", told)
-    report.show("Tasks", dedup.tasks(queries, tests), ("task", "queries", "tests"))
+    report.show("Tasks", pool.tasks(queries, tests), ("task", "queries", "tests"))

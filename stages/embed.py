@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
-from dataselect import budget, report, scratch, storage
-from dataselect.embedding import embed
+from dataselect import report
+from dataselect.data import budget, files
+from dataselect.embed.run import embed
+from dataselect.plan import disk
 from dataselect.stage import earlier, engine, stage
 
 OUT = Path("out")
@@ -16,13 +18,13 @@ def main() -> None:
     with stage("embed") as section:
         budget.check(OUT)
         plan = json.loads(Path("plan.json").read_text())
-        if line := storage.features(plan, OUT / "pool.parquet"):
+        if line := disk.features(plan, OUT / "pool.parquet"):
             report.console.print(line)
-        scratch.write_json(OUT / "features" / "features.json", section)
+        files.write_json(OUT / "features" / "features.json", section)
         told = [("features", section["features"]["name"] if section["features"] else "none")]
         found = embed(section, OUT, engine=engine())
         cost = {of: sum(getattr(done, of) for done in found.values()) for of in COST}
-        scratch.write_json(Path("metrics/embed.json"), {"embed": cost})
+        files.write_json(Path("metrics/embed.json"), {"embed": cost})
         for side, done in found.items():
             earlier.append(done.earlier_seconds)
             told += [

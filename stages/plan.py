@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from dataselect import scratch, storage
-from dataselect.plan import looked_with, plan, read
+from dataselect.data import files
+from dataselect.plan import disk
+from dataselect.plan.run import looked_with, plan, read
 from dataselect.stage import stage
 
 with stage("plan"):
     params = read("params.yaml")
     sections = plan(params, read("methods.yaml"))
-    scratch.write_json(Path("plan.json"), sections)
+    files.write_json(Path("plan.json"), sections)
     print(f"method {params['method']}, budget {params['budget']}")  # noqa: T201
-    if line := storage.features(sections):
+    if line := disk.features(sections):
         print(line)  # noqa: T201
     for model in looked_with(sections):
         if model["md5"] is None and model["revision"] is None:

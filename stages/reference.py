@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from dataselect import budget, report, scratch
-from dataselect.reference import refer
+from dataselect import report
+from dataselect.data import budget, files
+from dataselect.reference.run import refer
 from dataselect.stage import stage
 
 OUT = Path("out")
@@ -19,7 +20,7 @@ def main() -> None:
         if fitted is not None:
             told = {**fitted._asdict(), "checkpoints": len(fitted.checkpoints)}
             report.show("Reference", [("reference", section["reference"]["name"]), *told.items()])
-        scratch.write_json(Path("metrics/reference.json"), {"reference": told})
+        files.write_json(Path("metrics/reference.json"), {"reference": told})
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dataselect import report
 from dataselect.errors import some
-from dataselect.scoring import score
+from dataselect.score.run import score
 from dataselect.stage import engine, stage
 
 with stage("score") as section:

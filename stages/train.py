@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from dataselect import report, scratch
+from dataselect import report
+from dataselect.data import files
 from dataselect.stage import stage
-from dataselect.training import train
+from dataselect.train.run import train
 
 ROWS, OUT = Path("out/train.jsonl"), Path("out/model")
 
@@ -13,7 +14,7 @@ def main() -> None:
     """A function, since the processes of several GPUs run this file as well, as a module."""
     with stage("train") as section:
         done = train(section.pop("model"), ROWS, OUT, Path("metrics/live"), **section)
-        scratch.write_json(Path("metrics/train.json"), {"train": done._asdict()})
+        files.write_json(Path("metrics/train.json"), {"train": done._asdict()})
         report.show("Training", [(name, value) for name, value in done._asdict().items()])
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dataselect.matrix import Group
-from dataselect.plan import WORDS
+from dataselect.data.scores import Group
+from dataselect.plan.run import WORDS
 from dataselect.settings import function, keywords
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for a hub must fail, not wait
@@ -51,12 +51,12 @@ def minilm():
 
 #: What makes a reference, a feature or a scorer take seconds.
 FEW = {
-    "references": {"batch_size": 8, "epochs": 1, "learning_rate": 1e-3},
-    "features": {"dims": 256},
-    "scorers": {"count": 4},
+    "reference": {"batch_size": 8, "epochs": 1, "learning_rate": 1e-3},
+    "embed": {"dims": 256},
+    "score": {"count": 4},
 }
-FEW["references"] |= {"share": 0.5, "lora_rank": 4, "clusters": 5, "per_cluster": 3}
-FEW["references"] |= {"checkpoints": 3}
+FEW["reference"] |= {"share": 0.5, "lora_rank": 4, "clusters": 5, "per_cluster": 3}
+FEW["reference"] |= {"checkpoints": 3}
 
 
 def small_methods():

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 import yaml
 
-from dataselect.chat import Chat
-from dataselect.model import load_causal, load_tokenizer
+from dataselect.models.chat import Chat
+from dataselect.models.load import load_causal, load_tokenizer
 from tests.conftest import MODEL, ROOT, copy_project, run
 from tests.test_pipeline import SETTINGS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dataselect.plan import WORDS
+from dataselect.plan.run import WORDS
 from tests.conftest import ROOT
 
 SOURCE = ROOT / "src" / "dataselect"
@@ -23,10 +23,10 @@ NEVER = {
     "plan": {"torch", "transformers"},
     "ranking": {"torch", "transformers", "polars"},
     "aggregators": {"torch", "transformers", "polars"},
-    "scorers": {"polars", "duckdb", "pathlib", "dataselect.plan", "dataselect.tables"},
-    "features": {"dataselect.plan", "duckdb", "polars"},
-    "references": {"dataselect.plan", "duckdb"},
-    "engines": {"dataselect.plan", "polars", "duckdb", "transformers"},
+    "scorers": {"polars", "duckdb", "pathlib", "dataselect.plan.run", "dataselect.data.tables"},
+    "features": {"dataselect.plan.run", "duckdb", "polars"},
+    "references": {"dataselect.plan.run", "duckdb"},
+    "engines": {"dataselect.plan.run", "polars", "duckdb", "transformers"},
 }
 
 

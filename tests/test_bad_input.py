@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 import yaml
 
+from dataselect.aggregate.run import rows_of
 from dataselect.errors import InputError
-from dataselect.model import settings
-from dataselect.plan import budget, plan, read
-from dataselect.selection import rows_of
+from dataselect.models.load import settings
+from dataselect.plan.run import budget, plan, read
 from dataselect.settings import bind
 from tests.conftest import GOLDEN, ROOT, run
 
@@ -188,7 +188,7 @@ def test_plan_starts_at_once(home):
         "print(*sys.modules, sep='\\n')"
     )
     done = run(sys.executable, "-c", code, str(ROOT / "stages/plan.py"), cwd=home)
-    assert "dataselect.plan" in done.stdout.splitlines()
+    assert "dataselect.plan.run" in done.stdout.splitlines()
     assert heavy & set(done.stdout.splitlines()) == set()
 
 

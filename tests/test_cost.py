@@ -3,10 +3,10 @@
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from dataselect import storage
-from dataselect.cost import Shape, published
-from dataselect.fitting import prepare
-from dataselect.model import flops, size, training_flops
+from dataselect.eval.cost import Shape, published
+from dataselect.models.load import flops, size, training_flops
+from dataselect.plan import disk
+from dataselect.train.fit import prepare
 from tests.conftest import GOLDEN, MODEL
 
 RUN = Shape(
@@ -71,7 +71,7 @@ def test_flops_of_a_token_count_what_is_multiplied_with(tied):
 
 
 def test_a_models_size_is_read_from_its_configuration():
-    from dataselect.model import load_causal
+    from dataselect.models.load import load_causal
 
     assert size(MODEL) == sum(p.numel() for p in load_causal(MODEL).parameters())
 
@@ -87,7 +87,7 @@ def test_of_an_encoder_and_decoder_only_the_encoder_counts(tmp_path):
 
 def told(name, settings, reference=None, path="pool.jsonl"):
     part = {"name": name, "settings": settings}
-    return storage.features(
+    return disk.features(
         {
             "embed": {"features": part, "model": {**MODEL, "name": str(GOLDEN / "tiny-llama")}},
             "reference": {"reference": reference} if reference else {},
@@ -112,4 +112,4 @@ def test_the_room_that_features_take_is_said_before_it_is_spent():
     assert told("losses", {"direct": True}) == "features: losses, 21 bytes a row"
     nothing = told("gradients", {**GRADIENTS, "projection": "none"}, LESS)
     assert nothing == "features: gradients; their size is not known before the model is read"
-    assert storage.features({"embed": {"features": None}}) is None
+    assert disk.features({"embed": {"features": None}}) is None

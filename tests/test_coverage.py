@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dataselect.matrix import Group, Pool, Rows
-from dataselect.scorers import coverage as room
-from dataselect.scorers.coverage import coverage, falling, greedy, needs
+from dataselect.data.scores import Group, Pool, Rows
+from dataselect.score import coverage as room
+from dataselect.score.coverage import coverage, falling, greedy, needs
 
 
 def pool_of(vectors, ids=None, block=1_000_000):

@@ -6,8 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from dataselect import dedup, tables
-from dataselect.cutoff import cut_off
+from dataselect.data import tables
+from dataselect.dedup.pool import key, pool, queries, reason_to_drop, tests
+from dataselect.dedup.truncation import cut_off
 from dataselect.errors import InputError
 from tests.conftest import GOLDEN
 
@@ -46,7 +47,7 @@ def none_cut_off(rows):
 
 def run(here, *files, on_bad_row="error", cut_off=none_cut_off, out="out"):
     """The pool of the files: counts, pool, dropped."""
-    counts = dedup.pool(list(files), here / out, on_bad_row=on_bad_row, cut_off=cut_off)
+    counts = pool(list(files), here / out, on_bad_row=on_bad_row, cut_off=cut_off)
     read = [tables.read(name, here / out / f"{name}.parquet") for name in ("pool", "dropped")]
     return counts, *read
 
@@ -116,13 +117,13 @@ ASKED = ("user", "x")
     ],
 )
 def test_the_key_is_every_role_and_stripped_content(one, other, same):
-    assert (dedup.key(turns(*one)) == dedup.key(turns(*other))) is same
+    assert (key(turns(*one)) == key(turns(*other))) is same
 
 
 def test_the_key_is_the_md5_of_the_lines():
     # printf 'user: 1 + 2?\nassistant: 3' | md5sum
     expected = "95a0cff51fa2969a937de47b3253850e"
-    assert dedup.key(turns(("user", "1 + 2? "), ("assistant", "3"))) == expected
+    assert key(turns(("user", "1 + 2? "), ("assistant", "3"))) == expected
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_the_key_is_the_md5_of_the_lines():
     ],
 )
 def test_what_cannot_teach_is_dropped(pairs, reason):
-    assert dedup.reason_to_drop(turns(*pairs)) == reason
+    assert reason_to_drop(turns(*pairs)) == reason
 
 
 def test_the_first_in_the_order_of_the_files_stays(here):
@@ -211,9 +212,7 @@ def test_text_is_kept_as_it_is(here):
 def test_advance_is_told_of_every_row(here):
     told = []
     write("a.jsonl", [row("x", "y")] * 10_000)
-    dedup.pool(
-        ["a.jsonl"], here / "out", on_bad_row="error", cut_off=none_cut_off, advance=told.append
-    )
+    pool(["a.jsonl"], here / "out", on_bad_row="error", cut_off=none_cut_off, advance=told.append)
     assert told == [8_192, 1_808]
 
 
@@ -255,8 +254,8 @@ def test_the_golden_rows_without_a_response_token_are_those_cut_off():
 
 @pytest.mark.parametrize("max_tokens", [2, 17, 120, 500])
 def test_only_looking_at_long_rows_changes_nothing(max_tokens):
-    from dataselect.chat import Chat
-    from dataselect.model import load_tokenizer
+    from dataselect.models.chat import Chat
+    from dataselect.models.load import load_tokenizer
 
     pool = pl.read_parquet(GOLDEN / "pool.parquet")["messages"].to_list()
     encoded = Chat(load_tokenizer(MODEL), "tulu", max_tokens).encode(pool)
@@ -374,15 +373,15 @@ def test_a_bad_row_of_the_pool_is_dropped_if_so_wanted(here, line):
 def test_queries_keep_their_order_and_are_named_after_their_file(here):
     write("river.jsonl", [row("a", id="q1", task="town"), row("b", "c")])
     write("road.jsonl", [row("d", id=1), {"prompt": "e", "task": 7, "id": "q1"}])
-    frame = dedup.queries(["road.jsonl", "river.jsonl"], "all")
+    frame = queries(["road.jsonl", "river.jsonl"], "all")
     tables.check("queries", frame)
     assert frame.rows() == [
         ("road", "1", row("d")["messages"], None),
         ("7", "q1", row("e")["messages"], None),
         ("town", "q1", row("a")["messages"], None),
-        ("river", dedup.key(row("b", "c")["messages"])[:20], row("b", "c")["messages"], None),
+        ("river", key(row("b", "c")["messages"])[:20], row("b", "c")["messages"], None),
     ]
-    some = dedup.queries(["road.jsonl", "river.jsonl"], ["town", "road"])
+    some = queries(["road.jsonl", "river.jsonl"], ["town", "road"])
     assert some["task"].to_list() == ["road", "town"]
 
 
@@ -396,47 +395,47 @@ def test_tests_end_with_their_answer(here):
             {"prompt": "1 + 4?", "answer": "5", "task": "more"},
         ],
     )
-    frame = dedup.tests(["sums.jsonl"], "all")
+    frame = tests(["sums.jsonl"], "all")
     tables.check("tests", frame)
-    made = dedup.key(row("1 + 4?", "5")["messages"])[:20]
+    made = key(row("1 + 4?", "5")["messages"])[:20]
     assert frame.rows() == [
         ("sums", "t1", row("1 + 1?", "2")["messages"], "2", None, None),
         ("sums", "t2", row("1 + 2?", "The sum is 3")["messages"], "3", None, None),
         ("sums", "t3", row("1 + 3?", "4")["messages"], "4", ["3", "4"], "multiple_choice"),
         ("more", made, row("1 + 4?", "5")["messages"], "5", None, None),
     ]
-    assert dedup.tests(["sums.jsonl"], ["more", "untested"])["id"].to_list() == [made]
+    assert tests(["sums.jsonl"], ["more", "untested"])["id"].to_list() == [made]
 
 
 MISTAKES = {
     "no query": (
-        dedup.queries,
+        queries,
         [],
         "all",
         "queries.path: no row in a.jsonl. Expected at least one.",
     ),
-    "no test": (dedup.tests, [], "all", "tests.path: no row in a.jsonl. Expected at least one."),
+    "no test": (tests, [], "all", "tests.path: no row in a.jsonl. Expected at least one."),
     "a query without messages": (
-        dedup.queries,
+        queries,
         [row("x"), {"question": "x"}],
         "all",
         "queries.path: a.jsonl:2: no messages: expected a column `messages`, `conversations`, "
         "`instruction` and `output`, or `prompt` and `completion`; found question. Mend the row.",
     ),
     "an empty query": (
-        dedup.queries,
+        queries,
         [row(" ")],
         "all",
         "queries.path: a.jsonl:1: empty: expected at least one message with text. Mend the row.",
     ),
     "a query that is no object": (
-        dedup.queries,
+        queries,
         [5],
         "all",
         "queries.path: a.jsonl:1: expected an object with messages, found a number. Mend the row.",
     ),
     "ids of queries twice": (
-        dedup.queries,
+        queries,
         [row("x", id=1), row("y", id=2), row("z", id="1"), row("q"), row("q "), row("z", id=9)],
         "all",
         "queries.path: 2 ids stand twice within a task: `1` of a at a.jsonl:1, a.jsonl:3, "
@@ -444,7 +443,7 @@ MISTAKES = {
         "one gets it from its content. Mend the ids, or leave out equal rows.",
     ),
     "ids of tests twice": (
-        dedup.tests,
+        tests,
         [row("x", "y", id=1), row("z", "y", id=1)],
         "all",
         "tests.path: 1 ids stand twice within a task: `1` of a at a.jsonl:1, a.jsonl:2. Expected "
@@ -452,33 +451,33 @@ MISTAKES = {
         "equal rows.",
     ),
     "a test without an answer": (
-        dedup.tests,
+        tests,
         [row("x", "y"), row("z")],
         "all",
         "tests.path: a.jsonl:2: no answer: expected a last assistant turn or a column `answer`. "
         "Mend the row.",
     ),
     "choices that are no list": (
-        dedup.tests,
+        tests,
         [row("x", "y", choices={"text": ["y"]})],
         "all",
         "tests.path: a.jsonl:1: choices: expected a list, found an object. Mend the row.",
     ),
     "a choice that is null": (
-        dedup.tests,
+        tests,
         [row("x", "y", choices=["y", None])],
         "all",
         "tests.path: a.jsonl:1: choices: expected text, found null. Mend the row.",
     ),
     "a task without queries": (
-        dedup.queries,
+        queries,
         [row("x", task="gsm8k"), row("x", task="bbh")],
         ["bbh", "gsm8"],
         "tasks: `gsm8` has no queries. Did you mean `gsm8k`? There are: gsm8k, bbh. "
         "Queries from outside the tasks are all taken with `queries: {path: …, tasks: all}`.",
     ),
     "no tests of the tasks": (
-        dedup.tests,
+        tests,
         [row("x", "y", task="gsm8k"), row("x", "y", task="bbh")],
         ["squad", "mmlu"],
         "tests.path: no test of squad, mmlu; there are tests of gsm8k, bbh. Add tests, or mend "

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from dataselect.batches import batches, pad
-from dataselect.chat import Chat, Encoded, tulu
-from dataselect.cutoff import cut_off
+from dataselect.dedup.truncation import cut_off
+from dataselect.embed.hidden_states import hidden_states, pool
 from dataselect.errors import InputError
-from dataselect.features.hidden_states import hidden_states, pool
-from dataselect.losses import last_response, losses_of
-from dataselect.model import load_causal, load_tokenizer
+from dataselect.models.batches import batches, pad
+from dataselect.models.chat import Chat, Encoded, tulu
+from dataselect.models.load import load_causal, load_tokenizer
+from dataselect.models.nll import last_response, losses_of
 
 TURNS = [
     {"role": "system", "content": "Be brief."},
@@ -52,7 +52,7 @@ def test_a_prompt_ends_where_the_answer_begins(tokenizer):
 
 
 def test_blocks_ahead_hold_every_row_once_longest_first(tokenizer, monkeypatch):
-    monkeypatch.setattr("dataselect.chat.AT_ONCE", 3)
+    monkeypatch.setattr("dataselect.models.chat.AT_ONCE", 3)
     rows = [[{"role": "assistant", "content": "word " * (7 * i % 10)}] for i in range(8)]
     chat = Chat(tokenizer, "tulu", 2048)
     whole = chat.encode(rows)
@@ -144,7 +144,7 @@ def test_what_a_template_refuses_is_said_and_dropped(tokenizer, model_section, m
     other = with_template(tokenizer, refuses + PLAIN)
     with pytest.raises(InputError, match="refuses a conversation: no system turns"):
         Chat(other, "model", 512).encode([TURNS])
-    monkeypatch.setattr("dataselect.model.load_tokenizer", lambda model: other)
+    monkeypatch.setattr("dataselect.models.load.load_tokenizer", lambda model: other)
     check = cut_off({**model_section, "chat": "model", "max_tokens": 512})
     assert check([TURNS, TURNS[1:]]) == ["refused by the model's chat template", False]
 

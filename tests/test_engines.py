@@ -12,12 +12,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dataselect import shards, tables
-from dataselect.embedding import embed
-from dataselect.engines.local import local
+from dataselect.compute.local import local
+from dataselect.data import shards, tables
+from dataselect.embed.run import embed
 from dataselect.errors import InputError
-from dataselect.plan import engine as planned
-from dataselect.scoring import score
+from dataselect.plan.run import engine as planned
+from dataselect.score.run import score
 from tests.conftest import GOLDEN, MODEL, ROOT
 from tests.test_pipeline import repro, small_project
 
@@ -212,7 +212,7 @@ def cluster():
 
 @pytest.fixture
 def on_ray(cluster):
-    from dataselect.engines.ray import ray
+    from dataselect.compute.ray import ray
 
     return partial(ray, address=cluster.address)
 

@@ -7,12 +7,13 @@ import polars as pl
 import pytest
 import yaml
 
-from dataselect import estimate, tables
-from dataselect.embedding import embed
+from dataselect.data import tables
+from dataselect.embed.run import embed
 from dataselect.errors import InputError
-from dataselect.estimate import Taken, sample
-from dataselect.plan import plan
-from dataselect.reference import refer
+from dataselect.plan import estimate
+from dataselect.plan.estimate import Taken, sample
+from dataselect.plan.run import plan
+from dataselect.reference.run import refer
 from tests.conftest import GOLDEN, MODEL, ROOT, run, small_methods
 
 PARAMS = {
@@ -91,7 +92,7 @@ def test_times():
 def test_a_mistake_is_one_message(in_scratch):
     (in_scratch / "params.yaml").write_text(yaml.safe_dump({**PARAMS, "method": "rdss"}))
     (in_scratch / "methods.yaml").write_text((ROOT / "methods.yaml").read_text())
-    done = run("python", "-m", "dataselect.estimate", cwd=in_scratch, check=False)
+    done = run("python", "-m", "dataselect.plan.run.estimate", cwd=in_scratch, check=False)
     assert done.returncode == 1
     assert "Did you mean `rds`?" in done.stderr
     assert "Traceback" not in done.stderr

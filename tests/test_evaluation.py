@@ -8,12 +8,13 @@ import polars as pl
 import pytest
 import torch
 
-from dataselect import evaluation, tables
-from dataselect.chat import Chat
+from dataselect.data import tables
 from dataselect.errors import InputError
-from dataselect.kinds import kinds_of
-from dataselect.losses import last_response, losses_of
-from dataselect.model import load_causal, load_tokenizer
+from dataselect.eval.run import cached, evaluate, summary
+from dataselect.eval.task_kinds import kinds_of
+from dataselect.models.chat import Chat
+from dataselect.models.load import load_causal, load_tokenizer
+from dataselect.models.nll import last_response, losses_of
 from tests.conftest import ROOT
 
 
@@ -50,7 +51,7 @@ def test_a_summary_by_hand():
         schema=tables.SCHEMAS["evaluation"],
         orient="row",
     )
-    scores = evaluation.summary(frame)
+    scores = summary(frame)
     # a: mean 1/2, standard deviation √½, over √2 tests: ½
     assert scores["tasks"]["a"] == {
         "tests": 2,
@@ -115,7 +116,7 @@ def test_outputs_scores_and_losses_are_the_models(model_section, home):
     assert len(set(said)) > 1
     answers = [said[0], "something else", said[2]]
     tests = table([("t", str(i), asked[i], answers[i], None, None) for i in range(3)])
-    answer = evaluation.evaluate(model_section, tests, max_new_tokens=6, batch_size=2)
+    answer = evaluate(model_section, tests, max_new_tokens=6, batch_size=2)
     assert answer["output"].to_list() == said
     assert answer["value"].to_list() == [1.0, 0.0, 1.0]
     assert answer["metric"].unique().to_list() == ["exact_match"]
@@ -132,7 +133,7 @@ def test_answers_that_look_like_dates_stay_text(model_section, home):
     (home / "eval_kinds/said.py").write_text(
         "def results(doc, outputs):\n    return {'said': float(doc['answer'] == '2020-01-02')}\n"
     )
-    answer = evaluation.evaluate(model_section, tests, max_new_tokens=2)
+    answer = evaluate(model_section, tests, max_new_tokens=2)
     assert answer.select("id", "value").rows() == [("2020-01-02", 1.0)]
 
 
@@ -154,7 +155,7 @@ def test_multiple_choice_takes_the_likeliest(model_section, home):
     other = next(c for c in choices if c != likeliest)
     tests = table([("t", "1", "Which?", likeliest, choices, None),
                    ("t", "2", "Which?", other, choices, None)])  # fmt: skip
-    answer = evaluation.evaluate(model_section, tests)
+    answer = evaluate(model_section, tests)
     assert answer["value"].to_list() == [1.0, 0.0]
     assert answer["output"].to_list() == [likeliest] * 2
     assert answer["metric"].unique().to_list() == ["acc"]
@@ -177,7 +178,7 @@ def test_a_kind_may_be_the_users_own(model_section, home):
         "def results(doc, outputs):\n    return {'length': float(len(doc['answer']))}\n"
     )
     tests = table([("t", "1", "q", "four", None, "length"), ("u", "1", "q", "4", None, None)])
-    answer = evaluation.evaluate(model_section, tests, kinds={"u": "last_number"}, max_new_tokens=2)
+    answer = evaluate(model_section, tests, kinds={"u": "last_number"}, max_new_tokens=2)
     assert answer["metric"].to_list() == ["length", "last_number"]
     assert answer["value"][0] == 4.0
 
@@ -185,18 +186,18 @@ def test_a_kind_may_be_the_users_own(model_section, home):
 def test_the_model_before_training_is_evaluated_once(model_section, home):
     tests = table([("t", "1", "q", "a", None, None)])
     settings = {"max_new_tokens": 2, "batch_size": 1}
-    one, found = evaluation.cached(model_section, tests, settings)
+    one, found = cached(model_section, tests, settings)
     assert not found
-    two, found = evaluation.cached(model_section, tests, settings)
+    two, found = cached(model_section, tests, settings)
     assert found
     assert one.equals(two)
     (home / "eval_kinds/__pycache__").mkdir()  # as Python leaves it beside a kind's functions
-    _, found = evaluation.cached(model_section, tests, {**settings, "max_new_tokens": 3})
+    _, found = cached(model_section, tests, {**settings, "max_new_tokens": 3})
     assert not found
 
 
 def test_a_limit_takes_the_first_tests_of_every_task(model_section, home):
     tests = table([(t, str(i), "q", "a", None, None) for t in "ab" for i in range(3)])
-    answer = evaluation.evaluate(model_section, tests, max_new_tokens=1, limit=2)
+    answer = evaluate(model_section, tests, max_new_tokens=1, limit=2)
     assert answer.select("task", "id").rows() == [("a", "0"), ("a", "1"), ("b", "0"), ("b", "1")]
     assert not any(math.isnan(v) for v in answer["answer_nll_nats"])

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataselect import inputs, tables
+from dataselect.data import tables
+from dataselect.dedup import read as inputs
 
 ROW_GROUPS, LETTERS = 40, 500_000
 

@@ -6,16 +6,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dataselect.aggregators.round_robin import round_robin
-from dataselect.aggregators.top import top
-from dataselect.chat import Chat
-from dataselect.features.hidden_states import hidden_states
-from dataselect.features.losses import losses
-from dataselect.matrix import Pool, Queries, Rows
-from dataselect.model import load_tokenizer
-from dataselect.scorers.cosine import cosine
-from dataselect.scorers.ifd import ifd
-from dataselect.scorers.perplexity import perplexity
+from dataselect.aggregate.round_robin import round_robin
+from dataselect.aggregate.top import top
+from dataselect.data.scores import Pool, Queries, Rows
+from dataselect.embed.hidden_states import hidden_states
+from dataselect.embed.losses import losses
+from dataselect.models.chat import Chat
+from dataselect.models.load import load_tokenizer
+from dataselect.score.cosine import cosine
+from dataselect.score.ifd import ifd
+from dataselect.score.perplexity import perplexity
 from tests.conftest import GOLDEN, MODEL, columns
 
 POOLINGS = ["weighted_mean", "mean", "last_token"]

@@ -7,17 +7,17 @@ import polars as pl
 import pytest
 import torch
 
-from dataselect import shards, tables
-from dataselect.chance import shuffled
-from dataselect.chat import Chat
-from dataselect.clustering import kmeans
-from dataselect.embedding import embed
+from dataselect.data import shards, tables
+from dataselect.embed.losses import losses
+from dataselect.embed.run import embed
 from dataselect.errors import InputError
-from dataselect.features.losses import losses
-from dataselect.model import load_causal, load_tokenizer
-from dataselect.plan import plan
-from dataselect.reference import refer
-from dataselect.references.experienced import experienced, spread
+from dataselect.models.chat import Chat
+from dataselect.models.load import load_causal, load_tokenizer
+from dataselect.numerics.draws import shuffled
+from dataselect.numerics.kmeans import kmeans
+from dataselect.plan.run import plan
+from dataselect.reference.experienced import experienced, spread
+from dataselect.reference.run import refer
 from tests.conftest import GOLDEN, MODEL, ROOT
 
 SHORT = {**MODEL, "md5": "0", "max_tokens": 256}

@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from dataselect import fingerprint, inputs
+from dataselect.data import fingerprint
+from dataselect.dedup import read
+from dataselect.dedup.read import BadRow
 from dataselect.errors import InputError
-from dataselect.inputs import BadRow
 
 ROWS = [
     {
@@ -80,12 +81,12 @@ def write(name, content):
 
 
 def records(*names):
-    return [raw.record for raw in inputs.read(list(names))]
+    return [raw.record for raw in read.read(list(names))]
 
 
 def bad(name):
     """The file's rows that cannot be understood, with their places."""
-    return [(r.place, str(r.record)) for r in inputs.read([name]) if isinstance(r.record, BadRow)]
+    return [(r.place, str(r.record)) for r in read.read([name]) if isinstance(r.record, BadRow)]
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -103,7 +104,7 @@ def test_every_kind_of_file_gives_the_same_rows(name):
     ],
 )
 def test_a_place_is_the_file_and_its_line_or_row(name, places):
-    assert [raw.place for raw in inputs.read([write(name, KINDS[name])])] == places
+    assert [raw.place for raw in read.read([write(name, KINDS[name])])] == places
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_every_form_gives_the_same_messages(form, kind):
     row, expected = FORMS[form]
     write(f"x.{kind}", parquet([row]) if kind == "parquet" else [row])
     (record,) = records(f"x.{kind}")
-    assert inputs.messages(record) == expected
+    assert read.messages(record) == expected
 
 
 BAD = {
@@ -293,7 +294,7 @@ BAD = {
 def test_a_row_that_cannot_be_understood_says_why(name):
     row, expected = BAD[name]
     with pytest.raises(BadRow) as error:
-        inputs.messages(row)
+        read.messages(row)
     assert str(error.value) == expected
 
 
@@ -401,7 +402,7 @@ def test_a_parquet_without_a_known_column_has_rows_that_name_what_is_there():
     rows = records("x.parquet")
     assert len(rows) == 2
     with pytest.raises(BadRow, match=r"found text, time$"):
-        inputs.messages(rows[0])
+        read.messages(rows[0])
 
 
 def test_bytes_of_a_parquet_that_are_not_utf_8_make_one_bad_row():
@@ -427,9 +428,9 @@ def test_bytes_of_a_parquet_that_are_not_utf_8_make_one_bad_row():
     ],
 )
 def test_a_label_is_the_first_column_that_has_something(row, names, expected):
-    assert inputs.label(row, *names) == expected
+    assert read.label(row, *names) == expected
 
 
 def test_a_label_is_valid_unicode():
     with pytest.raises(BadRow, match=r"^id: not valid Unicode: half a surrogate pair, '\\ud83c'$"):
-        inputs.label({"id": "\ud83c"}, "id")
+        read.label({"id": "\ud83c"}, "id")

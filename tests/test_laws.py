@@ -8,11 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dataselect import scoring, scratch, tables
-from dataselect.embedding import embed
-from dataselect.plan import plan
-from dataselect.reference import refer
-from dataselect.selection import select
+from dataselect.aggregate.run import select
+from dataselect.data import files, tables
+from dataselect.embed.run import embed
+from dataselect.plan.run import plan
+from dataselect.reference.run import refer
+from dataselect.score.run import score
 from tests.conftest import GOLDEN, small_methods
 
 METHODS = small_methods()
@@ -44,7 +45,7 @@ def queries():
 def home(in_scratch, monkeypatch, tmp_path_factory):
     """A folder a test; the scratch folder is all tests', so that features are computed once."""
     shared = tmp_path_factory.getbasetemp() / "scratch-of-laws"
-    monkeypatch.setattr(scratch, "root", lambda: shared)
+    monkeypatch.setattr(files, "root", lambda: shared)
     return in_scratch
 
 
@@ -76,10 +77,10 @@ def run(method, pool, queries, home, name, shard_rows=None, anew=False, **choice
     tables.write("dropped", tables.empty("dropped"), out / "dropped.parquet")
     with pytest.MonkeyPatch.context() as patch:
         if anew:
-            patch.setattr(scratch, "root", lambda: home / name / "scratch")
+            patch.setattr(files, "root", lambda: home / name / "scratch")
         refer(plan_["reference"], out / "pool.parquet", out / "reference")
         embed(plan_["embed"], out, shard_rows)
-    scoring.score(plan_["score"], out, out / "features")
+    score(plan_["score"], out, out / "features")
     selection = select(plan_["aggregate"], out)
     scores = tables.read("scores", out / "scores.parquet")
     return scores, tables.read("groups", out / "groups.parquet"), selection
@@ -128,7 +129,7 @@ def test_slicing_the_queries_changes_no_other_column(method, pool, queries, home
 def test_batches_and_shards_change_nothing(method, pool, queries, home, monkeypatch):
     scores, _, selection = run(method, pool, queries, home, "together")
     one_by_one = lambda lengths, budget: [[row] for row in range(len(lengths))]  # noqa: E731
-    monkeypatch.setattr("dataselect.batches.batches", one_by_one)
+    monkeypatch.setattr("dataselect.models.batches.batches", one_by_one)
     other_scores, _, other = run(method, pool, queries, home, "apart", shard_rows=7, anew=True)
     alike(scores, other_scores, rounding(method))
     assert selection["id"].to_list() == other["id"].to_list()

@@ -8,16 +8,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dataselect import fitting, projection, snapshots, tables
-from dataselect.chance import shuffled
-from dataselect.chat import Chat
+from dataselect.data import tables
+from dataselect.data.checkpoints import Checkpoint
+from dataselect.data.scores import Pool, Queries, Rows
+from dataselect.embed.gradients import Adam, gradients, stepped
 from dataselect.errors import InputError
-from dataselect.features.gradients import Adam, gradients, stepped
-from dataselect.matrix import Pool, Queries, Rows
-from dataselect.model import load_tokenizer
-from dataselect.references import Checkpoint
-from dataselect.references.warmup import warmup
-from dataselect.scorers.influence import influence
+from dataselect.models.chat import Chat
+from dataselect.models.load import load_tokenizer
+from dataselect.numerics import projection
+from dataselect.numerics.draws import shuffled
+from dataselect.reference.warmup import warmup
+from dataselect.score.influence import influence
+from dataselect.train import snapshots
+from dataselect.train.fit import DEFAULTS
 from tests.conftest import GOLDEN, MODEL
 
 
@@ -232,7 +235,7 @@ def test_the_warm_up_repeats_to_the_byte_and_does_not_look_at_the_pools_order(fi
 def test_a_warm_up_that_was_killed_ends_with_the_same_bytes(fitted, monkeypatch):
     home, done = fitted
     pool = tables.read("pool", home / "pool.parquet")
-    monkeypatch.setitem(fitting.DEFAULTS, "save_steps", 2)
+    monkeypatch.setitem(DEFAULTS, "save_steps", 2)
     out = home / "killed"
 
     def killed(net, tokenizer, optimizer, folder):
@@ -240,7 +243,7 @@ def test_a_warm_up_that_was_killed_ends_with_the_same_bytes(fitted, monkeypatch)
             raise KeyboardInterrupt
         save(net, tokenizer, optimizer, folder)
 
-    from dataselect.references import warmup as module
+    from dataselect.data.checkpoints import warmup as module
 
     save = module.save
     monkeypatch.setattr(module, "save", killed)

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 import torch
 
-from dataselect import shards, tables
-from dataselect.batches import Batches
+from dataselect.data import shards, tables
 from dataselect.errors import InputError
+from dataselect.models.batches import Batches
 from tests.conftest import GOLDEN, ROOT
 
 

@@ -5,13 +5,13 @@ import polars as pl
 import pytest
 import yaml
 
-from dataselect import tables
-from dataselect.embedding import embed
-from dataselect.plan import plan
-from dataselect.reference import refer
-from dataselect.scoring import score
-from dataselect.selection import select
-from dataselect.shards import read_all
+from dataselect.aggregate.run import select
+from dataselect.data import tables
+from dataselect.data.shards import read_all
+from dataselect.embed.run import embed
+from dataselect.plan.run import plan
+from dataselect.reference.run import refer
+from dataselect.score.run import score
 from tests.conftest import GOLDEN, ROOT, small_methods
 
 BUDGET = 40

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dataselect.plan import plan, read
+from dataselect.plan.run import plan, read
 from tests.conftest import ROOT
 
 

@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from dataselect import tables
+from dataselect.data import tables
 from dataselect.errors import InputError
 
 QUERIES = Path(__file__).parent.parent / "sql"

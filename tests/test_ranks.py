@@ -10,10 +10,11 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from dataselect import ranks, tables
+from dataselect.compute import distributed
+from dataselect.data import tables
 from dataselect.errors import InputError
-from dataselect.references.warmup import warmup
-from dataselect.training import train
+from dataselect.reference.warmup import warmup
+from dataselect.train.run import train
 
 RECIPE = {"epochs": 2, "learning_rate": 1e-3, "batch_size": 4, "threads": 1}
 
@@ -75,11 +76,11 @@ def test_a_reference_is_fitted_by_two_processes_as_by_one(in_scratch, model_sect
     ("asked", "parts", "expected"), [(1, 8, 1), (2, 8, 2), (3, 8, 2), (8, 6, 6), (5, 7, 1)]
 )
 def test_as_many_processes_as_divide_a_step(asked, parts, expected):
-    assert ranks.count(asked, parts) == expected
+    assert distributed.count(asked, parts) == expected
 
 
 def refuse(what):
-    if ranks.first():
+    if distributed.first():
         raise InputError(what)
 
 
@@ -93,8 +94,8 @@ def vanish():
 
 def test_a_mistake_in_a_process_is_told_and_a_killed_one_too():
     with pytest.raises(InputError, match="not like this"):
-        ranks.run(2, refuse, "not like this")
+        distributed.run(2, refuse, "not like this")
     with pytest.raises(MemoryError, match="Tried to allocate"):
-        ranks.run(2, run_out)
+        distributed.run(2, run_out)
     with pytest.raises(InputError, match="goes on from the last checkpoint"):
-        ranks.run(2, vanish)
+        distributed.run(2, vanish)

@@ -5,9 +5,10 @@ import json
 import polars as pl
 import pytest
 
-from dataselect import fingerprint, reference, tables
-from dataselect.reference import refer
-from dataselect.references import Checkpoint, Fitted, checkpoints
+from dataselect.data import fingerprint, tables
+from dataselect.data.checkpoints import Checkpoint, Fitted, checkpoints
+from dataselect.reference import run as reference
+from dataselect.reference.run import refer
 from tests.conftest import GOLDEN, MODEL
 
 PROXY = {"name": "proxy", "settings": {"epochs": 1}, "code": "c"}

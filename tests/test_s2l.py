@@ -6,17 +6,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dataselect import snapshots, tables
-from dataselect.aggregators.nested_fill import nested_fill
-from dataselect.chat import Chat
-from dataselect.clustering import kmeans
-from dataselect.features.losses import losses
-from dataselect.features.trajectories import trajectories
-from dataselect.matrix import Group, Parts, Pool, Rows
-from dataselect.model import load_tokenizer
-from dataselect.references.proxy import proxy
-from dataselect.scorers.change import change
-from dataselect.scorers.clusters import clusters
+from dataselect.aggregate.nested_fill import nested_fill
+from dataselect.data import tables
+from dataselect.data.scores import Group, Parts, Pool, Rows
+from dataselect.embed.losses import losses
+from dataselect.embed.trajectories import trajectories
+from dataselect.models.chat import Chat
+from dataselect.models.load import load_tokenizer
+from dataselect.numerics.kmeans import kmeans
+from dataselect.reference.proxy import proxy
+from dataselect.score.change import change
+from dataselect.score.clusters import clusters
+from dataselect.train import snapshots
 from tests.conftest import GOLDEN, MODEL, ROOT
 
 SHORT = {**MODEL, "max_tokens": 256}

@@ -5,13 +5,15 @@ import polars as pl
 import pytest
 from safetensors.numpy import save_file
 
-from dataselect import dedup, scoring, tables
-from dataselect.chat import Chat
-from dataselect.embedding import embed
+from dataselect.aggregate.run import select
+from dataselect.data import tables
+from dataselect.dedup.pool import queries
+from dataselect.embed.run import embed
 from dataselect.errors import InputError
-from dataselect.examples import encode
-from dataselect.model import load_tokenizer
-from dataselect.selection import select
+from dataselect.models.chat import Chat
+from dataselect.models.load import load_tokenizer
+from dataselect.score.run import score
+from dataselect.train.examples import encode
 from tests.conftest import MODEL
 
 TURNS = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
@@ -45,7 +47,7 @@ def features(out, side, shard=4, **arrays):
 
 def scored(out, scorer, **settings):
     section = {"scorer": {"name": scorer, "settings": settings}}
-    done = scoring.score(section, out, out / "features")
+    done = score(section, out, out / "features")
     return done, tables.read("scores", out / "scores.parquet")
 
 
@@ -119,9 +121,9 @@ def test_shards_of_any_size_are_read(out, shard):
 def test_queries_may_be_of_other_tasks_than_the_tests(in_scratch):
     frame = pl.DataFrame({"task": ["chats", "sums"], "id": ["c", "s"], "messages": [TURNS] * 2})
     frame.write_parquet("queries.parquet")
-    assert dedup.queries(["queries.parquet"], "all")["task"].to_list() == ["chats", "sums"]
-    assert dedup.queries(["queries.parquet"], ["chats"])["task"].to_list() == ["chats"]
-    assert dedup.queries([], "all").is_empty()
+    assert queries(["queries.parquet"], "all")["task"].to_list() == ["chats", "sums"]
+    assert queries(["queries.parquet"], ["chats"])["task"].to_list() == ["chats"]
+    assert queries([], "all").is_empty()
 
 
 def test_subtasks_are_kept(in_scratch):
@@ -129,7 +131,7 @@ def test_subtasks_are_kept(in_scratch):
         "task": ["t", "t"], "id": ["x", "y"], "messages": [TURNS] * 2, "subtask": ["one", None],
     })  # fmt: skip
     frame.write_parquet("queries.parquet")
-    assert dedup.queries(["queries.parquet"], "all")["subtask"].to_list() == ["one", None]
+    assert queries(["queries.parquet"], "all")["subtask"].to_list() == ["one", None]
 
 
 def test_a_reference_of_rows_without_responses_is_refused(out):

@@ -6,16 +6,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dataselect import tables
-from dataselect.aggregators.round_robin import round_robin
-from dataselect.aggregators.top import top
-from dataselect.budget import rows_of
+from dataselect.aggregate.round_robin import round_robin
+from dataselect.aggregate.run import histogram, select, shares
+from dataselect.aggregate.top import top
+from dataselect.data import tables
+from dataselect.data.budget import rows_of
+from dataselect.data.scores import Parts, Pool, Queries, Rows
+from dataselect.data.topk import best
 from dataselect.errors import InputError
-from dataselect.matrix import Parts, Pool, Queries, Rows
-from dataselect.ranking import best
-from dataselect.scorers.cosine import cosine
-from dataselect.scorers.random import random
-from dataselect.selection import histogram, select, shares
+from dataselect.score.cosine import cosine
+from dataselect.score.random import random
 from tests.conftest import columns
 
 NO = -np.inf

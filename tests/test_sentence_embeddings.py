@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from dataselect.chat import tulu
+from dataselect.embed.sentence_embeddings import gives, sentence_embeddings
 from dataselect.errors import InputError
-from dataselect.features.sentence_embeddings import gives, sentence_embeddings
+from dataselect.models.chat import tulu
 from tests import conftest
 from tests.conftest import MODEL
 

@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dataselect import fingerprint, scratch, shards, tables
+from dataselect.data import fingerprint, shards, tables
+from dataselect.data.files import find, replacing, root, write_json
 
 
 def pool(count, start=0):
@@ -103,7 +104,7 @@ def test_a_pool_that_grew_by_a_file_computes_the_new_rows_and_about_a_shard(in_s
     assert len(feature.rows) - 150 <= 2 * 16
     # What was found and what was made are what a run from scratch makes.
     there = [path.read_bytes() for path in sorted((in_scratch / "out/pool").iterdir())]
-    shutil.rmtree(scratch.root())
+    shutil.rmtree(root())
     shutil.rmtree(in_scratch / "out")
     write(grown, in_scratch, Counted(), rows=16)
     assert [path.read_bytes() for path in sorted((in_scratch / "out/pool").iterdir())] == there
@@ -126,7 +127,7 @@ def test_shards_of_a_larger_pool_do_not_stay_behind(in_scratch):
 
 
 def test_one_process_is_one_whatever_gpus_are_named(in_scratch, monkeypatch):
-    monkeypatch.setattr("dataselect.engines.local._gpus", lambda: ["0", "1"])
+    monkeypatch.setattr("dataselect.compute.local._gpus", lambda: ["0", "1"])
     assert write(pool(20), in_scratch, Counted()).rows == 20
 
 
@@ -182,7 +183,7 @@ def test_a_killed_process_leaves_whole_shards_only(in_scratch, pause):
         process.stdout.readline()
         time.sleep(pause * 2.5)
         process.send_signal(signal.SIGKILL)
-    finished = len(list((scratch.root() / "embed").rglob("*.safetensors")))
+    finished = len(list((root() / "embed").rglob("*.safetensors")))
     assert 1 <= finished < count
     with started("two", 0) as process:
         assert len(lines(process)) == count - finished
@@ -203,9 +204,9 @@ def test_experiments_share_the_repositorys_scratch_folder(tmp_path):
     for place in (".dvc", ".dvc/tmp/exps/standalone/x/.dvc", ".dvc/tmp/exps/standalone/x/data"):
         (tmp_path / place).mkdir(parents=True, exist_ok=True)
     expected = tmp_path / ".dvc/tmp/scratch"
-    assert scratch.root(tmp_path) == expected
-    assert scratch.root(tmp_path / ".dvc/tmp/exps/standalone/x") == expected
-    assert scratch.root(tmp_path / ".dvc/tmp/exps/standalone/x/data") == expected
+    assert root(tmp_path) == expected
+    assert root(tmp_path / ".dvc/tmp/exps/standalone/x") == expected
+    assert root(tmp_path / ".dvc/tmp/exps/standalone/x/data") == expected
 
 
 def test_what_only_the_repository_has_is_found_from_an_experiment(tmp_path, monkeypatch):
@@ -214,8 +215,8 @@ def test_what_only_the_repository_has_is_found_from_an_experiment(tmp_path, monk
     (tmp_path / "data").mkdir()
     (tmp_path / "data/pool.jsonl").write_text("{}")
     monkeypatch.chdir(workspace)
-    assert scratch.find("data/pool.jsonl") == str(tmp_path / "data/pool.jsonl")
-    assert scratch.find("data/none.jsonl") == "data/none.jsonl"
+    assert find("data/pool.jsonl") == str(tmp_path / "data/pool.jsonl")
+    assert find("data/none.jsonl") == "data/none.jsonl"
     assert [file["path"] for file in fingerprint.files("data/*.jsonl", "x")] == ["data/pool.jsonl"]
 
 
@@ -229,15 +230,15 @@ def test_the_code_of_a_feature_is_its_own_and_what_it_rests_on():
 def test_a_repository_below_another_has_its_own(tmp_path):
     for place in (".dvc", "inner/.dvc", "inner/data"):
         (tmp_path / place).mkdir(parents=True, exist_ok=True)
-    assert scratch.root(tmp_path / "inner/data") == tmp_path / "inner/.dvc/tmp/scratch"
+    assert root(tmp_path / "inner/data") == tmp_path / "inner/.dvc/tmp/scratch"
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path):
     path = tmp_path / "file.json"
-    scratch.write_json(path, {"a": 1})
+    write_json(path, {"a": 1})
     with pytest.raises(TypeError):
-        scratch.write_json(path, {"a": object()})
-    with pytest.raises(RuntimeError), scratch.replacing(path) as temporary:
+        write_json(path, {"a": object()})
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == '{\n  "a": 1\n}\n'

@@ -14,7 +14,7 @@ import transformers
 from safetensors.numpy import load_file
 
 from dataselect.errors import InputError
-from dataselect.training import train
+from dataselect.train.run import train
 
 FAST = {"epochs": 2, "learning_rate": 1e-2, "batch_size": 4, "threads": 1}
 
@@ -82,9 +82,9 @@ def test_training_lowers_the_loss_of_the_responses(file, model_section):
 
 
 def test_the_first_loss_is_that_of_the_responses_only(file, model_section):
-    from dataselect.chat import Chat
-    from dataselect.losses import losses_of
-    from dataselect.model import load_causal, load_tokenizer
+    from dataselect.models.chat import Chat
+    from dataselect.models.load import load_causal, load_tokenizer
+    from dataselect.models.nll import losses_of
 
     some = rows(4)
     _, _ = run(model_section, file(some), "model", epochs=1)

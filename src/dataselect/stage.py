@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 
 from filelock import FileLock, Timeout
 
-from dataselect import report, scratch
+from dataselect import report
+from dataselect.data import files
 from dataselect.errors import InputError, disk_is_full
 from dataselect.settings import function
 
@@ -36,7 +37,7 @@ def stage(name: str) -> Generator[dict[str, Any]]:
         if name != "plan" and not Path("plan.json").exists():
             raise InputError("plan.json is not there. Run `dvc repro`, from the project's folder.")
         with _alone():
-            scratch.sweep(Path("out"))
+            files.sweep(Path("out"))
             yield {} if name == "plan" else json.loads(Path("plan.json").read_text())[name]
     except InputError as error:
         _end(name, str(error))
@@ -49,13 +50,13 @@ def stage(name: str) -> Generator[dict[str, Any]]:
         _end(
             name,
             f"nothing more can be written: {error}. {report.size(free)} are free in {Path.cwd()}. "
-            f"What was finished is kept in {scratch.root()}. Make room there (`dvc gc -w` removes "
+            f"What was finished is kept in {files.root()}. Make room there (`dvc gc -w` removes "
             "what older runs left in DVC's cache) and run `dvc repro` again: it goes on from here.",
         )
     seconds = time.perf_counter() - start
     if name == "plan":
         return
-    scratch.write_json(record(name), {"seconds": round(seconds + sum(earlier), 2)})
+    files.write_json(record(name), {"seconds": round(seconds + sum(earlier), 2)})
     report.console.print(f"{name}: {seconds:.1f} s")
 
 
@@ -85,11 +86,11 @@ def _alone() -> Generator[None]:
 def engine() -> Callable[..., Any]:
     """Where the plan says that work runs: see `engines`."""
     told = json.loads(Path("plan.json").read_text())["engine"]
-    return partial(function("engines", told["name"], "plan.json"), **told["settings"])
+    return partial(function("compute", told["name"], "plan.json"), **told["settings"])
 
 
 def record(name: str) -> Path:
     """Where a stage's cost is noted: by its section and those before it."""
     plan = json.loads(Path("plan.json").read_text())
     before = list(plan)[: list(plan).index(name) + 1]
-    return scratch.root() / "cost" / f"{name}-{scratch.key([plan[one] for one in before])}.json"
+    return files.root() / "cost" / f"{name}-{files.key([plan[one] for one in before])}.json"

@@ -1,0 +1,174 @@
+"""This machine: one process, or one for every GPU."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
+from threading import Thread
+from typing import Any, Literal
+
+from dataselect.compute import Run, Start, Work, in_order, nobody
+from dataselect.embed import Advance
+from dataselect.errors import InputError
+from dataselect.models.load import use_threads
+from dataselect.settings import Count
+
+
+@contextmanager
+def local(
+    start: Start, *, workers: Count | Literal["auto"] = "auto", memory: str | None = None
+) -> Generator[Run]:
+    """Works in this process; with several GPUs, in a process for each of them.
+
+    Args:
+        start: see `engines`.
+        workers: processes, each with a GPU of its own where there are any. `auto`: as many as
+            there are GPUs.
+        memory: at most so much for a worker, like `6GB`: of its GPU, or without one of the
+            machine's. Batches shrink to fit. None: all there is.
+
+    Raises:
+        InputError: a process was killed; what was finished stays.
+    """
+    gpus = _gpus()
+    count = _count(workers, gpus)
+    most = None if memory is None else memory_bytes(memory)
+    if count == 1:
+        yield _here(partial(_within, most, start))
+        return
+    with _processes(partial(_within, most, start), count, gpus) as run:
+        yield run
+
+
+def memory_bytes(text: str) -> int:
+    """`6GB` as a number of bytes.
+
+    Raises:
+        InputError: it is no such size.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB|TB)", text)
+    if not found or float(found[1]) == 0:
+        raise InputError(
+            "params.yaml: engine.local.memory: expected a size in MB, GB or TB, like `6GB`; found "
+            f"{text!r}. Mend it there."
+        )
+    return int(float(found[1]) * {"MB": 1e6, "GB": 1e9, "TB": 1e12}[found[2]])
+
+
+def _within(most: int | None, start: Start) -> Work:
+    """Starts a worker that may take so many bytes."""
+    if most is not None:
+        import torch
+
+        if torch.cuda.is_available():
+            whole = torch.cuda.get_device_properties(0).total_memory
+            torch.cuda.set_per_process_memory_fraction(min(1.0, most / whole))
+        else:
+            least, hard = resource.getrlimit(resource.RLIMIT_DATA)
+            others = [one for one in (least, hard) if one != resource.RLIM_INFINITY]
+            resource.setrlimit(resource.RLIMIT_DATA, (min([most, *others]), hard))
+    return start()
+
+
+def speedup(workers: Count | Literal["auto"] = "auto", **settings: object) -> int:
+    """How many times faster than one worker so many are: those that have a GPU of their own."""
+    gpus = _gpus()
+    return max(1, min(_count(workers, gpus), len(gpus)))
+
+
+def _count(workers: Count | Literal["auto"], gpus: list[str]) -> int:
+    return max(1, len(gpus)) if workers == "auto" else workers
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    named = [one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
+    return named or [str(number) for number in range(torch.cuda.device_count())]
+
+
+def _here(start: Start) -> Run:
+    work: Work | None = None
+
+    def run(jobs: Iterable[Any], advance: Advance) -> Iterator[Any]:
+        nonlocal work
+        for job in jobs:
+            work = work or start()
+            yield work(job, advance)
+
+    return run
+
+
+@contextmanager
+def _processes(start: Start, count: int, gpus: list[str]) -> Generator[Run]:
+    import multiprocessing
+
+    context = multiprocessing.get_context("spawn")  # a forked process cannot use its parent's GPU
+    mine = context.Queue()
+    for number in range(count):
+        mine.put(gpus[number % len(gpus)] if gpus else "")
+    threads = max(1, cores() // count)
+    with ProcessPoolExecutor(count, context, _begin, (mine, threads, start)) as pool:
+
+        def run(jobs: Iterable[Any], advance: Advance) -> Iterator[Any]:
+            try:
+                futures = (pool.submit(_do, job) for job in jobs)
+                yield from in_order(futures, 2 * count, Future.result, advance)
+            except BrokenProcessPool:
+                raise InputError(
+                    "a worker process was killed; the system may have run out of memory. What was "
+                    "finished is kept: run `dvc repro` again, with fewer `workers` if need be."
+                ) from None
+
+        try:
+            yield run
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+#: In a worker process: how it starts, and what it does once it has.
+_worker: dict[str, Any] = {}
+
+
+def _begin(gpus: Any, threads: int, start: Start) -> None:
+    if gpu := gpus.get():
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    else:
+        use_threads(threads)
+    end_with_parent()
+    _worker["start"] = start
+
+
+def end_with_parent() -> None:
+    """Has this process end when the one it works for is killed: it would keep its GPU's memory."""
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    import multiprocessing
+    from multiprocessing.connection import wait
+
+    if parent := multiprocessing.parent_process():
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _do(job: Any) -> Any:
+    if "work" not in _worker:
+        _worker["work"] = _worker["start"]()
+    return _worker["work"](job, nobody)

@@ -1,0 +1,41 @@
+"""Jobs on this process's threads: for numpy's work, which lets go of Python's lock."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from dataselect.compute import Run, Start, in_order, nobody
+from dataselect.compute.local import cores
+from dataselect.embed import Advance
+
+
+@contextmanager
+def threads(start: Start) -> Generator[Run]:
+    """Works as an engine does, in a thread a core (or as many as OMP_NUM_THREADS says).
+
+    A matrix product within a job keeps to its thread. So results do not depend on how many there
+    are, and what lies between two products keeps no core waiting.
+    """
+    from threadpoolctl import threadpool_limits
+
+    own = threading.local()
+
+    def work(job: Any) -> Any:
+        if not hasattr(own, "work"):
+            own.work = start()
+        return own.work(job, nobody)
+
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    count = int(asked) if asked.isdigit() and int(asked) else cores()
+    with threadpool_limits(1), ThreadPoolExecutor(count) as pool:
+
+        def run(jobs: Iterable[Any], advance: Advance) -> Iterator[Any]:
+            futures = (pool.submit(work, job) for job in jobs)
+            yield from in_order(futures, 2 * count, Future.result, advance)
+
+        yield run

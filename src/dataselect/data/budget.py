@@ -1,0 +1,48 @@
+"""A budget in rows."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import polars as pl
+
+from dataselect.data import tables
+from dataselect.errors import InputError
+
+
+def rows_of(budget: int | str, height: int, dropped: pl.DataFrame) -> int:
+    """How many rows a budget is, of a pool of so many; a share is rounded down, to at least 1.
+
+    Raises:
+        InputError: more rows than the pool has.
+    """
+    if isinstance(budget, str):
+        return share(budget, height)
+    if budget > height:
+        twice = dropped.filter(pl.col("reason").str.starts_with("duplicate of ")).height
+        other = dropped.height - twice
+        also = f" and {other} other rows" if other else ""
+        raise InputError(
+            f"budget: {budget} rows asked of a pool of {height} (after removing {twice} exact "
+            f"duplicates{also}). Lower `budget` in params.yaml to at most {height}."
+        )
+    return budget
+
+
+def check(out: Path) -> None:
+    """Refuses what aggregate would, before it costs; the budget changes nothing of what is done.
+
+    Raises:
+        InputError: more rows than the pool has.
+    """
+    given = json.loads(Path("plan.json").read_text())["aggregate"]["budget"]
+    rows_of(
+        given, tables.height(out / "pool.parquet"), tables.read("dropped", out / "dropped.parquet")
+    )
+
+
+def share(budget: str, height: int) -> int:
+    """How many of so many rows a share such as "5%" is: rounded down, at least 1."""
+    return max(1, int(Fraction(budget.removesuffix("%")) / 100 * height))

@@ -1,0 +1,340 @@
+"""Raw files → the pool: one row a conversation, no exact duplicates, a reason for every drop."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from dataselect import report
+from dataselect.compute.prefetch import ahead, batched
+from dataselect.data import tables
+from dataselect.data.tables import Message
+from dataselect.dedup.read import BadRow, Raw, label, labels, messages, read
+from dataselect.errors import InputError, did_you_mean, some
+
+#: Says of each conversation whether `max_tokens` leaves nothing of its first response, or, in
+#: words, why the model cannot read it at all.
+CutOff = Callable[[list[list[Message]]], list[bool | str]]
+
+#: Rows that are written together: some tens of MB.
+BLOCK = 8_192
+
+#: The pool before its duplicates are gone: every row read, kept or (with a reason) not.
+READ = {
+    "id": pl.String,
+    "source": pl.String,
+    "messages": tables.MESSAGES,
+    "key": pl.String,
+    "place": pl.String,
+    "reason": pl.String,
+}
+
+
+def key(turns: list[Message]) -> str:
+    """What two rows must share to be duplicates: every `role: content`, stripped, line by line.
+
+    Source: hamishivi/automated-instruction-selection@df71a04; here as an MD5.
+    """
+    text = "\n".join(f"{turn['role']}: {turn['content'].strip()}" for turn in turns)
+    return hashlib.md5(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def reason_to_drop(turns: list[Message]) -> str | None:
+    """Why nothing can be learned from a conversation, or None where something can."""
+    if not any(turn["content"].strip() for turn in turns):
+        return "empty"
+    responses = [turn["content"] for turn in turns if turn["role"] == "assistant"]
+    if not responses:
+        return "no assistant turn"
+    if not any(response.strip() for response in responses):
+        return "empty response"
+    return None
+
+
+def pool(
+    files: list[str],
+    folder: Path,
+    *,
+    on_bad_row: str,
+    cut_off: CutOff,
+    advance: Callable[[int], None] = lambda rows: None,
+) -> dict[str, int]:
+    """Writes `pool.parquet` and `dropped.parquet` into a folder.
+
+    Of rows with the same key (see `key`) the first stays. Memory does not grow with the pool:
+    rows stream through a file on disk, and DuckDB finds the duplicates, spilling where it must.
+
+    Args:
+        on_bad_row: `error` ends the run at the first row that cannot be understood; `drop` puts
+            it among the dropped.
+        cut_off: see `CutOff`.
+        advance: is told of every block of rows read.
+
+    Returns:
+        Rows by what became of them: `read`, `kept`, and each reason for a drop.
+
+    Raises:
+        InputError: a bad row (unless dropped), two rows with one id, or no row left.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".dedup-") as scratch:
+        read = Path(scratch) / "read.parquet"
+        _write_read(files, read, on_bad_row, cut_off, advance)
+        return _split(read, folder)
+
+
+def _write_read(
+    files: list[str], path: Path, on_bad_row: str, cut_off: CutOff, advance: Callable[[int], None]
+) -> None:
+    import pyarrow.parquet as pq
+
+    def understood(block: list[Raw]) -> Any:
+        rows = [_row(raw, on_bad_row) for raw in block]
+        _mark_cut_off(rows, cut_off)
+        frame = pl.DataFrame(rows, schema=READ, orient="row")
+        return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+    schema = pl.DataFrame(schema=READ).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    with pq.ParquetWriter(path, schema, compression="lz4") as writer:
+        # A thread reads the next rows while these are packed and written.
+        for table in ahead(understood(block) for block in batched(read(files), 8_192)):
+            writer.write_table(table)
+            advance(table.num_rows)
+
+
+def _row(raw: Raw, on_bad_row: str) -> list[Any]:
+    """A row in the order of READ."""
+    name, source = None, raw.stem
+    try:
+        if isinstance(raw.record, BadRow):
+            raise raw.record
+        name = label(raw.record, "id")
+        source = label(raw.record, "source", "dataset") or source
+        turns = messages(raw.record)
+    except BadRow as error:
+        if on_bad_row == "error":
+            raise InputError(
+                f"{raw.place}: {error}. Mend the row, or set `pool.on_bad_row: drop` in "
+                "params.yaml to leave such rows out."
+            ) from None
+        return [name or raw.place, source, None, None, raw.place, f"bad row: {error}"]
+    content = key(turns)
+    return [name or content[:20], source, turns, content, raw.place, reason_to_drop(turns)]
+
+
+def _mark_cut_off(rows: list[list[Any]], cut_off: CutOff) -> None:
+    usable = [row for row in rows if row[5] is None]
+    for row, cut in zip(usable, cut_off([row[2] for row in usable]), strict=True):
+        if cut:
+            row[5] = cut if isinstance(cut, str) else "response entirely cut off by max_tokens"
+
+
+def _split(read: Path, folder: Path) -> dict[str, int]:
+    import duckdb
+
+    db = duckdb.connect(config={"temp_directory": str(read.parent), "memory_limit": "2GB"})
+    db.execute("SET enable_progress_bar = false")
+    # The number of a row in the file, by which the first of equals is told.
+    db.execute(f"CREATE VIEW read AS SELECT *, file_row_number AS seq FROM "
+               f"read_parquet('{_quoted(read)}', file_row_number = true)")  # fmt: skip
+    with report.waiting("finding duplicates"):
+        db.execute("CREATE TABLE kept AS SELECT key, min(seq) AS seq FROM read "
+                   "WHERE reason IS NULL GROUP BY key")  # fmt: skip
+        _check_ids(db)
+        db.execute(f"CREATE TABLE dropped AS {_DROPPED}")
+    if not db.execute("SELECT key FROM kept LIMIT 1").fetchall():
+        raise InputError(f"pool.path: no row is left. {_tally(db)}. Look at the rows of the files.")
+    with report.waiting("writing the pool"):
+        rows = _write_pool(read, _kept(db, tables.height(read)), folder / "pool.parquet")
+        _copy(db, _LIST, "dropped", folder / "dropped.parquet")
+    counts = dict(db.execute(_COUNTS).fetchall())
+    return {"read": rows + sum(counts.values()), "kept": rows, **counts}
+
+
+_DROPPED = """
+SELECT read.seq, read.id, read.source, read.place,
+       coalesce(read.reason, 'duplicate of ' || first.id) AS reason
+FROM read LEFT JOIN kept ON kept.key = read.key
+LEFT JOIN (SELECT seq, id FROM read) first ON first.seq = kept.seq
+WHERE read.reason IS NOT NULL OR read.seq <> kept.seq"""
+
+_LIST = "SELECT id, source, reason, place FROM dropped ORDER BY seq"
+
+_COUNTS = """
+SELECT CASE WHEN reason LIKE 'duplicate of %' THEN 'duplicate'
+            WHEN reason LIKE 'bad row: %' THEN 'bad row' ELSE reason END AS why, count(*)
+FROM dropped GROUP BY why ORDER BY why"""
+
+
+def _tally(db: Any) -> str:
+    counts = db.execute(_COUNTS).fetchall()
+    return "Dropped: " + (", ".join(f"{n} {why}" for why, n in counts) or "nothing was read")
+
+
+def _check_ids(db: Any) -> None:
+    """Different conversations under one id: nobody could tell which was chosen."""
+    # Lists only of those: a list for every id would be the pool's places again, in memory.
+    db.execute("""CREATE TABLE twice AS SELECT id FROM read SEMI JOIN kept USING (seq)
+                  GROUP BY id HAVING count(*) > 1""")
+    found = db.execute("""SELECT id, list(place ORDER BY seq) FROM read SEMI JOIN kept USING (seq)
+                          SEMI JOIN twice USING (id) GROUP BY id ORDER BY min(seq)""").fetchall()
+    if found:
+        named = some(f"`{name}` at {some(places, 2)}" for name, places in found)
+        raise InputError(
+            f"pool.path: {len(found)} ids belong to several different rows: {named}. Expected one "
+            "id a row. Give each its own, or leave `id` out: it is then made from the content."
+        )
+
+
+def _kept(db: Any, rows: int) -> np.ndarray:
+    """Which rows of the file stay (bool, n)."""
+    kept = np.zeros(rows, dtype=bool)
+    for batch in db.sql("SELECT seq FROM kept").to_arrow_reader(65_536):
+        kept[batch.column(0).to_numpy()] = True
+    return kept
+
+
+def _write_pool(read: Path, kept: np.ndarray, path: Path) -> int:
+    """Writes the rows that stay, numbered, in the file's order; how many they are."""
+    seen = rows = 0
+    with tables.writing("pool", path) as put:
+        columns = ["id", "source", "messages"]
+        for block in ahead(tables.blocks("pool", read, BLOCK, columns)):
+            mine = block.filter(pl.Series(kept[seen : seen + block.height]))
+            put(mine.insert_column(0, pl.Series("row", range(rows, rows + mine.height), pl.Int64)))
+            seen += block.height
+            rows += mine.height
+    return rows
+
+
+def _copy(db: Any, query: str, name: str, path: Path) -> int:
+    rows = 0
+    with tables.writing(name, path) as put:
+        for batch in db.sql(query).to_arrow_reader(65_536):
+            frame = pl.DataFrame(pl.from_arrow(batch)).cast(tables.SCHEMAS[name])  # ty: ignore
+            put(frame)
+            rows += frame.height
+    return rows
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def queries(files: list[str], tasks: str | list[str]) -> pl.DataFrame:
+    """The queries table of the wanted tasks, in the files' order.
+
+    Rows without a `task` belong to the task that is named like their file. Without files, it is
+    empty.
+
+    Raises:
+        InputError: no query, a row that cannot be understood, an id twice within a task, or a
+            wanted task without queries.
+    """
+    if not files:  # the method looks at none
+        return tables.empty("queries")
+    rows = _understood(files, "queries.path", _query)
+    frame = pl.DataFrame(rows, schema=tables.SCHEMAS["queries"], orient="row")
+    return _of_tasks(frame, tasks, "queries")
+
+
+def tests(files: list[str], tasks: str | list[str]) -> pl.DataFrame:
+    """The tests table of the wanted tasks: `messages` end with the gold answer.
+
+    `answer` is what the metric compares with: the column of that name, else the last response.
+
+    Raises:
+        InputError: no test, not even of the wanted tasks; a row that cannot be understood, or is
+            without an answer; an id twice within a task.
+    """
+    rows = _understood(files, "tests.path", _test)
+    frame = pl.DataFrame(rows, schema=tables.SCHEMAS["tests"], orient="row")
+    if tasks == "all":
+        return frame
+    wanted = frame.filter(pl.col("task").is_in(tasks))
+    if wanted.is_empty():  # one of several may do without
+        raise InputError(
+            f"tests.path: no test of {some(tasks)}; there are tests of "
+            f"{some(frame['task'].unique(maintain_order=True))}. Add tests, or mend `tasks`."
+        )
+    return wanted
+
+
+def tasks(queries: pl.DataFrame, tests: pl.DataFrame) -> list[tuple[str, int, int]]:
+    """Of every task, how many queries and tests there are, and their sums at the end."""
+    names = pl.concat([queries["task"], tests["task"]]).unique(maintain_order=True)
+    rows = [
+        (name, queries.filter(task=name).height, tests.filter(task=name).height) for name in names
+    ]
+    return [*rows, ("all", queries.height, tests.height)]
+
+
+def _understood(
+    files: list[str], where: str, understand: Callable[[Raw], list[Any]]
+) -> list[list[Any]]:
+    """Every row of the files: task, id and what else `understand` makes of it."""
+    rows, places = [], {}
+    for raw in read(files):
+        try:
+            rows.append(understand(raw))
+        except BadRow as error:
+            raise InputError(f"{where}: {raw.place}: {error}. Mend the row.") from None
+        places.setdefault(tuple(rows[-1][:2]), []).append(raw.place)
+    if not rows:
+        raise InputError(f"{where}: no row in {some(files)}. Expected at least one.")
+    twice = {name: found for name, found in places.items() if len(found) > 1}
+    if twice:
+        named = some(f"`{name}` of {task} at {some(at, 2)}" for (task, name), at in twice.items())
+        raise InputError(
+            f"{where}: {len(twice)} ids stand twice within a task: {named}. Expected one id a row; "
+            "a row without one gets it from its content. Mend the ids, or leave out equal rows."
+        )
+    return rows
+
+
+def _query(raw: Raw) -> list[Any]:
+    """A row in the order of the queries table."""
+    if isinstance(raw.record, BadRow):
+        raise raw.record
+    turns = messages(raw.record)
+    if not any(turn["content"].strip() for turn in turns):
+        raise BadRow("empty: expected at least one message with text")
+    task = label(raw.record, "task") or raw.stem
+    name = label(raw.record, "id") or key(turns)[:20]
+    return [task, name, turns, label(raw.record, "subtask")]
+
+
+def _test(raw: Raw) -> list[Any]:
+    """A row in the order of the tests table."""
+    task, name, turns, _ = _query(raw)
+    record: dict[str, Any] = raw.record  # ty: ignore[invalid-assignment]
+    answer = label(record, "answer")
+    if turns[-1]["role"] != "assistant":
+        if answer is None:
+            raise BadRow("no answer: expected a last assistant turn or a column `answer`")
+        turns = [*turns, {"role": "assistant", "content": answer}]
+        name = label(record, "id") or key(turns)[:20]
+    # White space around an answer counts neither here nor in what a model says.
+    answer = (turns[-1]["content"] if answer is None else answer).strip()
+    choices, kind = labels(record, "choices"), label(record, "kind")
+    choices = [choice.strip() for choice in choices] if choices else choices
+    return [task, name, turns, answer, choices, kind]
+
+
+def _of_tasks(frame: pl.DataFrame, tasks: str | list[str], what: str) -> pl.DataFrame:
+    if tasks == "all":
+        return frame
+    there = frame["task"].unique(maintain_order=True).to_list()
+    for task in tasks:
+        if task not in there:
+            raise InputError(
+                f"tasks: `{task}` has no {what}. {did_you_mean(task, there)} Queries from outside "
+                "the tasks are all taken with `queries: {path: …, tasks: all}`."
+            )
+    return frame.filter(pl.col("task").is_in(tasks))

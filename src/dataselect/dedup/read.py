@@ -1,0 +1,272 @@
+"""Reads rows as people have them: parquet, JSON, JSON lines; four forms of a conversation."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from dataselect.data.tables import Message
+from dataselect.errors import InputError
+
+ROLES = ("system", "user", "assistant")
+#: ShareGPT's names of the speakers, and what other collections write.
+SPEAKERS = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}
+
+#: What is read of a parquet file's columns; of the others only the names.
+COLUMNS = {
+    *("id", "source", "dataset", "task", "subtask", "answer", "choices", "kind"),
+    *("messages", "conversations", "instruction", "input", "output", "prompt", "completion"),
+    *("system", "system_prompt"),
+}
+
+
+#: Rows of a parquet file that are made objects of Python's together.
+AT_ONCE = 8_192
+
+
+class BadRow(ValueError):
+    """A row that cannot be understood: expected, found."""
+
+
+class Raw(NamedTuple):
+    """A row as the file has it, and where: a record, or what is wrong with the line."""
+
+    place: str
+    stem: str
+    record: dict[str, Any] | BadRow
+
+
+def read(files: list[str]) -> Iterator[Raw]:
+    """Every row of the files, in order, one at a time.
+
+    Raises:
+        InputError: a file is of no known kind, or damaged.
+    """
+    for name in files:
+        stem = Path(name).name.split(".")[0]
+        try:
+            for number, record in _records(name):
+                yield Raw(f"{name}:{number}", stem, record)
+        except (OSError, EOFError) as error:
+            raise InputError(f"{name}: cannot be read: {error}.") from None
+
+
+def _records(name: str) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+    kind = name.removesuffix(".gz").removesuffix(".zst")
+    if kind.endswith((".parquet", ".pq")):
+        yield from enumerate(_parquet(name), 1)
+    elif kind.endswith((".jsonl", ".json", ".ndjson")):
+        array = _is_array(name)
+        with _open(name) as file:
+            if array:
+                yield from enumerate(_array(name, file), 1)
+            else:
+                yield from _lines(file)
+    else:
+        raise InputError(
+            f"{name}: unknown kind of file. Expected .parquet, .jsonl or .json "
+            "(also .jsonl.gz, .jsonl.zst)."
+        )
+
+
+def _parquet(name: str) -> Iterator[dict[str, Any] | BadRow]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        # What is buffered ahead would be kept: in the end, the whole file.
+        with pq.ParquetFile(name, pre_buffer=False) as file:
+            names = file.schema_arrow.names
+            columns = [column for column in names if column in COLUMNS]
+            # So that an error can say what is there.
+            unread = dict.fromkeys(names) if len(columns) < len(names) else {}
+            for batch in file.iter_batches(batch_size=AT_ONCE, columns=columns):
+                for row in _rows(batch):
+                    yield unread | row if unread and isinstance(row, dict) else row
+    except pa.ArrowException as error:
+        raise InputError(f"{name}: not a parquet file: {error}.") from None
+
+
+def _rows(batch: Any) -> list[dict[str, Any] | BadRow]:
+    try:
+        return batch.to_pylist()
+    except UnicodeDecodeError:
+        return [_row(batch.slice(number, 1)) for number in range(batch.num_rows)]
+
+
+def _row(batch: Any) -> dict[str, Any] | BadRow:
+    try:
+        return batch.to_pylist()[0]
+    except UnicodeDecodeError as error:
+        return BadRow(f"not UTF-8: {error.object[:20]!r}")
+
+
+def _open(name: str) -> IO[bytes]:
+    if name.endswith(".gz"):
+        return gzip.open(name, "rb")  # ty: ignore[invalid-explicit-return]
+    if name.endswith(".zst"):
+        import pyarrow as pa  # the zstandard package takes a file that was cut off for a whole one
+
+        return io.BufferedReader(pa.input_stream(name, compression="zstd"))
+    return Path(name).open("rb")
+
+
+def _is_array(name: str) -> bool:
+    """Whether a JSON file is one array, and not an object a line."""
+    with _open(name) as file:
+        start = file.read(1)
+        while start and start in b"\xef\xbb\xbf \t\r\n":  # a byte order mark, white space
+            start = file.read(1)
+    return start == b"["
+
+
+def _array(name: str, file: IO[bytes]) -> Iterator[dict[str, Any] | BadRow]:
+    try:
+        records = json.load(file)
+    except json.JSONDecodeError as error:
+        place = f"{name}: line {error.lineno}, column {error.colno}"
+        raise InputError(f"{place}: not JSON: {error.msg.removesuffix(' at')}.") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: byte {error.start}: not UTF-8.") from None
+    except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
+        raise InputError(f"{name}: not JSON that can be read: {error}.") from None
+    yield from (_record(one) for one in records)
+
+
+def _lines(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            yield number, _line(line)
+
+
+def _line(line: bytes) -> dict[str, Any] | BadRow:
+    try:
+        return _record(json.loads(line))
+    except json.JSONDecodeError as error:
+        return BadRow(f"not JSON: {error.msg.removesuffix(' at')} at column {error.colno}")
+    except UnicodeDecodeError as error:
+        return BadRow(f"not UTF-8: byte {error.start + 1} of the line")
+    except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
+        return BadRow(f"not JSON that can be read: {error}")
+
+
+def _record(value: Any) -> dict[str, Any] | BadRow:
+    if isinstance(value, dict):
+        return value
+    return BadRow(f"expected an object with messages, found {_kind(value)}")
+
+
+def label(record: dict[str, Any], *names: str) -> str | None:
+    """The first of these columns that has something, as text: an id, a source, a task.
+
+    Raises:
+        BadRow: the text is not valid Unicode.
+    """
+    for name in names:
+        if record.get(name) not in (None, ""):
+            return _is_text(str(record[name]), name)
+    return None
+
+
+def labels(record: dict[str, Any], name: str) -> list[str] | None:
+    """A column that lists texts or numbers, as texts; None where it has nothing.
+
+    Raises:
+        BadRow: it is no list, or something in it is null.
+    """
+    given = record.get(name)
+    if given is None:
+        return None
+    if not isinstance(given, list):
+        raise BadRow(f"{name}: expected a list, found {_kind(given)}")
+    return [_is_text(one if one is None else str(one), name) for one in given]
+
+
+def messages(record: dict[str, Any]) -> list[Message]:
+    """A row's conversation, whichever of the four forms it is in.
+
+    `messages` (role, content); ShareGPT's `conversations` (from, value); alpaca's `instruction`,
+    `input`, `output`; `prompt` and `completion`, as text or as messages. A `system` column beside
+    the last three opens the conversation.
+
+    Raises:
+        BadRow: none of them is there, a role is unknown, or a content is not text.
+    """
+    if record.get("messages") is not None:
+        return _turns(record["messages"], "messages", "role", "content")
+    system = record.get("system") or record.get("system_prompt")
+    head = [{"role": "system", "content": _is_text(system, "system")}] if system else []
+    if record.get("conversations") is not None:
+        return head + _turns(record["conversations"], "conversations", "from", "value")
+    if record.get("instruction") is not None and record.get("output") is not None:
+        asked = [record["instruction"], record.get("input") or ""]
+        user = "\n\n".join(_is_text(part, "instruction and input") for part in asked if part)
+        return head + _pair(user, _is_text(record["output"], "output"))
+    if record.get("prompt") is not None:
+        asked = _said("user", record["prompt"], "prompt")
+        return head + asked + _said("assistant", record.get("completion"), "completion")
+    found = ", ".join(record) or "nothing"
+    raise BadRow(
+        "no messages: expected a column `messages`, `conversations`, `instruction` and `output`, "
+        f"or `prompt` and `completion`; found {found}"
+    )
+
+
+def _pair(user: str, assistant: str) -> list[Message]:
+    return [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
+
+
+def _said(role: str, what: Any, column: str) -> list[Message]:
+    """A prompt or a completion: one turn where it is text, else the messages that it is."""
+    if what is None:
+        return []
+    if isinstance(what, str):
+        return [{"role": role, "content": _is_text(what, column)}]
+    return _turns(what, column, "role", "content")
+
+
+def _turns(turns: Any, column: str, role: str, content: str) -> list[Message]:
+    if not isinstance(turns, list):
+        raise BadRow(f"{column}: expected a list of turns, found {_kind(turns)}")
+    answer = []
+    for number, turn in enumerate(turns, 1):
+        if not isinstance(turn, dict):
+            raise BadRow(f"{column}: turn {number}: expected an object, found {turn!r:.60}")
+        name = turn.get(role, turn.get("role"))
+        name = SPEAKERS.get(str(name), name)
+        if name not in ROLES:
+            known = ", ".join(ROLES)
+            raise BadRow(f"{column}: turn {number}: unknown role {name!r}; expected one of {known}")
+        text = _is_text(turn.get(content, turn.get("content")), f"{column}: turn {number}")
+        answer.append({"role": name, "content": text})
+    return answer
+
+
+def _is_text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise BadRow(f"{what}: expected text, found {_kind(value)}")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            half = value[error.start]
+            raise BadRow(f"{what}: not valid Unicode: half a surrogate pair, {half!r}") from None
+    return value
+
+
+def _kind(value: Any) -> str:
+    """What a value is, in JSON's words."""
+    names: dict[type, str] = {
+        type(None): "null",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+        dict: "an object",
+    }
+    return names.get(type(value), type(value).__name__)

@@ -1,0 +1,66 @@
+"""Fits the model that looks at the data, where a method has one: once for the same rows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from inspect import getsourcefile
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from dataselect.data import files, fingerprint
+from dataselect.data.checkpoints import REFERENCE, Fitted, checkpoints, write_checkpoints
+from dataselect.settings import function
+from dataselect.stage import earlier
+
+
+def refer(section: dict[str, Any], pool: Path, out: Path) -> Fitted | None:
+    """Writes the checkpoints of the plan's `reference` section to `out`; without one, only a note.
+
+    What was fitted stays in the scratch folder, where a run that was killed goes on and another
+    experiment finds it.
+    """
+    if not section:
+        write_checkpoints(out / REFERENCE, [])
+        return None
+    reference, model = section["reference"], section["model"]
+    of = function("reference", reference["name"], "plan.json")
+    home = files.root() / "reference" / _key(section, pool, Path(str(getsourcefile(of))))
+    home.mkdir(parents=True, exist_ok=True)
+    finished = home / "fitted.json"
+    with FileLock(home.with_suffix(".lock")):
+        if finished.exists():
+            earlier.append(json.loads((home / "seconds.json").read_text()))
+        else:
+            from dataselect.models.load import use_threads
+
+            use_threads(section["threads"])
+            start = time.perf_counter()
+            fitted = of(model, pool, home, **reference["settings"])
+            files.write_json(home / "seconds.json", round(time.perf_counter() - start, 2))
+            _forget_steps(home)
+            found = fitted._asdict()
+            write_checkpoints(finished, found.pop("checkpoints"), **found)
+    told = json.loads(finished.read_text())
+    for name, _ in told.pop("checkpoints"):
+        for path in sorted((home / "checkpoints" / name).iterdir()):
+            files.link(path, out / name / path.name)
+    files.link(finished, out / REFERENCE)
+    return Fitted(checkpoints(out), **told)
+
+
+def _key(section: dict[str, Any], pool: Path, file: Path) -> str:
+    """What decides a reference: its section, the pool, its code, and the precision of fitting."""
+    from dataselect.models.load import torch_dtype
+
+    rows = fingerprint.md5s([str(pool)])
+    return files.key(section, rows, fingerprint.code(file), str(torch_dtype("auto")))
+
+
+def _forget_steps(home: Path) -> None:
+    """Removes what only a resumed run would have needed."""
+    for folder in home.glob("checkpoint-*"):
+        shutil.rmtree(folder)

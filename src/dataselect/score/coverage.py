@@ -1,0 +1,149 @@
+"""How much a row adds to what the rows before it cover: the facility-location baseline."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from dataselect.data.budget import share
+from dataselect.data.scores import Group, Pool, Scores
+from dataselect.report import progress
+
+TIE = 1e-5  # gains that differ by less are equal: rounding is less, at some 10,000s of rows
+WIDTH = 64  # candidates looked at together: a product wide enough to be fast
+ROWS = 2_048  # rows at a time: WIDTH · ROWS similarities stay in a core's own cache
+
+
+def needs(**settings: object) -> tuple[str, ...]:
+    """The arrays that are looked at."""
+    return ("vectors",)
+
+
+def coverage(pool: Pool, *, budget: int | str) -> Scores:
+    """S[d] is what row d adds to f(rows chosen before), each being the one that adds the most.
+
+    f(S) = Σᵢ maxⱼ∈S max(0, cos(i, j)) over the pool: how well the nearest chosen row stands for
+    every row. S (n 1, float32) falls strictly in the order of choice, equal gains being parted by
+    the smallest step, so `top` takes that order. Of gains within TIE the lowest id is first: two
+    rows that stand only for each other have equal gains, and rounding may not choose. A row beyond
+    the budget is no candidate; nor is one without a finite vector that is not zero, which also
+    counts for nothing in f. A larger budget contains a smaller.
+
+    Exact but for ties, without n² memory: the lazy greedy of Minoux (1978), many candidates at a
+    time. Holds all vectors (n d, float32), and passes over all pairs 10 to 20 times.
+
+    Args:
+        budget: how many rows are chosen: a number, or a share of the pool such as "5%".
+
+    Source: facility location of S2L (arXiv 2403.07384) on last hidden states, whose definition is
+    not published: here plain greedy on the cosine, none of it below 0.
+    """
+
+    def blocks() -> Iterator[np.ndarray]:
+        rows = share(budget, pool.height) if isinstance(budget, str) else budget
+        ids, vectors = _read(pool)
+        there = sorted(np.flatnonzero(vectors.any(axis=1)).tolist(), key=ids.__getitem__)
+        order = np.asarray(there, dtype=np.int64)
+        vectors = vectors[order]  # the others are let go
+        chosen, gains = greedy(vectors, min(rows, len(order)))
+        scores = np.full((len(ids), 1), -np.inf, dtype=np.float32)
+        scores[order[chosen], 0] = falling(gains)
+        yield scores
+
+    return Scores([Group("pool", None)], blocks())
+
+
+def greedy(unit: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The n of the unit vectors (m d) that cover most, one by one; of equals, the first.
+
+    Returns:
+        Their numbers, and their gains (n, float64), which rise by no more than TIE.
+    """
+    covered = np.zeros(len(unit), dtype=np.float32)  # by the nearest of the chosen
+    bounds = _first_gains(unit, covered)
+    chosen, gains = np.zeros(n, dtype=np.int64), np.zeros(n)
+    with progress("cover", n) as advance:
+        for rank in range(n):
+            best = _best(unit, covered, bounds)
+            chosen[rank], gains[rank] = best, bounds[best]
+            bounds[best] = -np.inf
+            np.maximum(covered, unit @ unit[best], out=covered)
+            advance(1)
+    return chosen, gains
+
+
+def _best(unit: np.ndarray, covered: np.ndarray, bounds: np.ndarray) -> int:
+    """The first of those that add most; lowers the bounds (m) of those it looks at.
+
+    A gain only falls as more is covered, so one seen earlier is a bound. Those with the highest
+    bounds are looked at again, WIDTH at a time, until no other can be among the best.
+    """
+    fresh = bounds <= 0  # nothing left to fall
+    while True:
+        near = np.flatnonzero(bounds >= bounds.max() - TIE)
+        if fresh[near].all():
+            return int(near[0])
+        highest = _highest(np.where(fresh, -np.inf, bounds))
+        bounds[highest] = np.minimum(bounds[highest], _gains(unit, highest, covered))
+        fresh[highest] = True
+
+
+def falling(gains: np.ndarray) -> np.ndarray:
+    """Gains as float32 that always fall: one that does not goes a step below the one before."""
+    scores = gains.astype(np.float32)
+    # At 0 a step is the smallest normal number: some libraries take what is below it for 0.
+    tiny, lowest = np.finfo(np.float32).tiny, np.float32(-np.inf)
+    for rank in range(1, len(scores)):
+        before = scores[rank - 1]
+        scores[rank] = min(scores[rank], np.nextafter(before, lowest), before - tiny)
+    return scores
+
+
+def _read(pool: Pool) -> tuple[list[str], np.ndarray]:
+    """The pool's ids, and its vectors scaled to length 1 (n d); what is not finite becomes 0."""
+    ids, blocks = [], []
+    for rows in pool.blocks:
+        vectors = rows.features["vectors"].astype(np.float32)
+        vectors[~np.isfinite(vectors).all(axis=1)] = 0
+        largest = np.abs(vectors).max(axis=1, keepdims=True)
+        vectors /= np.where(largest > 0, largest, 1)  # else squares overflow
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1)
+        ids += rows.id
+        blocks.append(vectors)
+    return ids, np.concatenate(blocks)
+
+
+def _first_gains(unit: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """What each candidate adds to nothing; 0 for those whose vector an earlier one has."""
+    gains = np.zeros(len(unit))
+    with progress("compare", len(unit)) as advance:
+        for first in range(0, len(unit), WIDTH):
+            some = np.arange(first, min(first + WIDTH, len(unit)))
+            gains[some] = _gains(unit, some, covered)
+            advance(len(some))
+    # Of equal vectors only the first can add anything: nothing is left to rounding.
+    seen: set[bytes] = set()
+    for number, vector in enumerate(unit):
+        digest = hashlib.blake2b(vector.tobytes(), digest_size=16).digest()
+        if digest in seen:
+            gains[number] = 0
+        seen.add(digest)
+    return gains
+
+
+def _highest(bounds: np.ndarray) -> np.ndarray:
+    """The numbers of the WIDTH highest, in no order."""
+    return np.argpartition(-bounds, min(WIDTH, len(bounds)) - 1)[:WIDTH]
+
+
+def _gains(unit: np.ndarray, of: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """What each of some candidates (c) adds to what is covered (m): c, float64, 0 below TIE."""
+    candidates, gains = unit[of], np.zeros(len(of))
+    for first in range(0, len(unit), ROWS):
+        more = candidates @ unit[first : first + ROWS].T  # c d @ d r
+        more -= covered[first : first + ROWS]
+        np.maximum(more, 0, out=more)
+        gains += more.sum(axis=1, dtype=np.float64)
+    return np.where(gains < TIE, 0, gains)

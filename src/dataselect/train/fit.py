@@ -1,0 +1,195 @@
+"""Fits a model on conversations with transformers' Trainer: what training and references share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import gcd
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dataselect import report
+from dataselect.compute import distributed
+from dataselect.errors import InputError
+from dataselect.models.batches import let_go, ran_out
+from dataselect.models.chat import Encoded
+from dataselect.train.trainer import last_whole_checkpoint, make, progress
+
+if TYPE_CHECKING:
+    from transformers import Trainer, TrainerCallback
+
+T = TypeVar("T")
+
+#: What `fit` reads of a recipe, with the defaults of what not every caller lets its user set.
+DEFAULTS: dict[str, Any] = {
+    "schedule": "linear",
+    "warmup": 0.03,
+    "weight_decay": 0.0,
+    "max_grad_norm": 1.0,
+    "loss_per": "token",
+    "dtype": "auto",
+    "gradient_checkpointing": False,
+    "save_steps": 100,
+}
+
+
+#: What LoRA can be put on.
+LINEAR = ("Linear", "Conv1D")
+
+
+def fit(
+    net: Any,
+    tokenizer: Any,
+    rows: Sequence[Encoded],
+    home: Path,
+    recipe: dict[str, Any],
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Trainer:
+    """Trains on the response tokens of rows; goes on from the last checkpoint in `home`.
+
+    The optimiser is AdamW; the order of the rows is drawn anew each epoch from the seed. Called in
+    several processes (see `ranks`), each does its part of every step: the same rows, in the same
+    order, as one alone.
+
+    Args:
+        net: the model, in fp32, as `prepare` returns it.
+        home: a folder for checkpoints; a run that was killed ends with the same weights.
+        recipe: epochs, learning_rate, batch_size, micro_batch_size, seed, and what changes of
+            `DEFAULTS`.
+        callbacks: what else is to be told of the steps, by the first process of several.
+    """
+    from transformers import set_seed
+
+    recipe = DEFAULTS | recipe
+    set_seed(recipe["seed"])
+    bar = progress()
+    shown = [bar, *callbacks] if distributed.first() else []
+    trainer = make(net, tokenizer, rows, home, recipe, shown)
+    if recipe["loss_per"] == "micro_batch":
+        trainer.model_accepts_loss_kwargs = False
+    elif distributed.world() > 1 and not trainer.model_accepts_loss_kwargs:
+        raise InputError(
+            "train.processes: this model's own code averages losses by micro-batch, and so cannot "
+            "share a step. Set `train.processes: 1`."
+        )
+    with trainer.args.main_process_first(local=False):
+        last = last_whole_checkpoint(home)
+    if last and distributed.first():
+        report.console.print(f"goes on from step {last.rsplit('-', 1)[1]}")
+    try:
+        trainer.train(resume_from_checkpoint=last)
+    finally:
+        bar.close()
+    return trainer
+
+
+def recipe(settings: dict[str, Any]) -> dict[str, Any]:
+    """What `fit` reads, of a reference's settings.
+
+    The micro-batch is train's, which need not divide the reference's batch: the most that do.
+    """
+    names = {"seed", "epochs", "learning_rate", "batch_size", "processes", *DEFAULTS}
+    answer = {name: value for name, value in settings.items() if name in names}
+    answer["micro_batch_size"] = gcd(settings["batch_size"], settings["micro_batch_size"])
+    return answer
+
+
+def check_batch(batch_size: int, micro_batch_size: int, where: str) -> None:
+    """Refuses a batch that is no multiple of its micro-batches.
+
+    Raises:
+        InputError: naming both.
+    """
+    if batch_size % micro_batch_size:
+        raise InputError(
+            f"{where}.batch_size: expected a multiple of train.micro_batch_size "
+            f"({micro_batch_size}); found {batch_size}. Mend either there."
+        )
+
+
+def prepare(net: Any, settings: dict[str, Any]) -> Any:
+    """The model as it is to be fitted: itself, or with fresh LoRA adapters on frozen weights.
+
+    Adapters are drawn from torch's seed: set it before.
+    """
+    net.config.use_cache = False
+    if settings["method"] == "full":
+        return net
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=settings["lora_rank"],
+        lora_alpha=settings["lora_alpha"],
+        lora_dropout=settings["lora_dropout"],
+        target_modules=settings["lora_modules"],
+        task_type="CAUSAL_LM",
+    )
+    if settings["gradient_checkpointing"]:
+        net.enable_input_require_grads()
+    try:
+        return get_peft_model(net, config)
+    except ValueError:
+        linear = {
+            n.rsplit(".", 1)[-1] for n, m in net.named_modules() if type(m).__name__ in LINEAR
+        }
+        raise InputError(
+            f"lora_modules (of the method in methods.yaml, or of train): the model has not all of "
+            f"{settings['lora_modules']}. Name some of its "
+            f"linear layers, {', '.join(sorted(linear))}; or `all-linear`."
+        ) from None
+
+
+def mean_loss(trainer: Trainer) -> float:
+    """The mean loss of all steps, nats per token."""
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    return sum(losses) / len(losses)
+
+
+def shared_out(work: Callable[..., T], *given: Any, recipe: dict[str, Any]) -> T:
+    """Calls a function, in as many processes as share the recipe's steps, with the recipe last.
+
+    Where memory runs out it is called again, with smaller micro-batches: the same rows in the same
+    steps, from the last checkpoint on.
+
+    Raises:
+        InputError: a single row is too much.
+    """
+    asked = recipe.get("processes", "auto")
+    while True:
+        processes = sharing(recipe)
+        if asked not in ("auto", processes):
+            report.console.print(
+                f"processes: {asked} asked for, {processes} of use; see the README"
+            )
+        try:
+            return distributed.run(processes, work, *given, recipe)
+        except (MemoryError, RuntimeError) as error:
+            if not ran_out(error):
+                raise
+        # Beyond the handler, so that what the failed run held is free by now.
+        recipe = recipe | {"micro_batch_size": _smaller(recipe)}
+        size = recipe["micro_batch_size"]
+        report.console.print(f"out of memory: on with micro-batches of {size}")
+        let_go()
+
+
+def _smaller(recipe: dict[str, Any]) -> int:
+    """The largest micro-batch of at most half the rows that divides a batch."""
+    rows = recipe["batch_size"]
+    if recipe["micro_batch_size"] == 1:
+        raise InputError(
+            "out of memory in training on a row at a time. Set `train.gradient_checkpointing: "
+            "true`, `train.method: lora`, or lower `model.max_tokens`."
+        )
+    half = recipe["micro_batch_size"] // 2
+    return max(size for size in range(1, half + 1) if rows % size == 0)
+
+
+def sharing(recipe: dict[str, Any]) -> int:
+    """How many processes share a recipe's steps: each takes a micro-batch at a time.
+
+    Where losses are averaged by micro-batch, one: the rows that fill up an epoch for several would
+    count as one.
+    """
+    parts = recipe["batch_size"] // recipe["micro_batch_size"]
+    asked = recipe.get("processes", 1)
+    return 1 if recipe.get("loss_per") == "micro_batch" else distributed.count(asked, parts)

@@ -23,10 +23,13 @@ import torch
 from measuring import apart, best_of, keep, timed
 
 from dataselect.compute import nobody
-from dataselect.data.checkpoints import Checkpoint, warmup
-from dataselect.embed import Compute, hidden_states, losses, trajectories
+from dataselect.data.checkpoints import Checkpoint
+from dataselect.data.shards import Compute
+from dataselect.embed import hidden_states, losses, trajectories
 from dataselect.models.chat import Chat, Encoded
-from dataselect.models.load import flops, load_causal, load_encoder, load_tokenizer, torch_dtype
+from dataselect.models.flops import flops
+from dataselect.models.load import load_causal, load_encoder, load_tokenizer, torch_dtype
+from dataselect.reference import warmup
 from dataselect.train.fit import prepare
 
 SHARED = Path(__file__).parents[2] / "shared"

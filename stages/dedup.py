@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dataselect import report
 from dataselect.data import files, tables
-from dataselect.dedup import pool
+from dataselect.dedup import pool, tasks
 from dataselect.dedup.truncation import cut_off
 from dataselect.eval.task_kinds import kinds_of
 from dataselect.stage import stage
@@ -19,8 +19,8 @@ def paths(name: str) -> list[str]:
 
 
 with stage("dedup") as section:
-    queries = pool.queries(paths("queries"), section["query_tasks"])
-    tests = pool.tests(paths("tests"), section["tasks"])
+    queries = tasks.queries(paths("queries"), section["query_tasks"])
+    tests = tasks.tests(paths("tests"), section["tasks"])
     # What eval would refuse, before anything costs; it changes nothing that is done here.
     kinds_of(tests, json.loads(Path("plan.json").read_text())["eval"]["kinds"])
     with report.progress("rows read", None) as advance:
@@ -36,4 +36,4 @@ with stage("dedup") as section:
     told = [("rows read", counts.pop("read")), ("rows kept", counts.pop("kept"))]
     told += [(f"dropped: {reason}", count) for reason, count in counts.items()]
     report.show("Pool", told)
-    report.show("Tasks", pool.tasks(queries, tests), ("task", "queries", "tests"))
+    report.show("Tasks", tasks.tasks(queries, tests), ("task", "queries", "tests"))

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from dataselect.data import files
 from dataselect.plan import disk
-from dataselect.plan.run import looked_with, plan, read
+from dataselect.plan.params import read
+from dataselect.plan.run import looked_with, plan
 from dataselect.stage import stage
 
 with stage("plan"):

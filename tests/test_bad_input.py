@@ -13,9 +13,11 @@ import pytest
 import yaml
 
 from dataselect.aggregate.run import rows_of
+from dataselect.data.budget import budget
 from dataselect.errors import InputError
 from dataselect.models.load import settings
-from dataselect.plan.run import budget, plan, read
+from dataselect.plan.params import read
+from dataselect.plan.run import plan
 from dataselect.settings import bind
 from tests.conftest import GOLDEN, ROOT, run
 

@@ -4,7 +4,8 @@ import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from dataselect.eval.cost import Shape, published
-from dataselect.models.load import flops, size, training_flops
+from dataselect.models.flops import flops, training_flops
+from dataselect.models.load import size
 from dataselect.plan import disk
 from dataselect.train.fit import prepare
 from tests.conftest import GOLDEN, MODEL

@@ -7,7 +7,9 @@ import polars as pl
 import pytest
 
 from dataselect.data import tables
-from dataselect.dedup.pool import key, pool, queries, reason_to_drop, tests
+from dataselect.dedup.conversations import key, reason_to_drop
+from dataselect.dedup.pool import pool
+from dataselect.dedup.tasks import queries, tests
 from dataselect.dedup.truncation import cut_off
 from dataselect.errors import InputError
 from tests.conftest import GOLDEN

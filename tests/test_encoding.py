@@ -8,9 +8,9 @@ from dataselect.dedup.truncation import cut_off
 from dataselect.embed.hidden_states import hidden_states, pool
 from dataselect.errors import InputError
 from dataselect.models.batches import batches, pad
-from dataselect.models.chat import Chat, Encoded, tulu
+from dataselect.models.chat import Chat, Encoded, last_response, tulu
 from dataselect.models.load import load_causal, load_tokenizer
-from dataselect.models.nll import last_response, losses_of
+from dataselect.models.nll import losses_of
 
 TURNS = [
     {"role": "system", "content": "Be brief."},

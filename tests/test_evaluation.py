@@ -12,9 +12,9 @@ from dataselect.data import tables
 from dataselect.errors import InputError
 from dataselect.eval.run import cached, evaluate, summary
 from dataselect.eval.task_kinds import kinds_of
-from dataselect.models.chat import Chat
+from dataselect.models.chat import Chat, last_response
 from dataselect.models.load import load_causal, load_tokenizer
-from dataselect.models.nll import last_response, losses_of
+from dataselect.models.nll import losses_of
 from tests.conftest import ROOT
 
 

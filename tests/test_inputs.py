@@ -11,8 +11,8 @@ import pytest
 import zstandard
 
 from dataselect.data import fingerprint
-from dataselect.dedup import read
-from dataselect.dedup.read import BadRow
+from dataselect.dedup import conversations, read
+from dataselect.dedup.conversations import BadRow
 from dataselect.errors import InputError
 
 ROWS = [
@@ -223,7 +223,7 @@ def test_every_form_gives_the_same_messages(form, kind):
     row, expected = FORMS[form]
     write(f"x.{kind}", parquet([row]) if kind == "parquet" else [row])
     (record,) = records(f"x.{kind}")
-    assert read.messages(record) == expected
+    assert conversations.messages(record) == expected
 
 
 BAD = {
@@ -294,7 +294,7 @@ BAD = {
 def test_a_row_that_cannot_be_understood_says_why(name):
     row, expected = BAD[name]
     with pytest.raises(BadRow) as error:
-        read.messages(row)
+        conversations.messages(row)
     assert str(error.value) == expected
 
 
@@ -402,7 +402,7 @@ def test_a_parquet_without_a_known_column_has_rows_that_name_what_is_there():
     rows = records("x.parquet")
     assert len(rows) == 2
     with pytest.raises(BadRow, match=r"found text, time$"):
-        read.messages(rows[0])
+        conversations.messages(rows[0])
 
 
 def test_bytes_of_a_parquet_that_are_not_utf_8_make_one_bad_row():
@@ -428,9 +428,9 @@ def test_bytes_of_a_parquet_that_are_not_utf_8_make_one_bad_row():
     ],
 )
 def test_a_label_is_the_first_column_that_has_something(row, names, expected):
-    assert read.label(row, *names) == expected
+    assert conversations.label(row, *names) == expected
 
 
 def test_a_label_is_valid_unicode():
     with pytest.raises(BadRow, match=r"^id: not valid Unicode: half a surrogate pair, '\\ud83c'$"):
-        read.label({"id": "\ud83c"}, "id")
+        conversations.label({"id": "\ud83c"}, "id")

@@ -243,7 +243,7 @@ def test_a_warm_up_that_was_killed_ends_with_the_same_bytes(fitted, monkeypatch)
             raise KeyboardInterrupt
         save(net, tokenizer, optimizer, folder)
 
-    from dataselect.data.checkpoints import warmup as module
+    from dataselect.reference import warmup as module
 
     save = module.save
     monkeypatch.setattr(module, "save", killed)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from dataselect.plan.run import plan, read
+from dataselect.plan.params import read
+from dataselect.plan.run import plan
 from tests.conftest import ROOT
 
 

@@ -7,7 +7,7 @@ from safetensors.numpy import save_file
 
 from dataselect.aggregate.run import select
 from dataselect.data import tables
-from dataselect.dedup.pool import queries
+from dataselect.dedup.tasks import queries
 from dataselect.embed.run import embed
 from dataselect.errors import InputError
 from dataselect.models.chat import Chat

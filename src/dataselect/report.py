@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -128,3 +128,9 @@ def quiet_libraries() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")  # what still shows are the bars of long generation
     warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' among themselves
+
+
+class Advance(Protocol):
+    """Is told of every few rows done: how many, their real tokens, and the FLOPs they took."""
+
+    def __call__(self, rows: int, tokens: int = 0, flops: float = 0.0, /) -> None: ...

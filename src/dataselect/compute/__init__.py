@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
-from dataselect.embed import Advance
+from dataselect.report import Advance
 
 
 class Result(Protocol):

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from dataselect import report
 from dataselect.compute.local import end_with_parent
+from dataselect.compute.memory import let_go, ran_out
+from dataselect.compute.threads import use_threads
 from dataselect.errors import InputError
-from dataselect.models.batches import let_go, ran_out
-from dataselect.models.load import use_threads
 from dataselect.settings import Count
 
 #: Processes to train with; `auto`: one for each GPU.

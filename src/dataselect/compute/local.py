@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import resource
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -14,9 +12,10 @@ from threading import Thread
 from typing import Any, Literal
 
 from dataselect.compute import Run, Start, Work, in_order, nobody
-from dataselect.embed import Advance
+from dataselect.compute.memory import _within, memory_bytes
+from dataselect.compute.threads import cores, use_threads
 from dataselect.errors import InputError
-from dataselect.models.load import use_threads
+from dataselect.report import Advance
 from dataselect.settings import Count
 
 
@@ -46,36 +45,6 @@ def local(
         yield run
 
 
-def memory_bytes(text: str) -> int:
-    """`6GB` as a number of bytes.
-
-    Raises:
-        InputError: it is no such size.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB|TB)", text)
-    if not found or float(found[1]) == 0:
-        raise InputError(
-            "params.yaml: engine.local.memory: expected a size in MB, GB or TB, like `6GB`; found "
-            f"{text!r}. Mend it there."
-        )
-    return int(float(found[1]) * {"MB": 1e6, "GB": 1e9, "TB": 1e12}[found[2]])
-
-
-def _within(most: int | None, start: Start) -> Work:
-    """Starts a worker that may take so many bytes."""
-    if most is not None:
-        import torch
-
-        if torch.cuda.is_available():
-            whole = torch.cuda.get_device_properties(0).total_memory
-            torch.cuda.set_per_process_memory_fraction(min(1.0, most / whole))
-        else:
-            least, hard = resource.getrlimit(resource.RLIMIT_DATA)
-            others = [one for one in (least, hard) if one != resource.RLIM_INFINITY]
-            resource.setrlimit(resource.RLIMIT_DATA, (min([most, *others]), hard))
-    return start()
-
-
 def speedup(workers: Count | Literal["auto"] = "auto", **settings: object) -> int:
     """How many times faster than one worker so many are: those that have a GPU of their own."""
     gpus = _gpus()
@@ -84,11 +53,6 @@ def speedup(workers: Count | Literal["auto"] = "auto", **settings: object) -> in
 
 def _count(workers: Count | Literal["auto"], gpus: list[str]) -> int:
     return max(1, len(gpus)) if workers == "auto" else workers
-
-
-def cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _gpus() -> list[str]:

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt
 
 from dataselect.compute import Run, Start, in_order, nobody
-from dataselect.embed import Advance
 from dataselect.errors import InputError
+from dataselect.report import Advance
 
 PACKAGE = Path(__file__).parents[1]
 

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dataselect.compute import Run, Start, in_order, nobody
-from dataselect.compute.local import cores
-from dataselect.embed import Advance
+from dataselect.report import Advance
 
 
 @contextmanager
@@ -39,3 +38,16 @@ def threads(start: Start) -> Generator[Run]:
             yield from in_order(futures, 2 * count, Future.result, advance)
 
         yield run
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def use_threads(count: int | None) -> None:
+    """Computes with so many CPU threads; None: with all there are."""
+    import torch
+
+    if count:
+        torch.set_num_threads(count)

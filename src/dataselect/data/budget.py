@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -46,3 +47,26 @@ def check(out: Path) -> None:
 def share(budget: str, height: int) -> int:
     """How many of so many rows a share such as "5%" is: rounded down, at least 1."""
     return max(1, int(Fraction(budget.removesuffix("%")) / 100 * height))
+
+
+def budget(given: Any) -> int | str:
+    """A number of rows, or a share of the pool as `"5%"`.
+
+    Raises:
+        InputError: it is neither, or not above 0.
+    """
+    wrong = InputError(
+        "params.yaml: budget: expected a whole number of rows above 0, or a share of the pool "
+        f'above 0% and at most 100%, like "5%"; found {given!r:.60}. Mend it there.'
+    )
+    if isinstance(given, int) and not isinstance(given, bool) and given > 0:
+        return given
+    if not isinstance(given, str) or not given.endswith("%"):
+        raise wrong
+    try:
+        share = float(given.removesuffix("%"))
+    except ValueError:
+        raise wrong from None
+    if not 0 < share <= 100:
+        raise wrong
+    return given

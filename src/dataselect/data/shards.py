@@ -27,11 +27,11 @@ from safetensors.numpy import save_file
 from dataselect import report
 from dataselect.compute import Run, Work
 from dataselect.compute.local import local
+from dataselect.compute.memory import ran_out
 from dataselect.data import files, tables
 from dataselect.data.chunking import chunks
-from dataselect.embed import Advance, Compute
 from dataselect.errors import InputError
-from dataselect.models.batches import ran_out
+from dataselect.report import Advance
 
 ROWS = 2_048  # rows a shard, about: seconds to minutes of work; a feature whose rows are dearer or
 # larger says so by a `ROWS` of its own
@@ -228,3 +228,9 @@ def read_all(folder: Path) -> dict[str, np.ndarray]:
     """The arrays of one side, whole."""
     parts = [arrays(path) for path in paths(folder)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+#: (conversations: lists of role and content; "pool" or "queries"; who is told of what is done) →
+#: arrays by name, each with one entry a row. No row's values may depend on the other rows. Where
+#: a row has nothing to be measured, or the model overflows, a number is NaN or infinite.
+Compute = Callable[[list[list[dict[str, str]]], str, Advance], dict[str, np.ndarray]]

@@ -10,10 +10,11 @@ import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from dataselect.data.checkpoints import Checkpoint
-from dataselect.embed import Advance, Compute
+from dataselect.data.shards import Compute
 from dataselect.models.batches import Batches, pad
 from dataselect.models.chat import Chat, Encoded
 from dataselect.numerics import projection as projections
+from dataselect.report import Advance
 from dataselect.settings import Count
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ def _losses(net: Any, rows: list[Encoded]) -> Tensor:
 
 def _tell(advance: Advance, net: Any, rows: list[Encoded], each: float, number: int) -> None:
     """Rows are done at their first checkpoint; tokens and FLOPs are of every one."""
-    from dataselect.models.load import training_flops
+    from dataselect.models.flops import training_flops
 
     tokens = sum(len(row.ids) for row in rows)
     advance(0 if number else len(rows), tokens, training_flops(net, tokens) + each * len(rows))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from dataselect.embed import Compute
+from dataselect.data.shards import Compute
 from dataselect.models.batches import Batches, pad
 from dataselect.models.chat import Chat, Encoded
 
@@ -53,7 +53,8 @@ def hidden_states(
     """
     import torch
 
-    from dataselect.models.load import flops, load_encoder, load_tokenizer
+    from dataselect.models.flops import flops
+    from dataselect.models.load import load_encoder, load_tokenizer
 
     encoder = load_encoder(model)
     chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])

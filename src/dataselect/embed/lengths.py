@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dataselect.embed import Compute
+from dataselect.data.shards import Compute
 from dataselect.models.chat import Chat
 
 

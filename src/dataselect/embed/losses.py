@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dataselect.embed import Compute
+from dataselect.data.shards import Compute
 from dataselect.models.batches import Batches
 from dataselect.models.chat import Chat
 from dataselect.models.nll import alone, losses_of

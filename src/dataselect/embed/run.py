@@ -11,7 +11,7 @@ from dataselect.compute.local import local
 from dataselect.data import fingerprint, shards, tables
 from dataselect.data.checkpoints import checkpoints
 from dataselect.data.scores import finite
-from dataselect.embed import Compute
+from dataselect.data.shards import Compute
 from dataselect.errors import InputError, some
 from dataselect.settings import function, room
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dataselect.data import files
-from dataselect.embed import Compute
+from dataselect.data.shards import Compute
 from dataselect.errors import InputError
 from dataselect.models.batches import Batches
 from dataselect.models.chat import tulu

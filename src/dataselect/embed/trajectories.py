@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from dataselect.data.checkpoints import Checkpoint
-from dataselect.embed import Advance, Compute
+from dataselect.data.shards import Compute
 from dataselect.models.batches import Batches
 from dataselect.models.chat import Chat
 from dataselect.models.nll import losses_of
+from dataselect.report import Advance
 
 LOOKS_WITH = "models"
 

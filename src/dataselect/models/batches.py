@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import gc
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dataselect import report
+from dataselect.compute.memory import let_go, ran_out
 from dataselect.errors import InputError
 from dataselect.models.chat import Encoded
 
@@ -36,10 +35,6 @@ def batches(lengths: list[int], max_padded_tokens: int) -> list[list[int]]:
         else:
             answer.append([row])
     return answer
-
-
-#: torch's words for it, of a GPU and of the machine's own memory.
-RAN_OUT = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class Batches:
@@ -97,23 +92,6 @@ def _ran_out(work: Callable[[list[int]], None], batch: list[int]) -> bool:
             raise
         return True
     return False
-
-
-def ran_out(error: Exception) -> bool:
-    """Whether an error is that there was not enough memory, of a GPU or the machine's own."""
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in RAN_OUT)
-
-
-def let_go() -> None:
-    """Gives memory that torch keeps for later back to the GPU."""
-    import torch
-
-    gc.collect()  # a model under accelerate is part of a cycle
-
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def pad(rows: list[Encoded], device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:

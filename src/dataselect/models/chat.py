@@ -216,3 +216,12 @@ def _prefix(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     bare = tokenizer("a", add_special_tokens=False)["input_ids"]
     full = tokenizer("a")["input_ids"]
     return list(full[: full.index(bare[0])]) if bare and bare[0] in full else []
+
+
+def last_response(row: Encoded) -> Encoded:
+    """The same tokens with only the last response marked: a test's gold answer."""
+    starts = np.flatnonzero(row.response & ~np.r_[False, row.response[:-1]])
+    kept = row.response.copy()
+    if len(starts):
+        kept[: starts[-1]] = False
+    return Encoded(row.ids, kept)

@@ -56,14 +56,6 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def use_threads(count: int | None) -> None:
-    """Computes with so many CPU threads; None: with all there are."""
-    import torch
-
-    if count:
-        torch.set_num_threads(count)
-
-
 def torch_dtype(name: str) -> Dtype:
     """`auto` is bf16 on a GPU or processor that multiplies in it (AMX), else fp32."""
     import torch
@@ -101,32 +93,6 @@ def load_causal(model: dict[str, Any], dtype: str | None = None) -> PreTrainedMo
 
     wanted = torch_dtype(dtype or model["dtype"])
     return _load(AutoModelForCausalLM, model, dtype=wanted).eval().to(device())
-
-
-def flops(net: PreTrainedModel, head: bool) -> float:
-    """FLOPs of a forward pass, per token: 2 a parameter that is multiplied with.
-
-    The input embedding is looked up, not multiplied with, unless it is the LM head's too and the
-    head is used. Attention's own products, which grow with the length, are left out, as in the
-    published formulas.
-    """
-    return 2.0 * sum(p.numel() for p in _multiplied(net, head))
-
-
-def training_flops(net: PreTrainedModel, tokens: int) -> float:
-    """FLOPs of training on so many tokens: 6 a parameter; 4 one that is frozen (LoRA)."""
-    return tokens * sum(p.numel() * (6.0 if p.requires_grad else 4.0) for p in _multiplied(net))
-
-
-def _multiplied(net: PreTrainedModel, head: bool = True) -> list[Any]:
-    """The parameters that a forward pass multiplies with."""
-    table: Any = net.get_input_embeddings().weight
-    out: Any = net.get_output_embeddings()
-    last = None if out is None else out.weight
-    idle = [] if head and last is table else [table]
-    if not head and last is not None:
-        idle.append(last)
-    return [p for p in net.parameters() if not any(p is one for one in idle)]
 
 
 def size(model: dict[str, Any]) -> int:

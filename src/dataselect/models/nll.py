@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from dataselect.embed import Advance
 from dataselect.models.batches import Batches, pad
 from dataselect.models.chat import Chat, Encoded
-from dataselect.models.load import flops
+from dataselect.models.flops import flops
+from dataselect.report import Advance
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,12 +108,3 @@ def alone(
 
 def _is_response(turn: dict[str, str]) -> bool:
     return turn["role"] == "assistant"
-
-
-def last_response(row: Encoded) -> Encoded:
-    """The same tokens with only the last response marked: a test's gold answer."""
-    starts = np.flatnonzero(row.response & ~np.r_[False, row.response[:-1]])
-    kept = row.response.copy()
-    if len(starts):
-        kept[: starts[-1]] = False
-    return Encoded(row.ids, kept)

@@ -20,12 +20,13 @@ from dataselect.data.budget import share
 from dataselect.data.checkpoints import REFERENCE, write_checkpoints
 from dataselect.data.files import find
 from dataselect.data.scores import Pool, Rows
-from dataselect.dedup import pool as dedup
+from dataselect.dedup import conversations, tasks
 from dataselect.dedup import read as inputs
-from dataselect.dedup.read import BadRow
+from dataselect.dedup.conversations import BadRow
 from dataselect.embed.run import load
 from dataselect.errors import InputError
-from dataselect.plan.run import plan, read
+from dataselect.plan.params import read
+from dataselect.plan.run import plan
 from dataselect.score.run import asked
 from dataselect.settings import function, room, said
 
@@ -88,7 +89,8 @@ def _workers(engine: dict[str, Any]) -> int:
 
 def _reference(section: dict[str, Any], rows: int, home: Path) -> Taken:
     """The reference, fitted on the sample; its checkpoints stay in `home`."""
-    from dataselect.models.load import load_causal, use_threads
+    from dataselect.compute.threads import use_threads
+    from dataselect.models.load import load_causal
     from dataselect.train.fit import recipe
 
     part = section["reference"]
@@ -149,8 +151,10 @@ def _train(section: dict[str, Any], chosen: int, home: Path) -> Taken:
     """Training on some of the sample, by the token; the trained model is as large as the base."""
     from transformers import set_seed
 
+    from dataselect.compute.threads import use_threads
     from dataselect.models.chat import Chat
-    from dataselect.models.load import load_causal, load_tokenizer, training_flops, use_threads
+    from dataselect.models.flops import training_flops
+    from dataselect.models.load import load_causal, load_tokenizer
     from dataselect.train.fit import fit, prepare
 
     settings = dict(section)
@@ -203,12 +207,12 @@ def sample(files: list[str], count: int, advance: Any) -> tuple[int, list[list[A
         try:
             if isinstance(raw.record, BadRow):
                 continue
-            turns = inputs.messages(raw.record)
+            turns = conversations.messages(raw.record)
         except BadRow:
             continue
-        if dedup.reason_to_drop(turns) is None:
+        if conversations.reason_to_drop(turns) is None:
             usable += 1
-            source = inputs.label(raw.record, "source", "dataset") or raw.stem
+            source = conversations.label(raw.record, "source", "dataset") or raw.stem
             kept[place : place + 1] = [(raw.place, source, turns)]
     return rows, [[number, *row] for number, row in enumerate(kept)]
 
@@ -228,7 +232,7 @@ def main() -> None:
             home = Path(name)
             frame = pl.DataFrame(drawn, schema=tables.SCHEMAS["pool"], orient="row")
             tables.write("pool", frame, home / "pool.parquet")
-            queries = dedup.queries(paths["queries"], sections["dedup"]["query_tasks"])
+            queries = tasks.queries(paths["queries"], sections["dedup"]["query_tasks"])
             tables.write("queries", queries, home / "queries.parquet")
             taken = estimate(sections, rows, home)
     except InputError as error:

@@ -35,7 +35,7 @@ def refer(section: dict[str, Any], pool: Path, out: Path) -> Fitted | None:
         if finished.exists():
             earlier.append(json.loads((home / "seconds.json").read_text()))
         else:
-            from dataselect.models.load import use_threads
+            from dataselect.compute.threads import use_threads
 
             use_threads(section["threads"])
             start = time.perf_counter()

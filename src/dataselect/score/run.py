@@ -20,8 +20,8 @@ from dataselect.compute.prefetch import ahead
 from dataselect.compute.threads import threads
 from dataselect.data import shards, tables
 from dataselect.data.scores import Block, Group, Parts, Pool, Queries, Rows, Scores, finite
-from dataselect.embed import Advance
 from dataselect.errors import InputError, some
+from dataselect.report import Advance
 from dataselect.settings import function, room, said
 
 

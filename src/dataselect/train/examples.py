@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from dataselect import report
+from dataselect.compute.prefetch import batched
 from dataselect.data import tables
 from dataselect.errors import InputError
 from dataselect.numerics.draws import shuffled
@@ -49,3 +52,26 @@ def encode(pool: Path, chat: Chat, rows: np.ndarray) -> list[Encoded]:
             "`model.max_tokens`."
         )
     return kept
+
+
+def _examples(path: Path, chat: Chat) -> tuple[list[Encoded], int]:
+    """Every row that has a response token, as tokens; and how many have none."""
+    kept: list[Encoded] = []
+    count = 0
+    with report.progress("tokenise", None) as advance:
+        for block in batched(_lines(path), 4_096):
+            encoded = chat.encode([row["messages"] for row in block])
+            kept += [row for row in encoded if row.learnable]
+            count += len(block)
+            advance(len(block))
+    if not kept:
+        raise InputError(
+            f"{path}: none of the {count} rows has a response token within max_tokens "
+            f"({chat.max_tokens}). Raise `model.max_tokens` in params.yaml."
+        )
+    return kept, count - len(kept)
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        yield from map(json.loads, file)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataselect import report
 from dataselect.compute import distributed
+from dataselect.compute.memory import let_go, ran_out
 from dataselect.errors import InputError
-from dataselect.models.batches import let_go, ran_out
 from dataselect.models.chat import Encoded
 from dataselect.train.trainer import last_whole_checkpoint, make, progress
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from annotated_types import Ge, Gt
 
-from dataselect import report
 from dataselect.compute import distributed
-from dataselect.compute.prefetch import batched
 from dataselect.data import files, fingerprint
-from dataselect.errors import InputError
 from dataselect.settings import Count, Share, keywords
+from dataselect.train.examples import _examples
 from dataselect.train.fit import check_batch, fit, mean_loss, prepare, shared_out
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
-    from dataselect.models.chat import Chat, Encoded
+    from dataselect.models.chat import Encoded
 
 
 class Trained(NamedTuple):
@@ -97,8 +93,9 @@ def train(
     """
     from filelock import FileLock
 
+    from dataselect.compute.threads import use_threads
     from dataselect.models.chat import Chat
-    from dataselect.models.load import load_tokenizer, use_threads
+    from dataselect.models.load import load_tokenizer
 
     check_batch(batch_size, micro_batch_size, "train")
     use_threads(threads)
@@ -124,7 +121,8 @@ def _train(
     """The part of one process, most often the only one."""
     from transformers import set_seed
 
-    from dataselect.models.load import load_causal, load_tokenizer, training_flops
+    from dataselect.models.flops import training_flops
+    from dataselect.models.load import load_causal, load_tokenizer
 
     tokenizer = load_tokenizer(model)
     set_seed(settings["seed"])  # LoRA's first weights
@@ -141,29 +139,6 @@ def _train(
 def _key(model: dict[str, Any], rows: Path, settings: dict[str, Any]) -> str:
     code = fingerprint.code(Path(__file__))
     return files.key(model, settings, code, fingerprint.md5s([str(rows)]))
-
-
-def _examples(path: Path, chat: Chat) -> tuple[list[Encoded], int]:
-    """Every row that has a response token, as tokens; and how many have none."""
-    kept: list[Encoded] = []
-    count = 0
-    with report.progress("tokenise", None) as advance:
-        for block in batched(_lines(path), 4_096):
-            encoded = chat.encode([row["messages"] for row in block])
-            kept += [row for row in encoded if row.learnable]
-            count += len(block)
-            advance(len(block))
-    if not kept:
-        raise InputError(
-            f"{path}: none of the {count} rows has a response token within max_tokens "
-            f"({chat.max_tokens}). Raise `model.max_tokens` in params.yaml."
-        )
-    return kept, count - len(kept)
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as file:
-        yield from map(json.loads, file)
 
 
 def _curve(folder: Path) -> TrainerCallback:

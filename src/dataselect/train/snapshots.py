@@ -58,7 +58,8 @@ def _fit(
     """The part of one process, most often the only one."""
     from transformers import set_seed
 
-    from dataselect.models.load import load_causal, load_tokenizer, training_flops
+    from dataselect.models.flops import training_flops
+    from dataselect.models.load import load_causal, load_tokenizer
 
     tokenizer = load_tokenizer(model)
     set_seed(recipe["seed"])  # the adapters' first weights

@@ -20,7 +20,7 @@ import polars as pl
 from measuring import apart, folder, keep, timed
 
 from dataselect.aggregate.round_robin import round_robin
-from dataselect.aggregate.run import matrix
+from dataselect.aggregate.run import read_scores
 from dataselect.aggregate.top import top
 from dataselect.data import tables
 from dataselect.data.scores import Group
@@ -60,7 +60,7 @@ def scores(rows: int, groups: int, size: int) -> Iterator[np.ndarray]:
 def write(path: Path, rows: int, groups: int) -> None:
     """A scores table, block by block."""
     first = 0
-    with tables.writing("scores", path) as put:
+    with tables.open_writer("scores", path) as put:
         for block in scores(rows, groups, SHARD):
             count = len(block)
             put(pl.DataFrame({
@@ -76,9 +76,9 @@ def select(path: str, groups: int, chosen: int, by: str) -> dict[str, Any]:
     """One selection from a table: reading it, and choosing."""
     of = {"round_robin": round_robin, "top": top}[by]
     names = [Group(str(number), None) for number in range(groups)]
-    run: dict[str, Any] = {"rows": tables.height(path), "groups": groups, "by": by}
+    run: dict[str, Any] = {"rows": tables.row_count(path), "groups": groups, "by": by}
     with timed(run):
-        picks = of(lambda: matrix(Path(path)), names, chosen)
+        picks = of(lambda: read_scores(Path(path)), names, chosen)
     return {**run, "chosen": len(picks.rows)}
 
 

@@ -87,7 +87,7 @@ def stage(path: str, out: str) -> dict[str, Any]:
     """What the stage does, but for asking a tokenizer which long rows are cut off."""
     run: dict[str, Any] = {}
     with timed(run):
-        counts = pool.pool(
+        counts = pool.write_pool(
             [path], Path(out), on_bad_row="error", cut_off=lambda rows: [False] * len(rows)
         )
     return {
@@ -113,7 +113,7 @@ def plain(path: str, out: str) -> dict[str, Any]:
             SELECT row_number() OVER (ORDER BY seq) - 1 AS row, id, source, messages
             FROM read SEMI JOIN kept USING (seq) ORDER BY seq
         ) TO '{out}' (COMPRESSION zstd)""")
-    kept = tables.height(out)
+    kept = tables.row_count(out)
     return {**run, "kept": kept}
 
 

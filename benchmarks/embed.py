@@ -22,15 +22,15 @@ import polars as pl
 import torch
 from measuring import apart, best_of, keep, timed
 
-from dataselect.compute import nobody
+from dataselect.compute import no_progress
 from dataselect.data.checkpoints import Checkpoint
-from dataselect.data.shards import Compute
+from dataselect.data.shards import Featurizer
 from dataselect.embed import hidden_states, losses, trajectories
 from dataselect.models.chat import Chat, Encoded
-from dataselect.models.flops import flops
+from dataselect.models.flops import forward_flops
 from dataselect.models.load import load_causal, load_encoder, load_tokenizer, torch_dtype
 from dataselect.reference import warmup
-from dataselect.train.fit import prepare
+from dataselect.train.fit import add_adapters
 
 SHARED = Path(__file__).parents[2] / "shared"
 MODEL = {"name": str(SHARED / "models/base"), "revision": None, "dtype": "auto", "chat": "tulu",
@@ -115,15 +115,15 @@ def _labels(one: Encoded) -> torch.Tensor:
 
 
 def _against(
-    compute: Compute, name: str, count: int, alone: Callable[[Any, Any], Any]
+    compute: Featurizer, name: str, count: int, alone: Callable[[Any, Any], Any]
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
     """A feature of a sample and the same a row at a time into a dictionary: times, ours, theirs."""
     sample = rows(count)
     net, chat = load_causal({**MODEL, "dtype": "float32"}), _chat()
-    compute(sample[:16], "pool", nobody)
+    compute(sample[:16], "pool", no_progress)
     run = _run(sample)
     with timed(run):
-        ours = compute(sample, "pool", nobody)[name]
+        ours = compute(sample, "pool", no_progress)[name]
     store = {}
     with timed(run, "batch_1_seconds"), torch.inference_mode():
         for number, row in enumerate(sample):
@@ -139,9 +139,9 @@ def gradient() -> dict[str, Any]:
     sample = rows(FEWEST)
     adapters = {"method": "lora", "lora_rank": 8, "lora_alpha": 32, "lora_dropout": 0.0,
                 "lora_modules": list(warmup.MODULES), "gradient_checkpointing": False}  # fmt: skip
-    net = prepare(load_causal({**MODEL, "dtype": "float32"}), adapters).eval()
+    net = add_adapters(load_causal({**MODEL, "dtype": "float32"}), adapters).eval()
     names = {n: p for n, p in net.named_parameters() if p.requires_grad}
-    encoded = [one for one in _chat(512).encode(sample) if one.learnable]
+    encoded = [one for one in _chat(512).encode(sample) if one.has_response]
     run = _run(sample)
     with timed(run):
         ours = _of_rows(net, names, encoded, Batches(512))
@@ -161,12 +161,12 @@ def shape(size: str, count: int) -> dict[str, Any]:
         _make(folder, SHAPES[size])
         model = {**MODEL, "name": folder}
         compute, net = hidden_states.hidden_states(model), load_encoder(model)
-    compute(sample[:4], "pool", nobody)
+    compute(sample[:4], "pool", no_progress)
     run = _run(sample)
     with timed(run):
-        compute(sample, "pool", nobody)
+        compute(sample, "pool", no_progress)
     peak = _product(net)
-    done = flops(net, head=False) * run["tokens"] / run["seconds"]
+    done = forward_flops(net, head=False) * run["tokens"] / run["seconds"]
     return {
         **run, "parameters": sum(p.numel() for p in net.parameters()),
         "tokens_per_second": round(run["tokens"] / run["seconds"]),

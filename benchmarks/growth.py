@@ -45,7 +45,7 @@ def score(home: str) -> dict[str, Any]:
     from dataselect.score.run import score
 
     where = Path(home)
-    run: dict[str, Any] = {"rows": tables.height(where / "pool.parquet")}
+    run: dict[str, Any] = {"rows": tables.row_count(where / "pool.parquet")}
     section = {"scorer": {"name": "cosine", "settings": {"groups": "tasks"}}}
     with timed(run):
         score(section, where, where / "features")
@@ -58,7 +58,7 @@ def aggregate(home: str) -> dict[str, Any]:
     from dataselect.data import tables
 
     where = Path(home)
-    rows = tables.height(where / "pool.parquet")
+    rows = tables.row_count(where / "pool.parquet")
     tables.write("dropped", tables.empty("dropped"), where / "dropped.parquet")
     section = {"aggregator": {"name": "round_robin", "settings": {}}, "budget": int(rows * CHOSEN)}
     run: dict[str, Any] = {"rows": rows}

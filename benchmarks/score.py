@@ -20,7 +20,7 @@ from measuring import apart, best_of, folder, keep, timed
 from safetensors.numpy import save_file
 
 from dataselect.data import tables
-from dataselect.data.shards import ROWS
+from dataselect.data.shards import ROWS_PER_SHARD
 from dataselect.score.run import score
 
 POOL, DIMENSIONS, QUERIES, TASKS = 2_000_000, 1_024, 500, 7
@@ -40,10 +40,10 @@ def make(home: Path, pool: int, dimensions: int = DIMENSIONS) -> None:
     features = home / "features"
     for side in ("pool", "queries"):
         (features / side).mkdir(parents=True)
-    rows = rng.standard_normal((ROWS, dimensions), dtype=np.float32)
-    with tables.writing("pool", home / "pool.parquet") as put:
-        for number, first in enumerate(range(0, pool, ROWS)):
-            count = min(ROWS, pool - first)
+    rows = rng.standard_normal((ROWS_PER_SHARD, dimensions), dtype=np.float32)
+    with tables.open_writer("pool", home / "pool.parquet") as put:
+        for number, first in enumerate(range(0, pool, ROWS_PER_SHARD)):
+            count = min(ROWS_PER_SHARD, pool - first)
             block = np.roll(rows[:count], number, axis=1).astype(np.float16)
             save_file({"vectors": block}, features / f"pool/{number:05d}.safetensors")
             put(_rows(first, count))
@@ -71,7 +71,7 @@ def measure(home: str) -> dict[str, Any]:
     """Seconds of the stage's work, and of reading and multiplying alone."""
     where = Path(home)
     section = {"scorer": {"name": "cosine", "settings": {"groups": "tasks"}}}
-    run: dict[str, Any] = {"rows": tables.height(where / "pool.parquet")}
+    run: dict[str, Any] = {"rows": tables.row_count(where / "pool.parquet")}
     run |= {"dimensions": DIMENSIONS, "queries": QUERIES, "tasks": TASKS}
     paths = sorted((where / "features/pool").iterdir())
     forget(paths)
@@ -84,10 +84,10 @@ def measure(home: str) -> dict[str, Any]:
             while file.read(2**24):
                 pass
     run["read_seconds"] = round(time.perf_counter() - start, 3)
-    a = np.ones((ROWS, DIMENSIONS), dtype=np.float32)
+    a = np.ones((ROWS_PER_SHARD, DIMENSIONS), dtype=np.float32)
     b = np.ones((DIMENSIONS, QUERIES), dtype=np.float32)
     run["product_seconds"] = round(best_of(5, lambda: [a @ b for _ in range(10)]) / 10
-                                   * run["rows"] / ROWS, 3)  # fmt: skip
+                                   * run["rows"] / ROWS_PER_SHARD, 3)  # fmt: skip
     slower = max(run["read_seconds"], run["product_seconds"])
     return {**run, "share_of_the_slower": round(slower / run["seconds"], 3)}
 

@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 
 from dataselect import report
-from dataselect.data.files import replacing
+from dataselect.data.files import atomic_write
 from dataselect.errors import InputError
-from dataselect.settings import bind
+from dataselect.settings import check_settings
 
 HERE = Path(__file__).parent
 ROWS = 10_000  # a block: what is held in memory
@@ -45,7 +45,7 @@ def fetch(
     from datasets import load_dataset
 
     rows = 0
-    with replacing(out) as temporary, report.progress("rows fetched", None) as advance:
+    with atomic_write(out) as temporary, report.progress("rows fetched", None) as advance:
         writer = None
         try:
             files: Any = {split: data_files} if data_files else None
@@ -75,7 +75,9 @@ def fetch(
 if __name__ == "__main__":
     try:
         settings = yaml.safe_load((HERE / "params.yaml").read_text())
-        count = fetch(HERE / "pool.parquet", **bind(fetch, settings, "remote/params.yaml"))
-        report.show("Fetched", [("rows", count)])
+        count = fetch(
+            HERE / "pool.parquet", **check_settings(fetch, settings, "remote/params.yaml")
+        )
+        report.table("Fetched", [("rows", count)])
     except InputError as mistake:
         sys.exit(f"fetch: {mistake}")

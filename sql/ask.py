@@ -9,7 +9,7 @@ import duckdb
 
 from dataselect import report
 from dataselect.data import tables
-from dataselect.errors import InputError, did_you_mean, some
+from dataselect.errors import InputError, did_you_mean, first_few
 
 HERE = Path(__file__).parent
 
@@ -37,7 +37,7 @@ def ask(db: duckdb.DuckDBPyConnection, path: Path, given: dict[str, str]) -> lis
         why = str(error).partition("Error: ")[2].partition("\n")[0]
         missing = [f for n in tables.SCHEMAS if not Path(f := f"out/{n}.parquet").exists()]
         if missing and isinstance(error, duckdb.CatalogException):
-            why += f" Not there: {some(missing)}. Run `dvc repro` first, in this folder."
+            why += f" Not there: {first_few(missing)}. Run `dvc repro` first, in this folder."
         raise InputError(f"{path}: {why}") from None
 
 
@@ -65,7 +65,7 @@ def main(path: str | None = None, *given: str) -> None:
     header = [column[0].replace("_", " ") for column in db.description]
     used = db.sql("SELECT concat(name, ' = ', value) FROM duckdb_variables() ORDER BY 1").fetchall()
     question = Path(path).read_text(encoding="utf-8").partition("\n")[0].removeprefix("-- ")
-    report.show("\n".join([question, *sum(used, ())]), rows or [("no rows",)], header)
+    report.table("\n".join([question, *sum(used, ())]), rows or [("no rows",)], header)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ COST = ("rows", "tokens", "flops", "bytes")
 def main() -> None:
     """A function, since worker processes run this file as well, as a module."""
     with stage("embed") as section:
-        budget.check(OUT)
+        budget.check_budget(OUT)
         plan = json.loads(Path("plan.json").read_text())
-        if line := disk.features(plan, OUT / "pool.parquet"):
+        if line := disk.features_size(plan, OUT / "pool.parquet"):
             report.console.print(line)
         files.write_json(OUT / "features" / "features.json", section)
         told = [("features", section["features"]["name"] if section["features"] else "none")]
@@ -31,9 +31,9 @@ def main() -> None:
                 (f"{side}: rows", done.rows),
                 (f"{side}: shards computed", done.computed),
                 (f"{side}: shards found", done.found),
-                (f"{side}: on disk", report.size(done.bytes)),
+                (f"{side}: on disk", report.format_bytes(done.bytes)),
             ]
-        report.show("Features", told)
+        report.table("Features", told)
 
 
 if __name__ == "__main__":

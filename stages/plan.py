@@ -13,7 +13,7 @@ with stage("plan"):
     sections = plan(params, read("methods.yaml"))
     files.write_json(Path("plan.json"), sections)
     print(f"method {params['method']}, budget {params['budget']}")  # noqa: T201
-    if line := disk.features(sections):
+    if line := disk.features_size(sections):
         print(line)  # noqa: T201
     for model in looked_with(sections):
         if model["md5"] is None and model["revision"] is None:

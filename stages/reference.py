@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dataselect import report
 from dataselect.data import budget, files
-from dataselect.reference.run import refer
+from dataselect.reference.run import fit_reference
 from dataselect.stage import stage
 
 OUT = Path("out")
@@ -14,12 +14,12 @@ def main() -> None:
     """A function, since the processes of several GPUs run this file as well, as a module."""
     with stage("reference") as section:
         if section:
-            budget.check(OUT)
-        fitted = refer(section, OUT / "pool.parquet", OUT / "reference")
+            budget.check_budget(OUT)
+        fitted = fit_reference(section, OUT / "pool.parquet", OUT / "reference")
         told = {}
         if fitted is not None:
             told = {**fitted._asdict(), "checkpoints": len(fitted.checkpoints)}
-            report.show("Reference", [("reference", section["reference"]["name"]), *told.items()])
+            report.table("Reference", [("reference", section["reference"]["name"]), *told.items()])
         files.write_json(Path("metrics/reference.json"), {"reference": told})
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dataselect import report
-from dataselect.errors import some
+from dataselect.errors import first_few
 from dataselect.score.run import score
 from dataselect.stage import engine, stage
 
@@ -13,5 +13,5 @@ with stage("score") as section:
     told += [("scorer", section["scorer"]["name"])]
     if done.unusable:
         told += [("rows with NaN or infinite features, not candidates", len(done.unusable))]
-        told += [("of these", some(done.unusable))]
-    report.show("Scores", told)
+        told += [("of these", first_few(done.unusable))]
+    report.table("Scores", told)

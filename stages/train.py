@@ -15,7 +15,7 @@ def main() -> None:
     with stage("train") as section:
         done = train(section.pop("model"), ROWS, OUT, Path("metrics/live"), **section)
         files.write_json(Path("metrics/train.json"), {"train": done._asdict()})
-        report.show("Training", [(name, value) for name, value in done._asdict().items()])
+        report.table("Training", [(name, value) for name, value in done._asdict().items()])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import yaml
 
 from dataselect.data.scores import Group
 from dataselect.plan.run import WORDS
-from dataselect.settings import function, keywords
+from dataselect.settings import part_function, settings_of
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for a hub must fail, not wait
 ROOT = Path(__file__).parent.parent
@@ -70,7 +70,7 @@ def small_methods():
             if given in (None, "none") or folder not in FEW:
                 continue
             part, settings = next(iter(given.items())) if isinstance(given, dict) else (given, {})
-            there = keywords(function(folder, part, "methods.yaml"))
+            there = settings_of(part_function(folder, part, "methods.yaml"))
             few = {k: v for k, v in FEW[folder].items() if k in there}
             method[word] = {part: {**(settings or {}), **few}}
     return methods

@@ -12,13 +12,13 @@ import polars as pl
 import pytest
 import yaml
 
-from dataselect.aggregate.run import rows_of
-from dataselect.data.budget import budget
+from dataselect.aggregate.run import budget_rows
+from dataselect.data.budget import parse_budget
 from dataselect.errors import InputError
-from dataselect.models.load import settings
+from dataselect.models.load import model_settings
 from dataselect.plan.params import read
 from dataselect.plan.run import plan
-from dataselect.settings import bind
+from dataselect.settings import check_settings
 from tests.conftest import GOLDEN, ROOT, run
 
 POOL = [{"id": f"r{i}", "prompt": f"{i % 8} + 1?", "completion": str(i % 8 + 1)} for i in range(10)]
@@ -548,7 +548,7 @@ def test_a_budget_that_is_none(home, given):
 def test_a_budget(home, given):
     change({"budget": given})
     assert planned()["aggregate"]["budget"] == given
-    assert budget(given) == given
+    assert parse_budget(given) == given
 
 
 DROPPED = pl.DataFrame({"reason": ["duplicate of a", "empty", "duplicate of b", "bad row: x"]})
@@ -566,11 +566,11 @@ DROPPED = pl.DataFrame({"reason": ["duplicate of a", "empty", "duplicate of b", 
     ],
 )
 def test_a_budget_in_rows(given, height, rows):
-    assert rows_of(given, height, DROPPED) == rows
+    assert budget_rows(given, height, DROPPED) == rows
 
 
 def test_a_budget_above_the_pool():
-    assert mistake(rows_of, 11, 10, DROPPED) == (
+    assert mistake(budget_rows, 11, 10, DROPPED) == (
         "budget: 11 rows asked of a pool of 10 (after removing 2 exact duplicates and 2 other "
         "rows). Lower `budget` in params.yaml to at most 10."
     )
@@ -670,5 +670,5 @@ def test_the_seed_reaches_training(home, train, expected):
 
 
 def test_a_schema_without_settings_takes_none():
-    assert bind(lambda: None, None, "x") == {}
-    assert bind(settings, {"name": "m"}, "model")["max_tokens"] == 2048
+    assert check_settings(lambda: None, None, "x") == {}
+    assert check_settings(model_settings, {"name": "m"}, "model")["max_tokens"] == 2048

@@ -3,14 +3,14 @@
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from dataselect.eval.cost import Shape, published
-from dataselect.models.flops import flops, training_flops
-from dataselect.models.load import size
+from dataselect.eval.cost import RunSize, published_flops
+from dataselect.models.flops import forward_flops, training_flops
+from dataselect.models.load import parameter_count
 from dataselect.plan import disk
-from dataselect.train.fit import prepare
+from dataselect.train.fit import add_adapters
 from tests.conftest import GOLDEN, MODEL
 
-RUN = Shape(
+RUN = RunSize(
     looker=7, trained=11, look_tokens=100, train_tokens=1000, pool=500, rows=20, epochs=2,
     forward=True,
 )  # fmt: skip
@@ -18,7 +18,7 @@ TRAINING = 2 * 1000 * 6 * 11 * 20
 
 
 def selection(reference, shape=RUN):
-    answer = published(reference, shape)
+    answer = published_flops(reference, shape)
     for one in answer.values():
         assert one["training"] == TRAINING
         assert one["total"] == one["training"] + one["selection"]
@@ -60,10 +60,10 @@ def test_flops_of_a_token_count_what_is_multiplied_with(tied):
         LlamaConfig(vocab_size=50, tie_word_embeddings=tied, **shape, **heads)
     )  # fmt: skip
     body = 2 * (4 * 8 * 8 + 3 * 8 * 16 + 2 * 8) + 8  # two layers, norms, the last norm
-    assert flops(net, head=False) == 2 * body
-    assert flops(net, head=True) == 2 * (body + 50 * 8)
+    assert forward_flops(net, head=False) == 2 * body
+    assert forward_flops(net, head=True) == 2 * (body + 50 * 8)
     assert training_flops(net, 10) == 10 * 6 * (body + 50 * 8)
-    lora = prepare(net, {
+    lora = add_adapters(net, {
         "method": "lora", "lora_rank": 2, "lora_alpha": 4, "lora_dropout": 0.0,
         "lora_modules": ["q_proj"], "gradient_checkpointing": False,
     })  # fmt: skip
@@ -74,7 +74,7 @@ def test_flops_of_a_token_count_what_is_multiplied_with(tied):
 def test_a_models_size_is_read_from_its_configuration():
     from dataselect.models.load import load_causal
 
-    assert size(MODEL) == sum(p.numel() for p in load_causal(MODEL).parameters())
+    assert parameter_count(MODEL) == sum(p.numel() for p in load_causal(MODEL).parameters())
 
 
 def test_of_an_encoder_and_decoder_only_the_encoder_counts(tmp_path):
@@ -83,12 +83,14 @@ def test_of_an_encoder_and_decoder_only_the_encoder_counts(tmp_path):
     config = T5Config(d_model=16, d_ff=32, num_layers=2, num_heads=2, d_kv=8, vocab_size=40)
     config.save_pretrained(tmp_path)
     encoder = T5EncoderModel(config)
-    assert size({**MODEL, "name": str(tmp_path)}) == sum(p.numel() for p in encoder.parameters())
+    assert parameter_count({**MODEL, "name": str(tmp_path)}) == sum(
+        p.numel() for p in encoder.parameters()
+    )
 
 
 def told(name, settings, reference=None, path="pool.jsonl"):
     part = {"name": name, "settings": settings}
-    return disk.features(
+    return disk.features_size(
         {
             "embed": {"features": part, "model": {**MODEL, "name": str(GOLDEN / "tiny-llama")}},
             "reference": {"reference": reference} if reference else {},
@@ -113,4 +115,4 @@ def test_the_room_that_features_take_is_said_before_it_is_spent():
     assert told("losses", {"direct": True}) == "features: losses, 21 bytes a row"
     nothing = told("gradients", {**GRADIENTS, "projection": "none"}, LESS)
     assert nothing == "features: gradients; their size is not known before the model is read"
-    assert disk.features({"embed": {"features": None}}) is None
+    assert disk.features_size({"embed": {"features": None}}) is None

@@ -5,7 +5,7 @@ import pytest
 
 from dataselect.data.scores import Group, Pool, Rows
 from dataselect.score import coverage as room
-from dataselect.score.coverage import coverage, falling, greedy, needs
+from dataselect.score.coverage import coverage, greedy, needs, strictly_decreasing
 
 
 def pool_of(vectors, ids=None, block=1_000_000):
@@ -195,13 +195,13 @@ def test_a_pool_of_one_vector_is_taken_by_id():
 
 def test_scores_fall_strictly_whatever_the_gains():
     gains = np.array([6e4, 6e4, 6e4 - 1e-9, 2.0, 1.0, 1.0, 1e-30, 1e-30, 0.0, 0.0, 0.0])
-    scores = falling(gains)
+    scores = strictly_decreasing(gains)
     assert scores.dtype == np.float32
     assert (np.diff(scores.astype(np.float64)) < 0).all()
     np.testing.assert_allclose(scores, gains, rtol=1e-6, atol=1e-30)
     tiny = np.finfo(np.float32).tiny
     assert ((scores == 0) | (np.abs(scores) >= tiny)).all()  # no library takes one for another
-    assert len(falling(np.zeros(0))) == 0
+    assert len(strictly_decreasing(np.zeros(0))) == 0
 
 
 def test_gains_fall():

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from dataselect.data import tables
-from dataselect.dedup.conversations import key, reason_to_drop
-from dataselect.dedup.pool import pool
-from dataselect.dedup.tasks import queries, tests
-from dataselect.dedup.truncation import cut_off
+from dataselect.dedup.conversations import duplicate_key, reason_to_drop
+from dataselect.dedup.pool import write_pool
+from dataselect.dedup.tasks import read_queries, read_tests
+from dataselect.dedup.truncation import find_truncated
 from dataselect.errors import InputError
 from tests.conftest import GOLDEN
 
@@ -49,7 +49,7 @@ def none_cut_off(rows):
 
 def run(here, *files, on_bad_row="error", cut_off=none_cut_off, out="out"):
     """The pool of the files: counts, pool, dropped."""
-    counts = pool(list(files), here / out, on_bad_row=on_bad_row, cut_off=cut_off)
+    counts = write_pool(list(files), here / out, on_bad_row=on_bad_row, cut_off=find_truncated)
     read = [tables.read(name, here / out / f"{name}.parquet") for name in ("pool", "dropped")]
     return counts, *read
 
@@ -119,13 +119,13 @@ ASKED = ("user", "x")
     ],
 )
 def test_the_key_is_every_role_and_stripped_content(one, other, same):
-    assert (key(turns(*one)) == key(turns(*other))) is same
+    assert (duplicate_key(turns(*one)) == duplicate_key(turns(*other))) is same
 
 
 def test_the_key_is_the_md5_of_the_lines():
     # printf 'user: 1 + 2?\nassistant: 3' | md5sum
     expected = "95a0cff51fa2969a937de47b3253850e"
-    assert key(turns(("user", "1 + 2? "), ("assistant", "3"))) == expected
+    assert duplicate_key(turns(("user", "1 + 2? "), ("assistant", "3"))) == expected
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,9 @@ def test_text_is_kept_as_it_is(here):
 def test_advance_is_told_of_every_row(here):
     told = []
     write("a.jsonl", [row("x", "y")] * 10_000)
-    pool(["a.jsonl"], here / "out", on_bad_row="error", cut_off=none_cut_off, advance=told.append)
+    write_pool(
+        ["a.jsonl"], here / "out", on_bad_row="error", cut_off=none_cut_off, advance=told.append
+    )
     assert told == [8_192, 1_808]
 
 
@@ -227,7 +229,7 @@ def words(n):
 
 
 def checked(rows, **model):
-    return cut_off({**MODEL, **model})(rows)
+    return find_truncated({**MODEL, **model})(rows)
 
 
 @pytest.mark.parametrize(
@@ -375,15 +377,15 @@ def test_a_bad_row_of_the_pool_is_dropped_if_so_wanted(here, line):
 def test_queries_keep_their_order_and_are_named_after_their_file(here):
     write("river.jsonl", [row("a", id="q1", task="town"), row("b", "c")])
     write("road.jsonl", [row("d", id=1), {"prompt": "e", "task": 7, "id": "q1"}])
-    frame = queries(["road.jsonl", "river.jsonl"], "all")
+    frame = read_queries(["road.jsonl", "river.jsonl"], "all")
     tables.check("queries", frame)
     assert frame.rows() == [
         ("road", "1", row("d")["messages"], None),
         ("7", "q1", row("e")["messages"], None),
         ("town", "q1", row("a")["messages"], None),
-        ("river", key(row("b", "c")["messages"])[:20], row("b", "c")["messages"], None),
+        ("river", duplicate_key(row("b", "c")["messages"])[:20], row("b", "c")["messages"], None),
     ]
-    some = queries(["road.jsonl", "river.jsonl"], ["town", "road"])
+    some = read_queries(["road.jsonl", "river.jsonl"], ["town", "road"])
     assert some["task"].to_list() == ["road", "town"]
 
 
@@ -397,47 +399,47 @@ def test_tests_end_with_their_answer(here):
             {"prompt": "1 + 4?", "answer": "5", "task": "more"},
         ],
     )
-    frame = tests(["sums.jsonl"], "all")
+    frame = read_tests(["sums.jsonl"], "all")
     tables.check("tests", frame)
-    made = key(row("1 + 4?", "5")["messages"])[:20]
+    made = duplicate_key(row("1 + 4?", "5")["messages"])[:20]
     assert frame.rows() == [
         ("sums", "t1", row("1 + 1?", "2")["messages"], "2", None, None),
         ("sums", "t2", row("1 + 2?", "The sum is 3")["messages"], "3", None, None),
         ("sums", "t3", row("1 + 3?", "4")["messages"], "4", ["3", "4"], "multiple_choice"),
         ("more", made, row("1 + 4?", "5")["messages"], "5", None, None),
     ]
-    assert tests(["sums.jsonl"], ["more", "untested"])["id"].to_list() == [made]
+    assert read_tests(["sums.jsonl"], ["more", "untested"])["id"].to_list() == [made]
 
 
 MISTAKES = {
     "no query": (
-        queries,
+        read_queries,
         [],
         "all",
         "queries.path: no row in a.jsonl. Expected at least one.",
     ),
-    "no test": (tests, [], "all", "tests.path: no row in a.jsonl. Expected at least one."),
+    "no test": (read_tests, [], "all", "tests.path: no row in a.jsonl. Expected at least one."),
     "a query without messages": (
-        queries,
+        read_queries,
         [row("x"), {"question": "x"}],
         "all",
         "queries.path: a.jsonl:2: no messages: expected a column `messages`, `conversations`, "
         "`instruction` and `output`, or `prompt` and `completion`; found question. Mend the row.",
     ),
     "an empty query": (
-        queries,
+        read_queries,
         [row(" ")],
         "all",
         "queries.path: a.jsonl:1: empty: expected at least one message with text. Mend the row.",
     ),
     "a query that is no object": (
-        queries,
+        read_queries,
         [5],
         "all",
         "queries.path: a.jsonl:1: expected an object with messages, found a number. Mend the row.",
     ),
     "ids of queries twice": (
-        queries,
+        read_queries,
         [row("x", id=1), row("y", id=2), row("z", id="1"), row("q"), row("q "), row("z", id=9)],
         "all",
         "queries.path: 2 ids stand twice within a task: `1` of a at a.jsonl:1, a.jsonl:3, "
@@ -445,7 +447,7 @@ MISTAKES = {
         "one gets it from its content. Mend the ids, or leave out equal rows.",
     ),
     "ids of tests twice": (
-        tests,
+        read_tests,
         [row("x", "y", id=1), row("z", "y", id=1)],
         "all",
         "tests.path: 1 ids stand twice within a task: `1` of a at a.jsonl:1, a.jsonl:2. Expected "
@@ -453,33 +455,33 @@ MISTAKES = {
         "equal rows.",
     ),
     "a test without an answer": (
-        tests,
+        read_tests,
         [row("x", "y"), row("z")],
         "all",
         "tests.path: a.jsonl:2: no answer: expected a last assistant turn or a column `answer`. "
         "Mend the row.",
     ),
     "choices that are no list": (
-        tests,
+        read_tests,
         [row("x", "y", choices={"text": ["y"]})],
         "all",
         "tests.path: a.jsonl:1: choices: expected a list, found an object. Mend the row.",
     ),
     "a choice that is null": (
-        tests,
+        read_tests,
         [row("x", "y", choices=["y", None])],
         "all",
         "tests.path: a.jsonl:1: choices: expected text, found null. Mend the row.",
     ),
     "a task without queries": (
-        queries,
+        read_queries,
         [row("x", task="gsm8k"), row("x", task="bbh")],
         ["bbh", "gsm8"],
         "tasks: `gsm8` has no queries. Did you mean `gsm8k`? There are: gsm8k, bbh. "
         "Queries from outside the tasks are all taken with `queries: {path: …, tasks: all}`.",
     ),
     "no tests of the tasks": (
-        tests,
+        read_tests,
         [row("x", "y", task="gsm8k"), row("x", "y", task="bbh")],
         ["squad", "mmlu"],
         "tests.path: no test of squad, mmlu; there are tests of gsm8k, bbh. Add tests, or mend "

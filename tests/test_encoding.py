@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from dataselect.dedup.truncation import cut_off
+from dataselect.dedup.truncation import find_truncated
 from dataselect.embed.hidden_states import hidden_states, pool
 from dataselect.errors import InputError
 from dataselect.models.batches import batches, pad
-from dataselect.models.chat import Chat, Encoded, last_response, tulu
+from dataselect.models.chat import Chat, Encoded, mark_last_response, tulu
 from dataselect.models.load import load_causal, load_tokenizer
-from dataselect.models.nll import losses_of
+from dataselect.models.nll import token_losses
 
 TURNS = [
     {"role": "system", "content": "Be brief."},
@@ -56,7 +56,7 @@ def test_blocks_ahead_hold_every_row_once_longest_first(tokenizer, monkeypatch):
     rows = [[{"role": "assistant", "content": "word " * (7 * i % 10)}] for i in range(8)]
     chat = Chat(tokenizer, "tulu", 2048)
     whole = chat.encode(rows)
-    blocks = list(chat.ahead(rows))
+    blocks = list(chat.encode_by_length(rows))
     assert [len(block) for _, block in blocks] == [3, 3, 2]
     numbers = np.concatenate([numbers for numbers, _ in blocks]).tolist()
     assert sorted(numbers) == list(range(8))
@@ -65,7 +65,7 @@ def test_blocks_ahead_hold_every_row_once_longest_first(tokenizer, monkeypatch):
     for number, one in zip(numbers, found, strict=True):
         assert np.array_equal(one.ids, whole[number].ids)
         assert np.array_equal(one.response, whole[number].response)
-    assert list(chat.ahead([])) == []
+    assert list(chat.encode_by_length([])) == []
 
 
 def test_truncation_cuts_the_end(tokenizer):
@@ -145,7 +145,7 @@ def test_what_a_template_refuses_is_said_and_dropped(tokenizer, model_section, m
     with pytest.raises(InputError, match="refuses a conversation: no system turns"):
         Chat(other, "model", 512).encode([TURNS])
     monkeypatch.setattr("dataselect.models.load.load_tokenizer", lambda model: other)
-    check = cut_off({**model_section, "chat": "model", "max_tokens": 512})
+    check = find_truncated({**model_section, "chat": "model", "max_tokens": 512})
     assert check([TURNS, TURNS[1:]]) == ["refused by the model's chat template", False]
 
 
@@ -208,15 +208,15 @@ def test_a_prompts_vector_does_not_know_the_response(model_section):
 
 def test_only_the_last_response_is_a_tests_answer(tokenizer):
     (row,) = Chat(tokenizer, "tulu", 512).encode([TURNS])
-    last = last_response(row)
+    last = mark_last_response(row)
     assert tokenizer.decode(last.ids[last.response]) == "2</s>"
 
 
 def test_a_loss_does_not_depend_on_its_batch(model_section, tokenizer):
     net = load_causal(model_section)
     rows = Chat(tokenizer, "tulu", 512).encode([TURNS, TURNS[1:3], TURNS[3:], TURNS[:2]])
-    together = losses_of(net, rows).response
-    alone = np.concatenate([losses_of(net, [row]).response for row in rows])
+    together = token_losses(net, rows).response
+    alone = np.concatenate([token_losses(net, [row]).response for row in rows])
     np.testing.assert_allclose(together, alone, rtol=1e-5)
     assert np.isnan(together[3])  # no response, no loss
     # by the definition: −log p of each response token given those before it

@@ -128,10 +128,10 @@ def test_a_killed_process_is_one_message_and_what_was_finished_stays(in_scratch)
     workers = partial(local, workers=2)
     with (
         pytest.raises(InputError, match="a worker process was killed"),
-        shards.writing(partial(kill_a_worker, 30), ["k"], workers) as put,
+        shards.open_writer(partial(kill_a_worker, 30), ["k"], workers) as put,
     ):
         put("pool", in_scratch / "pool.parquet", in_scratch / "features", 4)
-    with shards.writing(partial(kill_a_worker, 1_000), ["k"]) as put:
+    with shards.open_writer(partial(kill_a_worker, 1_000), ["k"]) as put:
         done = put("pool", in_scratch / "pool.parquet", in_scratch / "features", 4)
     assert done.found > 0
 
@@ -243,7 +243,7 @@ def test_a_killed_workers_shard_is_done_by_another(in_scratch, on_ray):
     flag = in_scratch / "killed"
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not know the tests
     for folder, engine in (("ray", on_ray), ("here", local)):
-        with shards.writing(partial(once_deadly, str(flag)), [folder], engine) as put:
+        with shards.open_writer(partial(once_deadly, str(flag)), [folder], engine) as put:
             put("pool", in_scratch / "pool.parquet", in_scratch / folder, 4)
     assert flag.exists()
     ours = {k.name: v for k, v in shard_bytes(in_scratch / "here").items()}

@@ -11,9 +11,9 @@ from dataselect.data import tables
 from dataselect.embed.run import embed
 from dataselect.errors import InputError
 from dataselect.plan import estimate
-from dataselect.plan.estimate import Taken, sample
+from dataselect.plan.estimate import Cost, sample
 from dataselect.plan.run import plan
-from dataselect.reference.run import refer
+from dataselect.reference.run import fit_reference
 from tests.conftest import GOLDEN, MODEL, ROOT, run, small_methods
 
 PARAMS = {
@@ -46,7 +46,7 @@ def test_of_the_whole_pool_it_counts_what_a_run_counts(method, out):
     for name in ("pool", "queries"):
         (out / f"measured/{name}.parquet").write_bytes((out / f"{name}.parquet").read_bytes())
     taken = estimate.estimate(sections, 40, out / "measured")
-    fitted = refer(sections["reference"], out / "pool.parquet", out / "reference")
+    fitted = fit_reference(sections["reference"], out / "pool.parquet", out / "reference")
     done = embed(sections["embed"], out)
     if fitted:
         assert taken["reference"].flops == pytest.approx(fitted.flops)
@@ -86,7 +86,7 @@ def test_a_budget_above_the_pool_is_refused_before_anything_is_measured(out):
 
 
 def test_times():
-    assert Taken(1.0, 2.0, 3.0).times(2) == (2.0, 4.0, 6.0)
+    assert Cost(1.0, 2.0, 3.0).scaled(2) == (2.0, 4.0, 6.0)
 
 
 def test_a_mistake_is_one_message(in_scratch):

@@ -11,10 +11,10 @@ import torch
 from dataselect.data import tables
 from dataselect.errors import InputError
 from dataselect.eval.run import cached, evaluate, summary
-from dataselect.eval.task_kinds import kinds_of
-from dataselect.models.chat import Chat, last_response
+from dataselect.eval.task_kinds import task_kinds
+from dataselect.models.chat import Chat, mark_last_response
 from dataselect.models.load import load_causal, load_tokenizer
-from dataselect.models.nll import losses_of
+from dataselect.models.nll import token_losses
 from tests.conftest import ROOT
 
 
@@ -78,21 +78,21 @@ def test_kinds_are_told_guessed_or_refused():
             ("set", "1", "q", "1", None, "last_number"),
         ]
     )
-    assert kinds_of(tests, {"set": "exact_match"}) == {
+    assert task_kinds(tests, {"set": "exact_match"}) == {
         "plain": "exact_match",
         "choice": "multiple_choice",
         "said": "last_number",
         "set": "exact_match",
     }
     with pytest.raises(InputError, match=r"no kind is called `exact`\. Did you mean `exact_match`"):
-        kinds_of(tests, {"plain": "exact"})
+        task_kinds(tests, {"plain": "exact"})
     with pytest.raises(InputError, match=r"eval.kinds: `sett` has no tests. Did you mean `set`"):
-        kinds_of(tests, {"sett": "exact_match"})
+        task_kinds(tests, {"sett": "exact_match"})
     two = table([("t", "1", "q", "1", None, "last_number"), ("t", "2", "q", "1", None, "mine")])
     with pytest.raises(InputError, match="expected one kind, found last_number, mine"):
-        kinds_of(two, {})
+        task_kinds(two, {})
     with pytest.raises(InputError, match="'c' is not among the choices"):
-        kinds_of(table([("t", "1", "q", "c", ["a", "b"], None)]), {})
+        task_kinds(table([("t", "1", "q", "c", ["a", "b"], None)]), {})
 
 
 def greedy(model, ask, tokens):
@@ -121,8 +121,8 @@ def test_outputs_scores_and_losses_are_the_models(model_section, home):
     assert answer["value"].to_list() == [1.0, 0.0, 1.0]
     assert answer["metric"].unique().to_list() == ["exact_match"]
     chat = Chat(load_tokenizer(model_section), "tulu", 2048)
-    rows = [last_response(row) for row in chat.encode(tests["messages"].to_list())]
-    expected = losses_of(load_causal(model_section), rows).response
+    rows = [mark_last_response(row) for row in chat.encode(tests["messages"].to_list())]
+    expected = token_losses(load_causal(model_section), rows).response
     assert answer["answer_nll_nats"].to_list() == pytest.approx(expected.tolist(), rel=1e-5)
 
 

@@ -18,7 +18,7 @@ def pool(tmp_path):
     """Rows of half a megabyte that nothing compresses, each in a row group of its own."""
     draw = random.Random(0)
     path = tmp_path / "pool.parquet"
-    with tables.writing("pool", path) as put:
+    with tables.open_writer("pool", path) as put:
         for row in range(ROW_GROUPS):
             turns = [{"role": "user", "content": draw.randbytes(LETTERS // 2).hex()}]
             rows = [(row, f"id{row}", "source", turns)]
@@ -27,7 +27,8 @@ def pool(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "read", [lambda path: tables.blocks("pool", path, 1), lambda path: inputs.read([str(path)])]
+    "read",
+    [lambda path: tables.iter_batches("pool", path, 1), lambda path: inputs.read_rows([str(path)])],
 )
 def test_a_file_that_streams_is_not_kept(pool, read, monkeypatch):
     monkeypatch.setattr(inputs, "AT_ONCE", 1)

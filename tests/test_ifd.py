@@ -13,11 +13,11 @@ from dataselect.embed.run import embed
 from dataselect.errors import InputError
 from dataselect.models.chat import Chat
 from dataselect.models.load import load_causal, load_tokenizer
-from dataselect.numerics.draws import shuffled
+from dataselect.numerics.draws import shuffled_rows
 from dataselect.numerics.kmeans import kmeans
 from dataselect.plan.run import plan
-from dataselect.reference.experienced import experienced, spread
-from dataselect.reference.run import refer
+from dataselect.reference.experienced import experienced, pick_evenly
+from dataselect.reference.run import fit_reference
 from tests.conftest import GOLDEN, MODEL, ROOT
 
 SHORT = {**MODEL, "md5": "0", "max_tokens": 256}
@@ -28,11 +28,11 @@ def test_rows_are_evenly_spaced_between_the_percentiles_of_their_cluster():
     # Cluster 1: one row, fewer than asked: whole.
     nll = np.asarray([8, 0, 7, 1, 6, 2, 5, 3, 4, 50], dtype=np.float32)
     cluster = np.asarray([0] * 9 + [1])
-    chosen = spread(cluster, nll, 2, 25, 75)
+    chosen = pick_evenly(cluster, nll, 2, 25, 75)
     assert nll[chosen].tolist() == [2, 4, 50]
-    assert nll[spread(cluster, nll, 9, 25, 75)].tolist() == [2, 3, 4, 5, 6, 50]
-    assert nll[spread(cluster, nll, 9, 0, 100)].tolist() == [*range(9), 50]
-    assert nll[spread(cluster, nll, 10, 25, 75)].tolist() == [*range(9), 50]  # fewer than ten
+    assert nll[pick_evenly(cluster, nll, 9, 25, 75)].tolist() == [2, 3, 4, 5, 6, 50]
+    assert nll[pick_evenly(cluster, nll, 9, 0, 100)].tolist() == [*range(9), 50]
+    assert nll[pick_evenly(cluster, nll, 10, 25, 75)].tolist() == [*range(9), 50]  # fewer than ten
 
 
 @pytest.fixture
@@ -73,9 +73,9 @@ def test_it_is_fitted_on_a_few_rows_of_every_cluster(pool, in_scratch):
     done = experienced(SHORT, table, in_scratch, seed=0, micro_batch_size=4, **FEW)
     # The same rows from plain numbers: raw means of the prompt's states, losses of its tokens.
     vectors, nll = instructions(pool["messages"].to_list())
-    order = shuffled(pool["id"].to_list(), 0)
+    order = shuffled_rows(pool["id"].to_list(), 0)
     cluster = kmeans(vectors[order], 4, 0, iterations=300)
-    chosen = order[spread(cluster, nll[order], 3, 25, 75)]
+    chosen = order[pick_evenly(cluster, nll[order], 3, 25, 75)]
     encoded = Chat(load_tokenizer(MODEL), "tulu", 256).encode(pool["messages"].to_list())
     kept = [i for i in chosen if encoded[i].response[1:].any()]
     assert done.rows == len(kept)
@@ -105,7 +105,7 @@ def test_losses_are_those_of_the_pre_experienced_model(pool, in_scratch):
               "scorer": "ifd", "aggregator": "top"}  # fmt: skip
     sections = plan(params, {"ifd": method})
     out = in_scratch / "out"
-    refer(sections["reference"], out / "pool.parquet", out / "reference")
+    fit_reference(sections["reference"], out / "pool.parquet", out / "reference")
     embed(sections["embed"], out)
     told = json.loads((out / "reference/reference.json").read_text())
     assert [name for name, _ in told["checkpoints"]] == ["00"]

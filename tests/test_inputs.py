@@ -81,12 +81,14 @@ def write(name, content):
 
 
 def records(*names):
-    return [raw.record for raw in read.read(list(names))]
+    return [raw.record for raw in read.read_rows(list(names))]
 
 
 def bad(name):
     """The file's rows that cannot be understood, with their places."""
-    return [(r.place, str(r.record)) for r in read.read([name]) if isinstance(r.record, BadRow)]
+    return [
+        (r.place, str(r.record)) for r in read.read_rows([name]) if isinstance(r.record, BadRow)
+    ]
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -104,7 +106,7 @@ def test_every_kind_of_file_gives_the_same_rows(name):
     ],
 )
 def test_a_place_is_the_file_and_its_line_or_row(name, places):
-    assert [raw.place for raw in read.read([write(name, KINDS[name])])] == places
+    assert [raw.place for raw in read.read_rows([write(name, KINDS[name])])] == places
 
 
 @pytest.mark.parametrize(
@@ -130,9 +132,13 @@ def test_one_file_a_list_or_a_glob(here, path, names):
 
 def test_a_file_is_known_by_its_bytes(here):
     write("a.jsonl", b"one\n")
-    assert fingerprint.files("a.jsonl", "x")[0]["md5"] == "5bbf5a52328e7439ae6e719dfe712200"
+    assert (
+        fingerprint.matching_files("a.jsonl", "x")[0]["md5"] == "5bbf5a52328e7439ae6e719dfe712200"
+    )
     write("a.jsonl", b"three\n")
-    assert fingerprint.files("a.jsonl", "x")[0]["md5"] == "febe6995bad457991331348f7b9c85fa"
+    assert (
+        fingerprint.matching_files("a.jsonl", "x")[0]["md5"] == "febe6995bad457991331348f7b9c85fa"
+    )
 
 
 def turn(role, content):
@@ -223,7 +229,7 @@ def test_every_form_gives_the_same_messages(form, kind):
     row, expected = FORMS[form]
     write(f"x.{kind}", parquet([row]) if kind == "parquet" else [row])
     (record,) = records(f"x.{kind}")
-    assert conversations.messages(record) == expected
+    assert conversations.parse_messages(record) == expected
 
 
 BAD = {
@@ -294,7 +300,7 @@ BAD = {
 def test_a_row_that_cannot_be_understood_says_why(name):
     row, expected = BAD[name]
     with pytest.raises(BadRow) as error:
-        conversations.messages(row)
+        conversations.parse_messages(row)
     assert str(error.value) == expected
 
 
@@ -402,7 +408,7 @@ def test_a_parquet_without_a_known_column_has_rows_that_name_what_is_there():
     rows = records("x.parquet")
     assert len(rows) == 2
     with pytest.raises(BadRow, match=r"found text, time$"):
-        conversations.messages(rows[0])
+        conversations.parse_messages(rows[0])
 
 
 def test_bytes_of_a_parquet_that_are_not_utf_8_make_one_bad_row():
@@ -428,9 +434,9 @@ def test_bytes_of_a_parquet_that_are_not_utf_8_make_one_bad_row():
     ],
 )
 def test_a_label_is_the_first_column_that_has_something(row, names, expected):
-    assert conversations.label(row, *names) == expected
+    assert conversations.text_field(row, *names) == expected
 
 
 def test_a_label_is_valid_unicode():
     with pytest.raises(BadRow, match=r"^id: not valid Unicode: half a surrogate pair, '\\ud83c'$"):
-        conversations.label({"id": "\ud83c"}, "id")
+        conversations.text_field({"id": "\ud83c"}, "id")

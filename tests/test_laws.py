@@ -12,7 +12,7 @@ from dataselect.aggregate.run import select
 from dataselect.data import files, tables
 from dataselect.embed.run import embed
 from dataselect.plan.run import plan
-from dataselect.reference.run import refer
+from dataselect.reference.run import fit_reference
 from dataselect.score.run import score
 from tests.conftest import GOLDEN, small_methods
 
@@ -45,7 +45,7 @@ def queries():
 def home(in_scratch, monkeypatch, tmp_path_factory):
     """A folder a test; the scratch folder is all tests', so that features are computed once."""
     shared = tmp_path_factory.getbasetemp() / "scratch-of-laws"
-    monkeypatch.setattr(files, "root", lambda: shared)
+    monkeypatch.setattr(files, "scratch_folder", lambda: shared)
     return in_scratch
 
 
@@ -77,8 +77,8 @@ def run(method, pool, queries, home, name, shard_rows=None, anew=False, **choice
     tables.write("dropped", tables.empty("dropped"), out / "dropped.parquet")
     with pytest.MonkeyPatch.context() as patch:
         if anew:
-            patch.setattr(files, "root", lambda: home / name / "scratch")
-        refer(plan_["reference"], out / "pool.parquet", out / "reference")
+            patch.setattr(files, "scratch_folder", lambda: home / name / "scratch")
+        fit_reference(plan_["reference"], out / "pool.parquet", out / "reference")
         embed(plan_["embed"], out, shard_rows)
     score(plan_["score"], out, out / "features")
     selection = select(plan_["aggregate"], out)

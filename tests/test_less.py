@@ -16,7 +16,7 @@ from dataselect.errors import InputError
 from dataselect.models.chat import Chat
 from dataselect.models.load import load_tokenizer
 from dataselect.numerics import projection
-from dataselect.numerics.draws import shuffled
+from dataselect.numerics.draws import shuffled_rows
 from dataselect.reference.warmup import warmup
 from dataselect.score.influence import influence
 from dataselect.train import snapshots
@@ -186,7 +186,7 @@ def test_a_checkpoint_an_epoch_with_moments_by_name(fitted):
     assert [one.folder.name for one in done.checkpoints] == ["00", "01", "02"]
     pool = tables.read("pool", home / "pool.parquet")
     encoded = Chat(load_tokenizer(MODEL), "tulu", 256).encode(pool["messages"].to_list())
-    half = shuffled(pool["id"].to_list(), 0)[:24]
+    half = shuffled_rows(pool["id"].to_list(), 0)[:24]
     kept = [encoded[i] for i in half if encoded[i].response[1:].any()]
     assert done.rows == len(kept)
     assert done.tokens == 3 * sum(len(row.ids) for row in kept)
@@ -259,7 +259,7 @@ def test_a_warm_up_that_was_killed_ends_with_the_same_bytes(fitted, monkeypatch)
         for path in one.folder.iterdir():
             assert path.read_bytes() == (other.folder / path.name).read_bytes(), path.name
     assert pool.height == 48
-    assert snapshots.steps(done.steps, 3)[-1] == done.steps
+    assert snapshots.snapshot_steps(done.steps, 3)[-1] == done.steps
 
 
 def test_modules_that_the_model_has_not_are_named(fitted):

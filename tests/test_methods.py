@@ -10,7 +10,7 @@ from dataselect.data import tables
 from dataselect.data.shards import read_all
 from dataselect.embed.run import embed
 from dataselect.plan.run import plan
-from dataselect.reference.run import refer
+from dataselect.reference.run import fit_reference
 from dataselect.score.run import score
 from tests.conftest import GOLDEN, ROOT, small_methods
 
@@ -45,7 +45,7 @@ def chosen(home, rows, method, methods=WHOLE):
     tables.write("queries", tables.empty("queries"), home / "out/queries.parquet")
     tables.write("dropped", tables.empty("dropped"), home / "out/dropped.parquet")
     out = home / "out"
-    refer(sections["reference"], out / "pool.parquet", out / "reference")
+    fit_reference(sections["reference"], out / "pool.parquet", out / "reference")
     embed(sections["embed"], out)
     score(sections["score"], out, out / "features")
     measured = read_all(out / "features/pool") if sections["embed"]["features"] else {}

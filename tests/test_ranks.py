@@ -76,11 +76,11 @@ def test_a_reference_is_fitted_by_two_processes_as_by_one(in_scratch, model_sect
     ("asked", "parts", "expected"), [(1, 8, 1), (2, 8, 2), (3, 8, 2), (8, 6, 6), (5, 7, 1)]
 )
 def test_as_many_processes_as_divide_a_step(asked, parts, expected):
-    assert distributed.count(asked, parts) == expected
+    assert distributed.usable_processes(asked, parts) == expected
 
 
 def refuse(what):
-    if distributed.first():
+    if distributed.is_main_process():
         raise InputError(what)
 
 
@@ -94,8 +94,8 @@ def vanish():
 
 def test_a_mistake_in_a_process_is_told_and_a_killed_one_too():
     with pytest.raises(InputError, match="not like this"):
-        distributed.run(2, refuse, "not like this")
+        distributed.launch(2, refuse, "not like this")
     with pytest.raises(MemoryError, match="Tried to allocate"):
-        distributed.run(2, run_out)
+        distributed.launch(2, run_out)
     with pytest.raises(InputError, match="goes on from the last checkpoint"):
-        distributed.run(2, vanish)
+        distributed.launch(2, vanish)

@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from dataselect.data import fingerprint, tables
-from dataselect.data.checkpoints import Checkpoint, Fitted, checkpoints
+from dataselect.data.checkpoints import Checkpoint, Fitted, read_checkpoints
 from dataselect.reference import run as reference
-from dataselect.reference.run import refer
+from dataselect.reference.run import fit_reference
 from tests.conftest import GOLDEN, MODEL
 
 PROXY = {"name": "proxy", "settings": {"epochs": 1}, "code": "c"}
@@ -40,13 +40,13 @@ def write(rows):
 
 
 def fit(home, section=SECTION):
-    return refer(section, home / "pool.parquet", home / "out")
+    return fit_reference(section, home / "pool.parquet", home / "out")
 
 
 def test_it_is_fitted_once_and_linked_in_training_order(in_scratch, fits):
     done = fit(in_scratch)
     assert (done.rows, done.tokens, done.steps, done.flops) == (2, 3, 4, 5.0)
-    found = checkpoints(in_scratch / "out")
+    found = read_checkpoints(in_scratch / "out")
     assert [(one.folder.name, one.mean_learning_rate) for one in found] == [
         ("00", 0.5),
         ("01", 0.5),
@@ -80,5 +80,5 @@ def test_whatever_decides_it_fits_it_anew(in_scratch, fits, monkeypatch):
 def test_a_method_without_one_leaves_a_note(in_scratch, fits):
     assert fit(in_scratch, {}) is None
     assert json.loads((in_scratch / "out/reference.json").read_text()) == {"checkpoints": []}
-    assert checkpoints(in_scratch / "out") == []
+    assert read_checkpoints(in_scratch / "out") == []
     assert not fits

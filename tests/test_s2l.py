@@ -8,7 +8,7 @@ import pytest
 
 from dataselect.aggregate.nested_fill import nested_fill
 from dataselect.data import tables
-from dataselect.data.scores import Group, Parts, Pool, Rows
+from dataselect.data.scores import Group, Pool, Rows, SingleGroup
 from dataselect.embed.losses import losses
 from dataselect.embed.trajectories import trajectories
 from dataselect.models.chat import Chat
@@ -28,14 +28,14 @@ def clustered(sizes):
     groups = [Group(f"{source}/{number}", None, source) for source, number in sizes]
     of = np.repeat(np.arange(len(groups)), list(sizes.values()))
     scores = -np.arange(1, len(of) + 1, dtype=np.float32)
-    return groups, Parts(of, scores)
+    return groups, SingleGroup(of, scores)
 
 
 def taken(sizes, n, block=5):
     """How many rows each source and cluster gives."""
     groups, parts = clustered(sizes)
     starts = range(0, len(parts.group), block)
-    blocks = [Parts(parts.group[i : i + block], parts.score[i : i + block]) for i in starts]
+    blocks = [SingleGroup(parts.group[i : i + block], parts.score[i : i + block]) for i in starts]
     picks = nested_fill(lambda: blocks, groups, n)
     assert len(set(picks.rows.tolist())) == len(picks.rows)
     assert (parts.group[picks.rows] == picks.groups).all()
@@ -75,7 +75,7 @@ def test_clusters_of_two_rows_or_fewer_fill_what_is_missing():
 def test_the_best_rows_of_a_cluster_are_taken_and_never_a_row_that_is_no_candidate():
     groups = [Group("a/0", None, "a")]
     scores = np.asarray([-0.5, -np.inf, -0.1, -0.3, -0.2], dtype=np.float32)
-    block = Parts(np.zeros(5, dtype=np.int64), scores)
+    block = SingleGroup(np.zeros(5, dtype=np.int64), scores)
     picks = nested_fill(lambda: [block], groups, 3)
     assert picks.rows.tolist() == [2, 4, 3]
     assert sorted(nested_fill(lambda: [block], groups, 9).rows.tolist()) == [0, 2, 3, 4]
@@ -85,7 +85,7 @@ def test_equal_sources_go_by_name_and_none_is_one():
     counts, _ = taken({("b", 0): 5, ("a", 0): 5}, 5)  # a: 5 // 2 = 2; b: 3
     assert counts == {("b", 0): 3, ("a", 0): 2}
     groups = [Group("x", None), Group("y", None)]
-    block = Parts(np.asarray([0, 1, 0, 1, 0, 1]), -np.arange(1, 7, dtype=np.float32))
+    block = SingleGroup(np.asarray([0, 1, 0, 1, 0, 1]), -np.arange(1, 7, dtype=np.float32))
     assert nested_fill(lambda: [block], groups, 4).groups.tolist() == [0, 0, 1, 1]
 
 
@@ -104,10 +104,10 @@ def test_clusters_are_found_within_each_source():
     answer = clusters(pool_of(rows), seed=0, count=3)
     (block,) = answer.blocks
     assert len(answer.groups) == 6
-    assert {group.parent for group in answer.groups} == {"a", "b"}
+    assert {group.source for group in answer.groups} == {"a", "b"}
     for number, (name, source, _) in enumerate(rows):
         group = answer.groups[block.group[number]]
-        assert group.parent == source
+        assert group.source == source
         mates = {rows[i][0] for i in np.flatnonzero(block.group == block.group[number])}
         assert mates == {f"{source}{i}" for i in range(int(name[1:]) % 3, 12, 3)}
     assert ((block.score >= -1) & (block.score < 0)).all()
@@ -126,7 +126,7 @@ def test_a_row_that_was_not_measured_is_in_no_cluster():
     answer = clusters(pool_of(rows), seed=0, count=2)
     (block,) = answer.blocks
     assert np.isneginf(block.score).tolist() == [False, True, True]
-    assert {group.parent for group in answer.groups} == {"a", "b"}
+    assert {group.source for group in answer.groups} == {"a", "b"}
 
 
 def changing(**features):
@@ -151,10 +151,10 @@ def test_the_steepest_fall_of_confidence_scores_highest():
 
 
 def test_snapshots_are_evenly_spaced_and_end_with_the_last_step():
-    assert snapshots.steps(12, 3) == [4, 8, 12]
-    assert snapshots.steps(10, 4) == [2, 5, 8, 10]
-    assert snapshots.steps(2, 12) == [1, 2]  # never more than there are steps
-    assert len(snapshots.steps(6141, 12)) == 12
+    assert snapshots.snapshot_steps(12, 3) == [4, 8, 12]
+    assert snapshots.snapshot_steps(10, 4) == [2, 5, 8, 10]
+    assert snapshots.snapshot_steps(2, 12) == [1, 2]  # never more than there are steps
+    assert len(snapshots.snapshot_steps(6141, 12)) == 12
 
 
 @pytest.fixture(scope="module")

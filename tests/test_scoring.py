@@ -7,13 +7,13 @@ from safetensors.numpy import save_file
 
 from dataselect.aggregate.run import select
 from dataselect.data import tables
-from dataselect.dedup.tasks import queries
+from dataselect.dedup.tasks import read_queries
 from dataselect.embed.run import embed
 from dataselect.errors import InputError
 from dataselect.models.chat import Chat
 from dataselect.models.load import load_tokenizer
 from dataselect.score.run import score
-from dataselect.train.examples import encode
+from dataselect.train.examples import encode_rows
 from tests.conftest import MODEL
 
 TURNS = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
@@ -121,9 +121,9 @@ def test_shards_of_any_size_are_read(out, shard):
 def test_queries_may_be_of_other_tasks_than_the_tests(in_scratch):
     frame = pl.DataFrame({"task": ["chats", "sums"], "id": ["c", "s"], "messages": [TURNS] * 2})
     frame.write_parquet("queries.parquet")
-    assert queries(["queries.parquet"], "all")["task"].to_list() == ["chats", "sums"]
-    assert queries(["queries.parquet"], ["chats"])["task"].to_list() == ["chats"]
-    assert queries([], "all").is_empty()
+    assert read_queries(["queries.parquet"], "all")["task"].to_list() == ["chats", "sums"]
+    assert read_queries(["queries.parquet"], ["chats"])["task"].to_list() == ["chats"]
+    assert read_queries([], "all").is_empty()
 
 
 def test_subtasks_are_kept(in_scratch):
@@ -131,10 +131,10 @@ def test_subtasks_are_kept(in_scratch):
         "task": ["t", "t"], "id": ["x", "y"], "messages": [TURNS] * 2, "subtask": ["one", None],
     })  # fmt: skip
     frame.write_parquet("queries.parquet")
-    assert queries(["queries.parquet"], "all")["subtask"].to_list() == ["one", None]
+    assert read_queries(["queries.parquet"], "all")["subtask"].to_list() == ["one", None]
 
 
 def test_a_reference_of_rows_without_responses_is_refused(out):
     chat = Chat(load_tokenizer(MODEL), "tulu", max_tokens=3)  # the headers alone are longer
     with pytest.raises(InputError, match="none of the 6 rows that the reference is to be fitted"):
-        encode(out / "pool.parquet", chat, np.arange(6))
+        encode_rows(out / "pool.parquet", chat, np.arange(6))

@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 
 from dataselect.aggregate.round_robin import round_robin
-from dataselect.aggregate.run import histogram, select, shares
+from dataselect.aggregate.run import histogram, select, source_shares
 from dataselect.aggregate.top import top
 from dataselect.data import tables
-from dataselect.data.budget import rows_of
-from dataselect.data.scores import Parts, Pool, Queries, Rows
-from dataselect.data.topk import best
+from dataselect.data.budget import budget_rows
+from dataselect.data.scores import Pool, Queries, Rows, SingleGroup
+from dataselect.data.topk import top_k
 from dataselect.errors import InputError
 from dataselect.score.cosine import cosine
 from dataselect.score.random import random
@@ -94,7 +94,7 @@ def test_round_robin_equals_the_plain_algorithm(seed):
 @pytest.mark.parametrize("k", [1, 3, 50, 4_000])
 def test_best_is_the_head_of_the_sorted_column(k, block, values):
     scores = np.random.default_rng(k).integers(0, values, (3_000, 4)).astype(np.float32)
-    ranked = best([scores[i : i + block] for i in range(0, 3_000, block)], 4, k)
+    ranked = top_k([scores[i : i + block] for i in range(0, 3_000, block)], 4, k)
     for group in range(4):
         order = np.lexsort((np.arange(3_000), -scores[:, group]))[:k]
         assert ranked[group].rows.tolist() == order.tolist()
@@ -109,7 +109,7 @@ def test_parts_are_a_matrix_with_one_candidate_a_row(aggregator, block):
     dense = np.full((40, 5), NO, dtype=np.float32)
     dense[np.arange(40), of] = scores
     starts = range(0, 40, block)
-    parts = [Parts(of[i : i + block], scores[i : i + block]) for i in starts]
+    parts = [SingleGroup(of[i : i + block], scores[i : i + block]) for i in starts]
     whole = pick(aggregator, dense, 23)
     picks = aggregator(lambda: parts, columns(5), 23)
     for ours, expected in zip(picks, whole, strict=True):
@@ -177,12 +177,12 @@ def test_a_query_of_which_nothing_was_looked_at_is_named():
 
 def test_a_share_is_rounded_down_to_at_least_one_row():
     none = tables.empty("dropped")
-    assert rows_of("5%", 999, none) == 49
-    assert rows_of("0.01%", 999, none) == 1
-    assert rows_of("29%", 100, none) == 29
-    assert rows_of("0.7%", 1000, none) == 7
-    assert rows_of("100%", 999, none) == 999
-    assert rows_of(7, 7, none) == 7
+    assert budget_rows("5%", 999, none) == 49
+    assert budget_rows("0.01%", 999, none) == 1
+    assert budget_rows("29%", 100, none) == 29
+    assert budget_rows("0.7%", 1000, none) == 7
+    assert budget_rows("100%", 999, none) == 999
+    assert budget_rows(7, 7, none) == 7
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_a_selection_and_its_training_file(scored):
         '{"role": "assistant", "content": "x"}]}'
     )
     assert len(lines) == 2
-    assert shares(selection, scored / "pool.parquet").rows() == [
+    assert source_shares(selection, scored / "pool.parquet").rows() == [
         ("a", 2, 1, 0.5, 0.5),
         ("b", 2, 1, 0.5, 0.5),
     ]

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from dataselect.data import fingerprint, shards, tables
-from dataselect.data.files import find, replacing, root, write_json
+from dataselect.data.files import atomic_write, resolve, scratch_folder, write_json
 
 
 def pool(count, start=0):
@@ -68,7 +68,9 @@ def test_every_row_once_in_order_and_nothing_twice(in_scratch):
     assert len(expected) > 4
     assert (done.rows, done.computed, done.found) == (75, len(expected), 0)
     assert feature.rows == list(range(75))
-    assert [shards.rows(path) for path in shards.paths(in_scratch / "out/pool")] == expected
+    assert [
+        shards.row_count(path) for path in shards.shard_paths(in_scratch / "out/pool")
+    ] == expected
     assert shards.read_all(in_scratch / "out/pool")["vectors"][:, 0].tolist() == list(range(75))
     again = Counted()
     done = write(pool(75), in_scratch, again)
@@ -104,7 +106,7 @@ def test_a_pool_that_grew_by_a_file_computes_the_new_rows_and_about_a_shard(in_s
     assert len(feature.rows) - 150 <= 2 * 16
     # What was found and what was made are what a run from scratch makes.
     there = [path.read_bytes() for path in sorted((in_scratch / "out/pool").iterdir())]
-    shutil.rmtree(root())
+    shutil.rmtree(scratch_folder())
     shutil.rmtree(in_scratch / "out")
     write(grown, in_scratch, Counted(), rows=16)
     assert [path.read_bytes() for path in sorted((in_scratch / "out/pool").iterdir())] == there
@@ -183,7 +185,7 @@ def test_a_killed_process_leaves_whole_shards_only(in_scratch, pause):
         process.stdout.readline()
         time.sleep(pause * 2.5)
         process.send_signal(signal.SIGKILL)
-    finished = len(list((root() / "embed").rglob("*.safetensors")))
+    finished = len(list((scratch_folder() / "embed").rglob("*.safetensors")))
     assert 1 <= finished < count
     with started("two", 0) as process:
         assert len(lines(process)) == count - finished
@@ -204,9 +206,9 @@ def test_experiments_share_the_repositorys_scratch_folder(tmp_path):
     for place in (".dvc", ".dvc/tmp/exps/standalone/x/.dvc", ".dvc/tmp/exps/standalone/x/data"):
         (tmp_path / place).mkdir(parents=True, exist_ok=True)
     expected = tmp_path / ".dvc/tmp/scratch"
-    assert root(tmp_path) == expected
-    assert root(tmp_path / ".dvc/tmp/exps/standalone/x") == expected
-    assert root(tmp_path / ".dvc/tmp/exps/standalone/x/data") == expected
+    assert scratch_folder(tmp_path) == expected
+    assert scratch_folder(tmp_path / ".dvc/tmp/exps/standalone/x") == expected
+    assert scratch_folder(tmp_path / ".dvc/tmp/exps/standalone/x/data") == expected
 
 
 def test_what_only_the_repository_has_is_found_from_an_experiment(tmp_path, monkeypatch):
@@ -215,14 +217,16 @@ def test_what_only_the_repository_has_is_found_from_an_experiment(tmp_path, monk
     (tmp_path / "data").mkdir()
     (tmp_path / "data/pool.jsonl").write_text("{}")
     monkeypatch.chdir(workspace)
-    assert find("data/pool.jsonl") == str(tmp_path / "data/pool.jsonl")
-    assert find("data/none.jsonl") == "data/none.jsonl"
-    assert [file["path"] for file in fingerprint.files("data/*.jsonl", "x")] == ["data/pool.jsonl"]
+    assert resolve("data/pool.jsonl") == str(tmp_path / "data/pool.jsonl")
+    assert resolve("data/none.jsonl") == "data/none.jsonl"
+    assert [file["path"] for file in fingerprint.matching_files("data/*.jsonl", "x")] == [
+        "data/pool.jsonl"
+    ]
 
 
 def test_the_code_of_a_feature_is_its_own_and_what_it_rests_on():
     here = Path(shards.__file__).parent
-    files = {p.name for p in fingerprint._rests_on(here / "features/hidden_states.py", set())}
+    files = {p.name for p in fingerprint._imported_files(here / "features/hidden_states.py", set())}
     assert {"hidden_states.py", "batches.py", "chat.py", "model.py"} <= files
     assert "losses.py" not in files
 
@@ -230,7 +234,7 @@ def test_the_code_of_a_feature_is_its_own_and_what_it_rests_on():
 def test_a_repository_below_another_has_its_own(tmp_path):
     for place in (".dvc", "inner/.dvc", "inner/data"):
         (tmp_path / place).mkdir(parents=True, exist_ok=True)
-    assert root(tmp_path / "inner/data") == tmp_path / "inner/.dvc/tmp/scratch"
+    assert scratch_folder(tmp_path / "inner/data") == tmp_path / "inner/.dvc/tmp/scratch"
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path):
@@ -238,7 +242,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path):
     write_json(path, {"a": 1})
     with pytest.raises(TypeError):
         write_json(path, {"a": object()})
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == '{\n  "a": 1\n}\n'

@@ -84,14 +84,14 @@ def test_training_lowers_the_loss_of_the_responses(file, model_section):
 def test_the_first_loss_is_that_of_the_responses_only(file, model_section):
     from dataselect.models.chat import Chat
     from dataselect.models.load import load_causal, load_tokenizer
-    from dataselect.models.nll import losses_of
+    from dataselect.models.nll import token_losses
 
     some = rows(4)
     _, _ = run(model_section, file(some), "model", epochs=1)
     first = (file(some).parent / "model-curve/plots/metrics/loss.tsv").read_text().splitlines()[1]
     chat = Chat(load_tokenizer(model_section), "tulu", 2048)
     encoded = chat.encode([row["messages"] for row in some])
-    nll = losses_of(load_causal(model_section), encoded).response
+    nll = token_losses(load_causal(model_section), encoded).response
     tokens = [int(row.response.sum()) for row in encoded]
     assert float(first.split("\t")[-1]) == pytest.approx(np.average(nll, weights=tokens), rel=1e-3)
 

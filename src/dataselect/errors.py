@@ -24,7 +24,7 @@ def did_you_mean(name: object, names: Iterable[str]) -> str:
     return f"{hint}There are: {', '.join(names)}."
 
 
-def some(items: Iterable[object], most: int = 5) -> str:
+def first_few(items: Iterable[object], most: int = 5) -> str:
     """The first few items, and how many more there are: what an error names of a long list."""
     items = list(items)
     more = f" and {len(items) - most} more" if len(items) > most else ""

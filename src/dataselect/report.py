@@ -10,11 +10,11 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from rich import progress as rich_progress
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -46,7 +46,7 @@ def progress(what: str, total: int | None) -> Generator[Callable[..., None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=_bars) as bar:
+    with rich_progress.Progress(*columns, console=_bars) as bar:
         task = bar.add_task(what, total=total)
         yield lambda count, *_: bar.advance(task, count)
 
@@ -61,13 +61,15 @@ def _lines(what: str, total: int | None) -> Callable[..., None]:
         done += count
         if (now := time.monotonic()) - told >= EVERY:
             told = now
-            _bars.print(f"{what}: {done:,}{of} after {duration(now - start)}", highlight=False)
+            _bars.print(
+                f"{what}: {done:,}{of} after {format_seconds(now - start)}", highlight=False
+            )
 
     return advance
 
 
 @contextmanager
-def waiting(what: str) -> Generator[None]:
+def spinner(what: str) -> Generator[None]:
     """A sign of life on standard error while something runs that cannot say how far it is."""
     if not _bars.is_terminal:
         yield
@@ -76,7 +78,7 @@ def waiting(what: str) -> Generator[None]:
         yield
 
 
-def show(title: str, rows: Sequence[tuple[Any, ...]], header: Sequence[str] = ()) -> None:
+def table(title: str, rows: Sequence[tuple[Any, ...]], header: Sequence[str] = ()) -> None:
     """Prints a table: names on the left, figures on the right."""
     width = max(len(row) for row in rows) if rows else len(header)
     # Text, not strings: what stands in data is shown as it is, never read as markup or emoji.
@@ -86,12 +88,12 @@ def show(title: str, rows: Sequence[tuple[Any, ...]], header: Sequence[str] = ()
         name = Text(header[number] if number < len(header) else "")
         table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(figure(cell)) for cell in row))
+        table.add_row(*(Text(format_cell(cell)) for cell in row))
     console.print(table)
     console.print()
 
 
-def figure(value: Any) -> str:
+def format_cell(value: Any) -> str:
     """A value as people read it: thousands apart, four digits after the point; FLOPs as powers."""
     if isinstance(value, bool) or value is None:
         return "–" if value is None else str(value)
@@ -102,7 +104,7 @@ def figure(value: Any) -> str:
     return str(value)
 
 
-def size(count: int) -> str:
+def format_bytes(count: int) -> str:
     """Bytes as people read them."""
     value = float(count)
     for unit in ("B", "kB", "MB", "GB"):
@@ -112,7 +114,7 @@ def size(count: int) -> str:
     return f"{value:.1f} TB"
 
 
-def duration(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """Seconds as people read them: `0.4 s`, `12 s`, `3:25 min`, `2:05 h`."""
     if seconds < 99.5:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
@@ -130,7 +132,7 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' among themselves
 
 
-class Advance(Protocol):
+class Progress(Protocol):
     """Is told of every few rows done: how many, their real tokens, and the FLOPs they took."""
 
     def __call__(self, rows: int, tokens: int = 0, flops: float = 0.0, /) -> None: ...

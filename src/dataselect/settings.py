@@ -13,11 +13,11 @@ from annotated_types import Ge, Lt
 
 from dataselect.errors import InputError, did_you_mean
 
-Count = Annotated[int, Ge(1)]
-Share = Annotated[float, Ge(0), Lt(1)]
+PositiveInt = Annotated[int, Ge(1)]
+Fraction = Annotated[float, Ge(0), Lt(1)]
 
 
-def room(folder: str, name: str, where: str) -> ModuleType:
+def part_module(folder: str, name: str, where: str) -> ModuleType:
     """The module `dataselect.<folder>.<name>`; a file is a room, its name the key in methods.yaml.
 
     Raises:
@@ -37,24 +37,26 @@ def _modules(folder: str) -> list[Any]:
     return [p for p in Path(folder).glob("*.py") if not p.stem.startswith("_")]
 
 
-def function(folder: str, name: str, where: str) -> Callable[..., Any]:
+def part_function(folder: str, name: str, where: str) -> Callable[..., Any]:
     """The function that a room is named for."""
-    return getattr(room(folder, name, where), name)
+    return getattr(part_module(folder, name, where), name)
 
 
 def said(folder: str, part: Mapping[str, Any], what: str, otherwise: Any = (), **more: Any) -> Any:
     """What a part's file says of it under its settings by a function `what`, if it has one."""
-    answer = getattr(room(folder, part["name"], ""), what, lambda **settings: otherwise)
+    answer = getattr(part_module(folder, part["name"], ""), what, lambda **settings: otherwise)
     return answer(**part["settings"], **more)
 
 
-def keywords(of: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+def settings_of(of: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """A function's keyword-only parameters: its settings."""
     parameters = inspect.signature(of).parameters.values()
     return {p.name: p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
-def bind(of: Callable[..., Any], given: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
+def check_settings(
+    of: Callable[..., Any], given: Mapping[str, Any] | None, where: str
+) -> dict[str, Any]:
     """The settings of `of`, checked and completed with its defaults.
 
     Raises:
@@ -66,7 +68,7 @@ def bind(of: Callable[..., Any], given: Mapping[str, Any] | None, where: str) ->
             "See the README for what there is."
         )
     given = dict(given or {})
-    names = keywords(of)
+    names = settings_of(of)
     for name in given:
         if name not in names:
             found = f"{where}: unknown setting `{name}`. "
@@ -89,7 +91,7 @@ def _model(of: Callable[..., Any]) -> Any:
     from pydantic import ConfigDict, create_model
 
     fields: dict[str, Any] = {}
-    for name, parameter in keywords(of).items():
+    for name, parameter in settings_of(of).items():
         annotation = parameter.annotation
         if isinstance(annotation, str):  # one by one: others may name types imported only to check
             annotation = eval(annotation, inspect.getmodule(of).__dict__)

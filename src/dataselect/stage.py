@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from dataselect import report
 from dataselect.data import files
 from dataselect.errors import InputError, disk_is_full
-from dataselect.settings import function
+from dataselect.settings import part_function
 
 #: Seconds that earlier, interrupted runs of this stage spent on what this one found finished.
 earlier: list[float] = []
@@ -37,7 +37,7 @@ def stage(name: str) -> Generator[dict[str, Any]]:
         if name != "plan" and not Path("plan.json").exists():
             raise InputError("plan.json is not there. Run `dvc repro`, from the project's folder.")
         with _alone():
-            files.sweep(Path("out"))
+            files.remove_partials(Path("out"))
             yield {} if name == "plan" else json.loads(Path("plan.json").read_text())[name]
     except InputError as error:
         _end(name, str(error))
@@ -49,8 +49,8 @@ def stage(name: str) -> Generator[dict[str, Any]]:
         free = shutil.disk_usage(Path.cwd()).free
         _end(
             name,
-            f"nothing more can be written: {error}. {report.size(free)} are free in {Path.cwd()}. "
-            f"What was finished is kept in {files.root()}. Make room there (`dvc gc -w` removes "
+            f"nothing more can be written: {error}. {report.format_bytes(free)} are free in {Path.cwd()}. "
+            f"What was finished is kept in {files.scratch_folder()}. Make room there (`dvc gc -w` removes "
             "what older runs left in DVC's cache) and run `dvc repro` again: it goes on from here.",
         )
     seconds = time.perf_counter() - start
@@ -86,11 +86,15 @@ def _alone() -> Generator[None]:
 def engine() -> Callable[..., Any]:
     """Where the plan says that work runs: see `engines`."""
     told = json.loads(Path("plan.json").read_text())["engine"]
-    return partial(function("compute", told["name"], "plan.json"), **told["settings"])
+    return partial(part_function("compute", told["name"], "plan.json"), **told["settings"])
 
 
 def record(name: str) -> Path:
     """Where a stage's cost is noted: by its section and those before it."""
     plan = json.loads(Path("plan.json").read_text())
     before = list(plan)[: list(plan).index(name) + 1]
-    return files.root() / "cost" / f"{name}-{files.key([plan[one] for one in before])}.json"
+    return (
+        files.scratch_folder()
+        / "cost"
+        / f"{name}-{files.content_key([plan[one] for one in before])}.json"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dataselect.aggregate import Matrix, Picks
-from dataselect.data.scores import Group, Parts
+from dataselect.data.scores import Group, SingleGroup
 
 #: A cluster of at most so many rows waits until the others cannot fill a source's share.
 STRAGGLERS = 2
@@ -29,8 +29,8 @@ def nested_fill(matrix: Matrix, groups: list[Group], n: int) -> Picks:
     its divisions to the last source and cluster; so does this.
     """
     rows, of, scores = _candidates(matrix)
-    number = {name: i for i, name in enumerate(sorted({str(g.parent) for g in groups}))}
-    source_of_group = np.asarray([number[str(group.parent)] for group in groups], dtype=np.int64)
+    number = {name: i for i, name in enumerate(sorted({str(g.source) for g in groups}))}
+    source_of_group = np.asarray([number[str(group.source)] for group in groups], dtype=np.int64)
     source = source_of_group[of]
     # Best first within each cluster; of equals, the lower row.
     order = np.lexsort((rows, -scores, of))
@@ -54,8 +54,8 @@ def _candidates(matrix: Matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rows, of, scores = [], [], []
     first = 0
     for block in matrix():
-        if not isinstance(block, Parts):
-            block = Parts(block.argmax(axis=1), block.max(axis=1))
+        if not isinstance(block, SingleGroup):
+            block = SingleGroup(block.argmax(axis=1), block.max(axis=1))
         here = np.flatnonzero(block.score > -np.inf)
         rows.append(here + first)
         of.append(block.group[here])

@@ -6,7 +6,7 @@ import numpy as np
 
 from dataselect.aggregate import Matrix, Picks
 from dataselect.data.scores import Group
-from dataselect.data.topk import Ranked, best
+from dataselect.data.topk import TopK, top_k
 
 
 def round_robin(matrix: Matrix, groups: list[Group], n: int) -> Picks:
@@ -21,14 +21,14 @@ def round_robin(matrix: Matrix, groups: list[Group], n: int) -> Picks:
     """
     k = min(n, -(-4 * n // len(groups)))  # most often enough, though groups want the same rows
     while True:
-        ranked = best(matrix(), len(groups), k)
+        ranked = top_k(matrix(), len(groups), k)
         picks = _read(ranked, k, n)
         if len(picks.rows) == n or all(len(group.rows) < k for group in ranked):
             return picks
         k *= 2
 
 
-def _read(ranked: list[Ranked], k: int, n: int) -> Picks:
+def _read(ranked: list[TopK], k: int, n: int) -> Picks:
     """The first n first appearances in k complete rounds."""
     rows = np.full((k, len(ranked)), -1, dtype=np.int64)  # round, group
     for group, one in enumerate(ranked):

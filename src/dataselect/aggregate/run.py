@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 
 from dataselect.aggregate import Picks
-from dataselect.compute.prefetch import ahead
+from dataselect.compute.prefetch import prefetch
 from dataselect.data import files, tables
-from dataselect.data.budget import rows_of
-from dataselect.data.scores import Block, Group, Parts
+from dataselect.data.budget import budget_rows
+from dataselect.data.scores import Block, Group, SingleGroup
 from dataselect.errors import InputError
-from dataselect.settings import function
+from dataselect.settings import part_function
 
 
 def select(section: dict[str, Any], out: Path) -> pl.DataFrame:
@@ -26,13 +26,13 @@ def select(section: dict[str, Any], out: Path) -> pl.DataFrame:
         InputError: the budget is above the pool, or above the rows that are candidates.
     """
     scores = out / "scores.parquet"
-    height = tables.height(scores)
-    n = rows_of(section["budget"], height, tables.read("dropped", out / "dropped.parquet"))
+    height = tables.row_count(scores)
+    n = budget_rows(section["budget"], height, tables.read("dropped", out / "dropped.parquet"))
     aggregator = section["aggregator"]
-    of = function("aggregate", aggregator["name"], "plan.json")
+    of = part_function("aggregate", aggregator["name"], "plan.json")
     groups = tables.read("groups", out / "groups.parquet")
     names = [Group(*row) for row in groups.select("name", "task", "parent").iter_rows()]
-    picks = of(lambda: matrix(scores), names, n, **aggregator["settings"])
+    picks = of(lambda: read_scores(scores), names, n, **aggregator["settings"])
     if len(picks.rows) == 0:
         raise InputError(
             f"none of the {height} rows of the pool is a candidate for this method. Either it "
@@ -44,13 +44,15 @@ def select(section: dict[str, Any], out: Path) -> pl.DataFrame:
             f"budget: {n} rows asked, but only {len(picks.rows)} of the {height} in the pool are "
             f"candidates for this method. Lower `budget` to at most {len(picks.rows)}."
         )
-    selection, messages = _describe(picks, groups, out / "pool.parquet")
+    selection, messages = _selection_table(picks, groups, out / "pool.parquet")
     tables.write("selection", selection, out / "selection.parquet")
     _write_training_file(selection, messages, out / "train.jsonl")
     return selection
 
 
-def _describe(picks: Picks, groups: pl.DataFrame, pool: Path) -> tuple[pl.DataFrame, pl.Series]:
+def _selection_table(
+    picks: Picks, groups: pl.DataFrame, pool: Path
+) -> tuple[pl.DataFrame, pl.Series]:
     """The selection table and the messages beside it."""
     chosen = pl.DataFrame(
         {"rank": np.arange(len(picks.rows)), "row": picks.rows, "group": picks.groups}
@@ -67,13 +69,13 @@ def _describe(picks: Picks, groups: pl.DataFrame, pool: Path) -> tuple[pl.DataFr
 
 def _write_training_file(selection: pl.DataFrame, messages: pl.Series, path: Path) -> None:
     names = zip(selection["id"], selection["source"], messages.to_list(), strict=True)
-    with files.replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with files.atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for row_id, source, turns in names:
             row = {"id": row_id, "source": source, "messages": turns}
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def shares(selection: pl.DataFrame, pool: Path) -> pl.DataFrame:
+def source_shares(selection: pl.DataFrame, pool: Path) -> pl.DataFrame:
     """Per source: rows and share in the pool and in the selection, the largest share first."""
     chosen = selection.group_by("source").agg(selected=pl.len())
     frame = pl.scan_parquet(pool).group_by("source").agg(pool=pl.len()).collect()
@@ -92,7 +94,7 @@ def write_plots(selection: pl.DataFrame, pool: Path, folder: Path) -> None:
     """Writes what `dvc plots` draws: shares per source, and a histogram of the scores."""
     by_source = [
         {"source": row["source"], "share": round(row[f"{of}_share"], 6), "of": of}
-        for row in shares(selection, pool).iter_rows(named=True)
+        for row in source_shares(selection, pool).iter_rows(named=True)
         for of in ("pool", "selected")
     ]
     files.write_json(folder / "sources.json", by_source)
@@ -115,10 +117,10 @@ def histogram(selection: pl.DataFrame, bins: int = 30) -> list[dict[str, Any]]:
 SCORES = 2**22
 
 
-def matrix(path: Path) -> Iterator[Block]:
+def read_scores(path: Path) -> Iterator[Block]:
     """The score matrix of a scores table, in blocks of rows."""
-    groups = tables.width(path, "score")
+    groups = tables.list_size(path, "score")
     rows = max(1_024, SCORES // groups)
-    for block in ahead(tables.blocks("scores", path, rows, columns=["group", "score"])):
+    for block in prefetch(tables.iter_batches("scores", path, rows, columns=["group", "score"])):
         scores, of = block["score"].to_numpy(), block["group"]
-        yield scores if of.null_count() else Parts(of.to_numpy(), scores[:, 0])
+        yield scores if of.null_count() else SingleGroup(of.to_numpy(), scores[:, 0])

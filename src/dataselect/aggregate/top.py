@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from dataselect.aggregate import Matrix, Picks
-from dataselect.data.scores import Block, Group, Parts
-from dataselect.data.topk import best
+from dataselect.data.scores import Block, Group, SingleGroup
+from dataselect.data.topk import top_k
 
 
 def top(matrix: Matrix, groups: list[Group], n: int) -> Picks:
     """The n rows whose best score over all groups is highest; of equals, the first group's."""
-    (ranked,) = best((_best_of(block) for block in matrix()), 1, n)
+    (ranked,) = top_k((_best_of(block) for block in matrix()), 1, n)
     chosen = np.zeros(len(ranked.rows), dtype=np.int64)
     if len(groups) > 1:
         _find_groups(matrix, ranked.rows, chosen)
@@ -19,14 +19,14 @@ def top(matrix: Matrix, groups: list[Group], n: int) -> Picks:
 
 
 def _best_of(block: Block) -> np.ndarray:
-    scores = block.score if isinstance(block, Parts) else block.max(axis=1)
+    scores = block.score if isinstance(block, SingleGroup) else block.max(axis=1)
     return scores[:, None]
 
 
 def _find_groups(matrix: Matrix, rows: np.ndarray, chosen: np.ndarray) -> None:
     first = 0
     for block in matrix():
-        of = block.group if isinstance(block, Parts) else block.argmax(axis=1)
+        of = block.group if isinstance(block, SingleGroup) else block.argmax(axis=1)
         here = np.flatnonzero((rows >= first) & (rows < first + len(of)))
         chosen[here] = of[rows[here] - first]
         first += len(of)

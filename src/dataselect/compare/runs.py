@@ -22,7 +22,7 @@ def show(after: Summary, before: Summary | None) -> None:
             then = before["mean"] if task == "mean over tasks" else before["tasks"][task]
         rows.append((task, *_cells(then, one)))
     header = ("task", "score", "± s.e.", "score before", "nats/token", "nats before")
-    report.show("Scores", rows, header)
+    report.table("Scores", rows, header)
 
 
 def _cells(before: dict[str, Any] | None, after: dict[str, Any]) -> tuple[Any, ...]:
@@ -87,7 +87,7 @@ def main() -> None:
         rows = beside_others()
     except FileNotFoundError as error:
         sys.exit(f"compare: {error.filename} is not there. Run `dvc repro` first.")
-    report.show("Mean over tasks", rows, ("", "score", "±", "nats/token"))
+    report.table("Mean over tasks", rows, ("", "score", "±", "nats/token"))
     several = any("seeds" in row[0] for row in rows)
     spread = f"; of several seeds: their spread, from\n{DEMO}" if several else ""
     report.console.print(f"± of a run: standard error over its tests{spread}.")

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
-from dataselect.report import Advance
+from dataselect.report import Progress
 
 
 class Result(Protocol):
@@ -25,21 +25,21 @@ class Result(Protocol):
 R = TypeVar("R", bound=Result)
 
 #: A job and who is told of its rows as they are done → its result.
-Work = Callable[[Any, Advance], Any]
+Work = Callable[[Any, Progress], Any]
 
 #: Starts a worker: called once in each, at its first job.
 Start = Callable[[], Work]
 
 #: Jobs, and who is told of the rows done → their results, in order.
-Run = Callable[[Iterable[Any], Advance], Iterator[Any]]
+Run = Callable[[Iterable[Any], Progress], Iterator[Any]]
 
 
-def nobody(rows: int, tokens: int = 0, flops: float = 0.0, /) -> None:
+def no_progress(rows: int, tokens: int = 0, flops: float = 0.0, /) -> None:
     """Is told of rows done, and tells nobody: in another process than the one that shows it."""
 
 
-def in_order(
-    under_way: Iterable[Any], most: int, result: Callable[[Any], R], advance: Advance
+def ordered_results(
+    under_way: Iterable[Any], most: int, result: Callable[[Any], R], advance: Progress
 ) -> Iterator[R]:
     """The results of jobs in order, with at most so many under way; tells of rows done."""
     waiting: deque[Any] = deque()

@@ -9,17 +9,17 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from dataselect import report
-from dataselect.compute.local import end_with_parent
-from dataselect.compute.memory import let_go, ran_out
+from dataselect.compute.local import exit_with_parent
+from dataselect.compute.memory import free_memory, is_out_of_memory
 from dataselect.compute.threads import use_threads
 from dataselect.errors import InputError
-from dataselect.settings import Count
+from dataselect.settings import PositiveInt
 
 #: Processes to train with; `auto`: one for each GPU.
-Processes = Count | Literal["auto"]
+Processes = PositiveInt | Literal["auto"]
 
 
-def count(asked: Processes, parts: int) -> int:
+def usable_processes(asked: Processes, parts: int) -> int:
     """How many processes share a step that has so many parts: as many as divide it.
 
     No two share a GPU, which NCCL refuses.
@@ -31,7 +31,7 @@ def count(asked: Processes, parts: int) -> int:
     return max(number for number in range(1, asked + 1) if parts % number == 0)
 
 
-def run(processes: int, work: Callable[..., Any], *args: Any) -> Any:
+def launch(processes: int, work: Callable[..., Any], *args: Any) -> Any:
     """Calls a function in so many processes that torch.distributed joins; what the first returns.
 
     Each has a GPU of its own where there are any, and its share of the threads. One is this
@@ -55,12 +55,14 @@ def run(processes: int, work: Callable[..., Any], *args: Any) -> Any:
     )
 
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
-    let_go()  # the first process has the GPU that this one may have used
+    free_memory()  # the first process has the GPU that this one may have used
     answers = get_context("spawn").SimpleQueue()
     threads = max(1, torch.get_num_threads() // processes)
     told: BaseException | None = None
     try:
-        spawn(_rank, (processes, _free_port(), threads, answers, work, args), nprocs=processes)
+        spawn(
+            _run_process, (processes, _free_port(), threads, answers, work, args), nprocs=processes
+        )
     except (ProcessExitedException, ProcessRaisedException) as error:
         told = error
     # What a process says of itself, before how the others then ended: they lost their connection.
@@ -82,22 +84,22 @@ def run(processes: int, work: Callable[..., Any], *args: Any) -> Any:
 _place = {"number": 0, "of": 1}
 
 
-def world() -> int:
+def world_size() -> int:
     """How many processes share the work that this one is a part of."""
     return _place["of"]
 
 
-def first() -> bool:
+def is_main_process() -> bool:
     """Whether this is the process that shows progress and writes what all have done."""
     return _place["number"] == 0
 
 
-def _rank(
+def _run_process(
     number: int, processes: int, port: int, threads: int, answers: Any, work: Any, args: Any
 ) -> None:
     import torch
 
-    end_with_parent()
+    exit_with_parent()
     report.quiet_libraries()
     told = {
         **dict.fromkeys(("RANK", "LOCAL_RANK"), number),
@@ -116,7 +118,7 @@ def _rank(
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
     except Exception as error:
-        if not isinstance(error, InputError) and not ran_out(error):
+        if not isinstance(error, InputError) and not is_out_of_memory(error):
             raise
         # torch's own may not travel.
         answers.put(error if isinstance(error, InputError) else MemoryError(str(error)))

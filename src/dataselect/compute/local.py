@@ -11,17 +11,17 @@ from functools import partial
 from threading import Thread
 from typing import Any, Literal
 
-from dataselect.compute import Run, Start, Work, in_order, nobody
-from dataselect.compute.memory import _within, memory_bytes
+from dataselect.compute import Run, Start, Work, no_progress, ordered_results
+from dataselect.compute.memory import memory_bytes, with_memory_limit
 from dataselect.compute.threads import cores, use_threads
 from dataselect.errors import InputError
-from dataselect.report import Advance
-from dataselect.settings import Count
+from dataselect.report import Progress
+from dataselect.settings import PositiveInt
 
 
 @contextmanager
 def local(
-    start: Start, *, workers: Count | Literal["auto"] = "auto", memory: str | None = None
+    start: Start, *, workers: PositiveInt | Literal["auto"] = "auto", memory: str | None = None
 ) -> Generator[Run]:
     """Works in this process; with several GPUs, in a process for each of them.
 
@@ -36,22 +36,22 @@ def local(
         InputError: a process was killed; what was finished stays.
     """
     gpus = _gpus()
-    count = _count(workers, gpus)
+    count = _worker_count(workers, gpus)
     most = None if memory is None else memory_bytes(memory)
     if count == 1:
-        yield _here(partial(_within, most, start))
+        yield _in_process(partial(with_memory_limit, most, start))
         return
-    with _processes(partial(_within, most, start), count, gpus) as run:
+    with _processes(partial(with_memory_limit, most, start), count, gpus) as run:
         yield run
 
 
-def speedup(workers: Count | Literal["auto"] = "auto", **settings: object) -> int:
+def parallel_workers(workers: PositiveInt | Literal["auto"] = "auto", **settings: object) -> int:
     """How many times faster than one worker so many are: those that have a GPU of their own."""
     gpus = _gpus()
-    return max(1, min(_count(workers, gpus), len(gpus)))
+    return max(1, min(_worker_count(workers, gpus), len(gpus)))
 
 
-def _count(workers: Count | Literal["auto"], gpus: list[str]) -> int:
+def _worker_count(workers: PositiveInt | Literal["auto"], gpus: list[str]) -> int:
     return max(1, len(gpus)) if workers == "auto" else workers
 
 
@@ -65,10 +65,10 @@ def _gpus() -> list[str]:
     return named or [str(number) for number in range(torch.cuda.device_count())]
 
 
-def _here(start: Start) -> Run:
+def _in_process(start: Start) -> Run:
     work: Work | None = None
 
-    def run(jobs: Iterable[Any], advance: Advance) -> Iterator[Any]:
+    def run(jobs: Iterable[Any], advance: Progress) -> Iterator[Any]:
         nonlocal work
         for job in jobs:
             work = work or start()
@@ -86,12 +86,12 @@ def _processes(start: Start, count: int, gpus: list[str]) -> Generator[Run]:
     for number in range(count):
         mine.put(gpus[number % len(gpus)] if gpus else "")
     threads = max(1, cores() // count)
-    with ProcessPoolExecutor(count, context, _begin, (mine, threads, start)) as pool:
+    with ProcessPoolExecutor(count, context, _init_worker, (mine, threads, start)) as pool:
 
-        def run(jobs: Iterable[Any], advance: Advance) -> Iterator[Any]:
+        def run(jobs: Iterable[Any], advance: Progress) -> Iterator[Any]:
             try:
-                futures = (pool.submit(_do, job) for job in jobs)
-                yield from in_order(futures, 2 * count, Future.result, advance)
+                futures = (pool.submit(_run_job, job) for job in jobs)
+                yield from ordered_results(futures, 2 * count, Future.result, advance)
             except BrokenProcessPool:
                 raise InputError(
                     "a worker process was killed; the system may have run out of memory. What was "
@@ -109,16 +109,16 @@ def _processes(start: Start, count: int, gpus: list[str]) -> Generator[Run]:
 _worker: dict[str, Any] = {}
 
 
-def _begin(gpus: Any, threads: int, start: Start) -> None:
+def _init_worker(gpus: Any, threads: int, start: Start) -> None:
     if gpu := gpus.get():
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     else:
         use_threads(threads)
-    end_with_parent()
+    exit_with_parent()
     _worker["start"] = start
 
 
-def end_with_parent() -> None:
+def exit_with_parent() -> None:
     """Has this process end when the one it works for is killed: it would keep its GPU's memory."""
     Thread(target=_end_with_parent, daemon=True).start()
 
@@ -132,7 +132,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _do(job: Any) -> Any:
+def _run_job(job: Any) -> Any:
     if "work" not in _worker:
         _worker["work"] = _worker["start"]()
-    return _worker["work"](job, nobody)
+    return _worker["work"](job, no_progress)

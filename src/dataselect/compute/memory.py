@@ -11,17 +11,19 @@ from dataselect.compute import Start, Work
 from dataselect.errors import InputError
 
 #: torch's words for it, of a GPU and of the machine's own memory.
-RAN_OUT = ("out of memory", "can't allocate memory", "not enough memory")
+OUT_OF_MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")
 
 
-def ran_out(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether an error is that there was not enough memory, of a GPU or the machine's own."""
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in RAN_OUT)
+    return isinstance(error, RuntimeError) and any(
+        words in str(error) for words in OUT_OF_MEMORY_MESSAGES
+    )
 
 
-def let_go() -> None:
+def free_memory() -> None:
     """Gives memory that torch keeps for later back to the GPU."""
     import torch
 
@@ -46,7 +48,7 @@ def memory_bytes(text: str) -> int:
     return int(float(found[1]) * {"MB": 1e6, "GB": 1e9, "TB": 1e12}[found[2]])
 
 
-def _within(most: int | None, start: Start) -> Work:
+def with_memory_limit(most: int | None, start: Start) -> Work:
     """Starts a worker that may take so many bytes."""
     if most is not None:
         import torch

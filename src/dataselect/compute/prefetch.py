@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def ahead(items: Iterable[T]) -> Iterator[T]:
+def prefetch(items: Iterable[T]) -> Iterator[T]:
     """The same items, the next of which is always being made in a thread.
 
     Pays where making one waits for a disk, or computes without Python's lock. Holds one more.

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt
 
-from dataselect.compute import Run, Start, in_order, nobody
+from dataselect.compute import Run, Start, no_progress, ordered_results
 from dataselect.errors import InputError
-from dataselect.report import Advance
+from dataselect.report import Progress
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -54,9 +54,9 @@ def ray(
     worker = cluster.remote(**asked, **again)(_Worker)
     workers = [worker.remote(str(Path.cwd()), start) for _ in range(slots)]
 
-    def run(jobs: Iterable[Any], advance: Advance) -> Iterator[Any]:
+    def run(jobs: Iterable[Any], advance: Progress) -> Iterator[Any]:
         given = (one.work.remote(job) for one, job in zip(cycle(workers), jobs, strict=False))
-        yield from in_order(given, 2 * slots, partial(_result, cluster), advance)
+        yield from ordered_results(given, 2 * slots, partial(_result, cluster), advance)
 
     try:
         yield run
@@ -129,4 +129,4 @@ class _Worker:
 
     def work(self, job: Any) -> Any:
         self.do = self.do or self.start()
-        return self.do(job, nobody)
+        return self.do(job, no_progress)

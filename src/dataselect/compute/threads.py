@@ -9,8 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from dataselect.compute import Run, Start, in_order, nobody
-from dataselect.report import Advance
+from dataselect.compute import Run, Start, no_progress, ordered_results
+from dataselect.report import Progress
 
 
 @contextmanager
@@ -27,15 +27,15 @@ def threads(start: Start) -> Generator[Run]:
     def work(job: Any) -> Any:
         if not hasattr(own, "work"):
             own.work = start()
-        return own.work(job, nobody)
+        return own.work(job, no_progress)
 
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     count = int(asked) if asked.isdigit() and int(asked) else cores()
     with threadpool_limits(1), ThreadPoolExecutor(count) as pool:
 
-        def run(jobs: Iterable[Any], advance: Advance) -> Iterator[Any]:
+        def run(jobs: Iterable[Any], advance: Progress) -> Iterator[Any]:
             futures = (pool.submit(work, job) for job in jobs)
-            yield from in_order(futures, 2 * count, Future.result, advance)
+            yield from ordered_results(futures, 2 * count, Future.result, advance)
 
         yield run
 

@@ -13,14 +13,14 @@ from dataselect.data import tables
 from dataselect.errors import InputError
 
 
-def rows_of(budget: int | str, height: int, dropped: pl.DataFrame) -> int:
+def budget_rows(budget: int | str, height: int, dropped: pl.DataFrame) -> int:
     """How many rows a budget is, of a pool of so many; a share is rounded down, to at least 1.
 
     Raises:
         InputError: more rows than the pool has.
     """
     if isinstance(budget, str):
-        return share(budget, height)
+        return share_of(budget, height)
     if budget > height:
         twice = dropped.filter(pl.col("reason").str.starts_with("duplicate of ")).height
         other = dropped.height - twice
@@ -32,24 +32,26 @@ def rows_of(budget: int | str, height: int, dropped: pl.DataFrame) -> int:
     return budget
 
 
-def check(out: Path) -> None:
+def check_budget(out: Path) -> None:
     """Refuses what aggregate would, before it costs; the budget changes nothing of what is done.
 
     Raises:
         InputError: more rows than the pool has.
     """
     given = json.loads(Path("plan.json").read_text())["aggregate"]["budget"]
-    rows_of(
-        given, tables.height(out / "pool.parquet"), tables.read("dropped", out / "dropped.parquet")
+    budget_rows(
+        given,
+        tables.row_count(out / "pool.parquet"),
+        tables.read("dropped", out / "dropped.parquet"),
     )
 
 
-def share(budget: str, height: int) -> int:
+def share_of(budget: str, height: int) -> int:
     """How many of so many rows a share such as "5%" is: rounded down, at least 1."""
     return max(1, int(Fraction(budget.removesuffix("%")) / 100 * height))
 
 
-def budget(given: Any) -> int | str:
+def parse_budget(given: Any) -> int | str:
     """A number of rows, or a share of the pool as `"5%"`.
 
     Raises:

@@ -35,7 +35,7 @@ class Fitted(NamedTuple):
 
 
 #: What a folder of checkpoints says of them.
-REFERENCE = "reference.json"
+REFERENCE_FILE = "reference.json"
 
 
 def write_checkpoints(file: Path, found: list[Checkpoint], **more: Any) -> None:
@@ -44,7 +44,7 @@ def write_checkpoints(file: Path, found: list[Checkpoint], **more: Any) -> None:
     files.write_json(file, {**more, "checkpoints": named})
 
 
-def checkpoints(folder: Path) -> list[Checkpoint]:
+def read_checkpoints(folder: Path) -> list[Checkpoint]:
     """The checkpoints that the reference stage left in its folder, in training order."""
-    told = json.loads((folder / REFERENCE).read_text())["checkpoints"]
+    told = json.loads((folder / REFERENCE_FILE).read_text())["checkpoints"]
     return [Checkpoint(folder / name, rate) for name, rate in told]

@@ -9,7 +9,7 @@ import polars as pl
 
 #: A shard has at least an eighth of the rows asked for, at most four times as many, and on average
 #: about as many.
-LEAST, MOST = 8, 4
+SMALLEST, LARGEST = 8, 4
 
 
 def chunks(blocks: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
@@ -40,6 +40,6 @@ def chunks(blocks: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
 
 
 def _ends(name: str, count: int, rows: int) -> bool:
-    if count < max(1, rows // LEAST):
+    if count < max(1, rows // SMALLEST):
         return False
-    return count >= MOST * rows or zlib.crc32(name.encode("utf-8", "surrogatepass")) % rows == 0
+    return count >= LARGEST * rows or zlib.crc32(name.encode("utf-8", "surrogatepass")) % rows == 0

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 
-def root(start: Path | None = None) -> Path:
+def scratch_folder(start: Path | None = None) -> Path:
     """The scratch folder that belongs to the repository around `start` (the working directory).
 
     Without a `.dvc` folder above (a script outside a repository), one in the working directory.
@@ -31,13 +31,13 @@ def root(start: Path | None = None) -> Path:
     return home / ".dvc" / "tmp" / "scratch" if home else start / ".scratch"
 
 
-def repository() -> Path:
+def repo_root() -> Path:
     """The repository's own folder, also from within an experiment's workspace."""
-    home = root()
+    home = scratch_folder()
     return home.parents[2] if home.parent.parent.name == ".dvc" else home.parent
 
 
-def find(path: str) -> str:
+def resolve(path: str) -> str:
     """Where a file or folder of the user's is: as named, or from the repository's own folder.
 
     An experiment in a workspace of its own has only what git or DVC track; a pool that neither
@@ -45,18 +45,18 @@ def find(path: str) -> str:
     """
     if Path(path).exists() or Path(path).is_absolute():
         return path
-    beside = repository() / path
+    beside = repo_root() / path
     return str(beside) if beside.exists() else path
 
 
-def key(*parts: Any) -> str:
+def content_key(*parts: Any) -> str:
     """A short fingerprint of anything that JSON can say."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 @contextmanager
-def replacing(path: Path) -> Generator[Path]:
+def atomic_write(path: Path) -> Generator[Path]:
     """A temporary path beside `path`, renamed onto it if all goes well, else removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -70,13 +70,13 @@ def replacing(path: Path) -> Generator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def forget_half_written(path: Path) -> None:
+def remove_partial(path: Path) -> None:
     """Removes what a killed process had begun of a file: only for who alone may write it."""
     for half in path.parent.glob(f".{glob.escape(path.name)}.*"):
         half.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
+def remove_partials(folder: Path) -> None:
     """Removes what a killed stage left half-written in its out folder; DVC's own file stays."""
     import shutil
 
@@ -92,11 +92,11 @@ def sweep(folder: Path) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes a JSON file whole or not at all."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    with replacing(Path(path)) as temporary:
+    with atomic_write(Path(path)) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def link(source: Path, target: Path) -> None:
+def hardlink_or_copy(source: Path, target: Path) -> None:
     """Hard-links a finished file into place; copies where the file system has no links."""
     import shutil
 

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TypedDict
 
-from dataselect.data.files import find, key, repository, root, write_json
+from dataselect.data.files import content_key, repo_root, resolve, scratch_folder, write_json
 from dataselect.errors import InputError
 
 PACKAGE = Path(__file__).parent
@@ -22,7 +22,7 @@ class File(TypedDict):
     md5: str
 
 
-def files(path: str | list[str], where: str) -> list[File]:
+def matching_files(path: str | list[str], where: str) -> list[File]:
     """The files that a path, a glob or a list of both stands for, in order, with their hashes.
 
     A file that is named twice is there once.
@@ -35,15 +35,15 @@ def files(path: str | list[str], where: str) -> list[File]:
     if not found:
         raise InputError(f"{where}: an empty list. Name at least one file.")
     try:
-        return [File(path=p, md5=h) for p, h in zip(found, md5s(found), strict=True)]
+        return [File(path=p, md5=h) for p, h in zip(found, file_hashes(found), strict=True)]
     except OSError as error:
         raise InputError(f"{where}: cannot be read: {error}. Mend that.") from None
 
 
 def _matches(path: str, where: str) -> list[str]:
-    if Path(find(path)).is_file():  # also one with a bracket in its name
+    if Path(resolve(path)).is_file():  # also one with a bracket in its name
         return [path]
-    names = _glob(path, Path.cwd()) or _glob(path, repository())
+    names = _glob(path, Path.cwd()) or _glob(path, repo_root())
     if not names:
         wrong = "no file matches this" if glob.has_magic(path) else "there is no such file"
         if Path(path).is_dir() and path:
@@ -61,23 +61,23 @@ def _glob(path: str, home: Path) -> list[str]:
     return [name for name in found if (home / name).is_file()]
 
 
-def folder(path: str) -> str:
+def folder_hash(path: str) -> str:
     """One hash of all files in a folder: names and contents."""
-    path = find(path)
+    path = resolve(path)
     names = sorted(p for p in Path(path).rglob("*") if p.is_file())
-    hashes = md5s([str(p) for p in names])
-    return key([[str(p.relative_to(path)), h] for p, h in zip(names, hashes, strict=True)])
+    hashes = file_hashes([str(p) for p in names])
+    return content_key([[str(p.relative_to(path)), h] for p, h in zip(names, hashes, strict=True)])
 
 
-def md5s(paths: list[str]) -> list[str]:
+def file_hashes(paths: list[str]) -> list[str]:
     """The MD5 of each file, remembered by its path, size, time of change and inode."""
-    memory = root() / "plan" / "hashes.json"
+    memory = scratch_folder() / "plan" / "hashes.json"
     try:
         known: dict[str, list] = json.loads(memory.read_text())
     except (OSError, ValueError):
         known = {}
     answer, changed = [], False
-    for path in map(find, paths):
+    for path in map(resolve, paths):
         stat = Path(path).stat()
         name = str(Path(path).resolve())
         state = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
@@ -91,19 +91,19 @@ def md5s(paths: list[str]) -> list[str]:
     return answer
 
 
-def code(file: Path) -> str:
+def code_hash(file: Path) -> str:
     """One hash of a module of this package and of every other that it imports, however deep."""
-    return key(sorted(md5s([str(path) for path in _rests_on(file, set())])))
+    return content_key(sorted(file_hashes([str(path) for path in _imported_files(file, set())])))
 
 
-def _rests_on(file: Path, seen: set[Path]) -> set[Path]:
+def _imported_files(file: Path, seen: set[Path]) -> set[Path]:
     if file not in seen:
         seen.add(file)
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             for name in _imported(node):
                 path = PACKAGE.joinpath(*name.split(".")[1:]).with_suffix(".py")
                 if path.is_file():
-                    _rests_on(path, seen)
+                    _imported_files(path, seen)
     return seen
 
 

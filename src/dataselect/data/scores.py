@@ -49,10 +49,10 @@ class Group(NamedTuple):
 
     name: str
     task: str | None
-    parent: str | None = None
+    source: str | None = None
 
 
-class Parts(NamedTuple):
+class SingleGroup(NamedTuple):
     """A block of S where every row is in one group only: its number and its score there (b).
 
     −∞ in every other column, which is why they are not written out: sources and clusters may be
@@ -64,7 +64,7 @@ class Parts(NamedTuple):
 
 
 #: A block of consecutive rows of S: b g, float32; or their parts.
-Block = np.ndarray | Parts
+Block = np.ndarray | SingleGroup
 
 
 class Scores(NamedTuple):
@@ -74,7 +74,7 @@ class Scores(NamedTuple):
     blocks: Iterator[Block]
 
 
-def finite(features: dict[str, np.ndarray], names: Iterable[str]) -> np.ndarray:
+def finite_rows(features: dict[str, np.ndarray], names: Iterable[str]) -> np.ndarray:
     """The rows (bool, b) of whose named features every number is finite."""
     answer = np.ones(len(next(iter(features.values()))), dtype=bool)
     for name in names:

@@ -27,18 +27,20 @@ from safetensors.numpy import save_file
 from dataselect import report
 from dataselect.compute import Run, Work
 from dataselect.compute.local import local
-from dataselect.compute.memory import ran_out
+from dataselect.compute.memory import is_out_of_memory
 from dataselect.data import files, tables
 from dataselect.data.chunking import chunks
 from dataselect.errors import InputError
-from dataselect.report import Advance
+from dataselect.report import Progress
 
-ROWS = 2_048  # rows a shard, about: seconds to minutes of work; a feature whose rows are dearer or
+ROWS_PER_SHARD = (
+    2_048  # rows a shard, about: seconds to minutes of work; a feature whose rows are dearer or
+)
 # larger says so by a `ROWS` of its own
 
 
 @dataclass
-class Done:
+class ShardTotals:
     """What a run of shards did: rows, shards computed and found, bytes, earlier runs' seconds.
 
     Tokens and FLOPs are of all shards, whenever they were computed.
@@ -70,9 +72,9 @@ class Shard(NamedTuple):
 
 
 @contextmanager
-def writing(
-    load: Callable[[], Compute], key: list[Any], engine: Any = local, home: Path | None = None
-) -> Generator[Callable[..., Done]]:
+def open_writer(
+    load: Callable[[], Featurizer], key: list[Any], engine: Any = local, home: Path | None = None
+) -> Generator[Callable[..., ShardTotals]]:
     """Yields `write`, which writes the features of a table; workers live as long as this does.
 
     Args:
@@ -82,9 +84,9 @@ def writing(
         engine: where the work runs: see `engines`.
         home: where the shards lie; None: in the scratch folder.
     """
-    home = (home or files.root() / "embed") / files.key(key)
+    home = (home or files.scratch_folder() / "embed") / files.content_key(key)
     home.mkdir(parents=True, exist_ok=True)
-    with engine(partial(_start, load)) as run:
+    with engine(partial(_start_worker, load)) as run:
         yield partial(_write, run, home)
 
 
@@ -92,17 +94,19 @@ def write(
     side: str,
     table: Path,
     out: Path,
-    load: Callable[[], Compute],
+    load: Callable[[], Featurizer],
     key: list[Any],
-    rows: int = ROWS,
+    rows: int = ROWS_PER_SHARD,
     home: Path | None = None,
-) -> Done:
+) -> ShardTotals:
     """Writes the features of one table in this process: see `writing` and `_write`."""
-    with writing(load, key, partial(local, workers=1), home) as put:
+    with open_writer(load, key, partial(local, workers=1), home) as put:
         return put(side, table, out, rows)
 
 
-def _write(run: Run, home: Path, side: str, table: Path, out: Path, rows: int = ROWS) -> Done:
+def _write(
+    run: Run, home: Path, side: str, table: Path, out: Path, rows: int = ROWS_PER_SHARD
+) -> ShardTotals:
     """Writes the features of a table's rows to `out/<side>/00000.safetensors` and so on.
 
     Args:
@@ -110,11 +114,11 @@ def _write(run: Run, home: Path, side: str, table: Path, out: Path, rows: int = 
         rows: rows a shard, about: see `chunking`.
     """
     there: list[Shard] = []
-    with report.progress(f"embed {side}", tables.height(table)) as advance:
+    with report.progress(f"embed {side}", tables.row_count(table)) as advance:
 
         def missing() -> Iterator[Job]:
-            for block in chunks(tables.blocks(side, table, 4_096), rows):
-                path = home / f"{_content(block, side)}.safetensors"
+            for block in chunks(tables.iter_batches(side, table, 4_096), rows):
+                path = home / f"{_content_hash(block, side)}.safetensors"
                 there.append(Shard(path, block.height, computed=False))
                 if path.exists():
                     advance(block.height)
@@ -122,14 +126,14 @@ def _write(run: Run, home: Path, side: str, table: Path, out: Path, rows: int = 
                     yield Job(path, side, block.select("messages"))
 
         computed = {one.path for one in run(missing(), advance) if one.computed}
-    return _link(there, computed, out / side)
+    return _link_shards(there, computed, out / side)
 
 
-def _link(there: list[Shard], computed: set[Path], folder: Path) -> Done:
+def _link_shards(there: list[Shard], computed: set[Path], folder: Path) -> ShardTotals:
     """Links the shards into the out, in order, and adds up what they took."""
-    done = Done()
+    done = ShardTotals()
     for number, shard in enumerate(there):
-        files.link(shard.path, folder / f"{number:05d}.safetensors")
+        files.hardlink_or_copy(shard.path, folder / f"{number:05d}.safetensors")
         cost = _cost(shard.path)
         if shard.path in computed:
             done.computed += 1
@@ -140,28 +144,28 @@ def _link(there: list[Shard], computed: set[Path], folder: Path) -> Done:
         done.bytes += shard.path.stat().st_size
         done.tokens += cost["tokens"]
         done.flops += cost["flops"]
-    for beyond in paths(folder)[len(there) :]:  # another pool's, which had more
+    for beyond in shard_paths(folder)[len(there) :]:  # another pool's, which had more
         beyond.unlink()
     return done
 
 
-def _start(load: Callable[[], Compute]) -> Work:
+def _start_worker(load: Callable[[], Featurizer]) -> Work:
     """A worker: computes a shard, unless another has it by now; loads nothing before it must."""
-    compute: Compute | None = None
+    compute: Featurizer | None = None
 
-    def work(job: Job, advance: Advance) -> Shard:
+    def work(job: Job, advance: Progress) -> Shard:
         nonlocal compute
         with FileLock(job.path.with_suffix(".lock")):
             if missing := not job.path.exists():
                 start = time.perf_counter()
-                files.forget_half_written(job.path)
-                compute = compute or _loaded(load)
+                files.remove_partial(job.path)
+                compute = compute or _load_featurizer(load)
                 meter = Meter(advance)
                 arrays = compute(job.block["messages"].to_list(), job.side, meter)
                 cost = {"tokens": meter.tokens, "flops": meter.flops}
                 cost["seconds"] = round(time.perf_counter() - start, 2)
                 files.write_json(job.path.with_suffix(".json"), cost)
-                with files.replacing(job.path) as temporary:
+                with files.atomic_write(job.path) as temporary:
                     save_file(arrays, temporary)
             else:
                 advance(job.block.height)
@@ -171,11 +175,11 @@ def _start(load: Callable[[], Compute]) -> Work:
     return work
 
 
-def _loaded(load: Callable[[], Compute]) -> Compute:
+def _load_featurizer(load: Callable[[], Featurizer]) -> Featurizer:
     try:
         return load()
     except (MemoryError, OSError, RuntimeError) as error:
-        if not ran_out(error):
+        if not is_out_of_memory(error):
             raise
     raise InputError(
         "out of memory before the first row: the model that looks does not fit. Choose a smaller "
@@ -186,11 +190,11 @@ def _loaded(load: Callable[[], Compute]) -> Compute:
 class Meter:
     """Adds up what a feature says of a shard, and moves the progress bar."""
 
-    def __init__(self, advance: Advance) -> None:
+    def __init__(self, advance: Progress) -> None:
         self.advance, self.tokens, self.flops = advance, 0, 0.0
 
-    def __call__(self, rows: int, tokens: int = 0, flops: float = 0.0, /) -> None:
-        self.advance(rows)
+    def __call__(self, row_count: int, tokens: int = 0, flops: float = 0.0, /) -> None:
+        self.advance(row_count)
         self.tokens += tokens
         self.flops += flops
 
@@ -202,23 +206,23 @@ def _cost(path: Path) -> dict[str, Any]:
     return nothing | (json.loads(beside.read_text()) if beside.exists() else {})
 
 
-def _content(block: pl.DataFrame, side: str) -> str:
+def _content_hash(block: pl.DataFrame, side: str) -> str:
     text = block.select("messages").write_json()
     return hashlib.sha256(f"{side}\n{text}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def paths(folder: Path) -> list[Path]:
+def shard_paths(folder: Path) -> list[Path]:
     """The shards of one side, in order; none where the method has no features."""
     return sorted(folder.glob("*.safetensors"))
 
 
-def rows(path: Path) -> int:
+def row_count(path: Path) -> int:
     """The number of rows in a shard, from its head."""
     with safe_open(path, framework="numpy") as file:
         return file.get_slice(next(iter(file.keys()))).get_shape()[0]
 
 
-def arrays(path: Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
     """The arrays of a shard: all, or those of these names."""
     with safe_open(path, framework="numpy") as file:
         return {name: file.get_tensor(name) for name in (file.keys() if names is None else names)}
@@ -226,11 +230,11 @@ def arrays(path: Path, names: Collection[str] | None = None) -> dict[str, np.nda
 
 def read_all(folder: Path) -> dict[str, np.ndarray]:
     """The arrays of one side, whole."""
-    parts = [arrays(path) for path in paths(folder)]
+    parts = [read_arrays(path) for path in shard_paths(folder)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 #: (conversations: lists of role and content; "pool" or "queries"; who is told of what is done) →
 #: arrays by name, each with one entry a row. No row's values may depend on the other rows. Where
 #: a row has nothing to be measured, or the model overflows, a number is NaN or infinite.
-Compute = Callable[[list[list[dict[str, str]]], str, Advance], dict[str, np.ndarray]]
+Featurizer = Callable[[list[list[dict[str, str]]], str, Progress], dict[str, np.ndarray]]

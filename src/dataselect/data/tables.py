@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from dataselect.data import files
-from dataselect.errors import InputError, some
+from dataselect.errors import InputError, first_few
 
 #: A turn of a conversation: role (system, user, assistant) and content.
 Message = dict[str, str]
@@ -64,12 +64,12 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 
 #: How a table is stored, where not as the others: scores hardly shrink and never repeat, and are
 #: read several times as fast without the attempt.
-STORED: dict[str, dict[str, Any]] = {
+PARQUET_OPTIONS: dict[str, dict[str, Any]] = {
     "scores": {"compression": "lz4", "use_dictionary": ["id", "group"]},
 }
 
 #: Columns that must hold a value in every row; what may be null is not named.
-WHOLE = {
+NOT_NULL = {
     "pool": ("row", "id", "source", "messages"),
     "dropped": ("id", "source", "reason"),
     "queries": ("task", "id", "messages"),
@@ -81,7 +81,7 @@ WHOLE = {
 }
 
 #: A column that counts 0, 1, 2 … in the order of the rows.
-COUNTS = {"pool": "row", "scores": "row", "groups": "group", "selection": "rank"}
+ROW_NUMBER = {"pool": "row", "scores": "row", "groups": "group", "selection": "rank"}
 
 
 def check(name: str, frame: pl.DataFrame, place: str = "in memory", first: int = 0) -> None:
@@ -100,13 +100,13 @@ def check(name: str, frame: pl.DataFrame, place: str = "in memory", first: int =
         found = frame.schema[column]
         if found != dtype and found.base_type() is not dtype:
             raise InputError(f"{where}: column `{column}`: expected {dtype}, found {found}.")
-    for column in WHOLE[name]:
+    for column in NOT_NULL[name]:
         if nulls := frame[column].null_count():
             raise InputError(f"{where}: column `{column}`: {nulls} nulls; none may be there.")
-    if counter := COUNTS.get(name):
+    if counter := ROW_NUMBER.get(name):
         wanted = pl.int_range(first, first + frame.height, eager=True)
         if not (wrong := frame.filter(frame[counter] != wanted)).is_empty():
-            rows = some(wrong[counter])
+            rows = first_few(wrong[counter])
             raise InputError(f"{where}: `{counter}` must count from {first}; found {rows}.")
 
 
@@ -124,12 +124,12 @@ def read(name: str, path: str | Path) -> pl.DataFrame:
 
 def write(name: str, frame: pl.DataFrame, path: str | Path) -> None:
     """Checks a table and writes it, whole or not at all."""
-    with writing(name, path) as put:
+    with open_writer(name, path) as put:
         put(frame)
 
 
 @contextmanager
-def writing(name: str, path: str | Path) -> Generator[Callable[[pl.DataFrame], None]]:
+def open_writer(name: str, path: str | Path) -> Generator[Callable[[pl.DataFrame], None]]:
     """Writes a table block by block, in memory that does not grow with it; whole or not at all.
 
     Yields a function that takes the next block. Same blocks, same bytes.
@@ -137,7 +137,7 @@ def writing(name: str, path: str | Path) -> Generator[Callable[[pl.DataFrame], N
     import pyarrow.parquet as pq
 
     path = Path(path)
-    with files.replacing(path) as temporary:
+    with files.atomic_write(path) as temporary:
         writer: pq.ParquetWriter | None = None
         rows = 0
 
@@ -148,7 +148,7 @@ def writing(name: str, path: str | Path) -> Generator[Callable[[pl.DataFrame], N
             columns = [*SCHEMAS[name], *(c for c in frame.columns if c not in SCHEMAS[name])]
             block = frame.select(columns).to_arrow(compat_level=pl.CompatLevel.oldest())
             if writer is None:
-                stored = {"compression": "zstd", **STORED.get(name, {})}
+                stored = {"compression": "zstd", **PARQUET_OPTIONS.get(name, {})}
                 writer = pq.ParquetWriter(temporary, block.schema, **stored)
             writer.write_table(block)
 
@@ -161,7 +161,7 @@ def writing(name: str, path: str | Path) -> Generator[Callable[[pl.DataFrame], N
                 writer.close()
 
 
-def blocks(
+def iter_batches(
     name: str, path: str | Path, rows: int = 65_536, columns: list[str] | None = None
 ) -> Iterator[pl.DataFrame]:
     """Reads a table in blocks of at most so many rows, in its order; whole types are checked."""
@@ -177,7 +177,7 @@ def blocks(
             yield frame
 
 
-def sized(frames: Iterable[pl.DataFrame], sizes: Iterable[int]) -> Iterator[pl.DataFrame]:
+def rebatch(frames: Iterable[pl.DataFrame], sizes: Iterable[int]) -> Iterator[pl.DataFrame]:
     """The same rows in frames of these sizes.
 
     Raises:
@@ -198,14 +198,14 @@ def sized(frames: Iterable[pl.DataFrame], sizes: Iterable[int]) -> Iterator[pl.D
         raise ValueError("there are more rows than expected")
 
 
-def height(path: str | Path) -> int:
+def row_count(path: str | Path) -> int:
     """The number of rows of a parquet file, from its footer."""
     import pyarrow.parquet as pq
 
     return pq.read_metadata(path).num_rows
 
 
-def width(path: str | Path, column: str) -> int:
+def list_size(path: str | Path, column: str) -> int:
     """How many numbers a row holds in a column of arrays, from the file's schema."""
     import pyarrow.parquet as pq
 

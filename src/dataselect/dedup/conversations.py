@@ -8,7 +8,7 @@ from typing import Any
 from dataselect.data.tables import Message
 
 
-def key(turns: list[Message]) -> str:
+def duplicate_key(turns: list[Message]) -> str:
     """What two rows must share to be duplicates: every `role: content`, stripped, line by line.
 
     Source: hamishivi/automated-instruction-selection@df71a04; here as an MD5.
@@ -40,7 +40,7 @@ class BadRow(ValueError):
     """A row that cannot be understood: expected, found."""
 
 
-def label(record: dict[str, Any], *names: str) -> str | None:
+def text_field(record: dict[str, Any], *names: str) -> str | None:
     """The first of these columns that has something, as text: an id, a source, a task.
 
     Raises:
@@ -48,11 +48,11 @@ def label(record: dict[str, Any], *names: str) -> str | None:
     """
     for name in names:
         if record.get(name) not in (None, ""):
-            return _is_text(str(record[name]), name)
+            return _checked_text(str(record[name]), name)
     return None
 
 
-def labels(record: dict[str, Any], name: str) -> list[str] | None:
+def text_list_field(record: dict[str, Any], name: str) -> list[str] | None:
     """A column that lists texts or numbers, as texts; None where it has nothing.
 
     Raises:
@@ -62,11 +62,11 @@ def labels(record: dict[str, Any], name: str) -> list[str] | None:
     if given is None:
         return None
     if not isinstance(given, list):
-        raise BadRow(f"{name}: expected a list, found {_kind(given)}")
-    return [_is_text(one if one is None else str(one), name) for one in given]
+        raise BadRow(f"{name}: expected a list, found {_json_type(given)}")
+    return [_checked_text(one if one is None else str(one), name) for one in given]
 
 
-def messages(record: dict[str, Any]) -> list[Message]:
+def parse_messages(record: dict[str, Any]) -> list[Message]:
     """A row's conversation, whichever of the four forms it is in.
 
     `messages` (role, content); ShareGPT's `conversations` (from, value); alpaca's `instruction`,
@@ -79,16 +79,20 @@ def messages(record: dict[str, Any]) -> list[Message]:
     if record.get("messages") is not None:
         return _turns(record["messages"], "messages", "role", "content")
     system = record.get("system") or record.get("system_prompt")
-    head = [{"role": "system", "content": _is_text(system, "system")}] if system else []
+    head = [{"role": "system", "content": _checked_text(system, "system")}] if system else []
     if record.get("conversations") is not None:
         return head + _turns(record["conversations"], "conversations", "from", "value")
     if record.get("instruction") is not None and record.get("output") is not None:
         asked = [record["instruction"], record.get("input") or ""]
-        user = "\n\n".join(_is_text(part, "instruction and input") for part in asked if part)
-        return head + _pair(user, _is_text(record["output"], "output"))
+        user = "\n\n".join(_checked_text(part, "instruction and input") for part in asked if part)
+        return head + _pair(user, _checked_text(record["output"], "output"))
     if record.get("prompt") is not None:
-        asked = _said("user", record["prompt"], "prompt")
-        return head + asked + _said("assistant", record.get("completion"), "completion")
+        asked = _prompt_or_completion("user", record["prompt"], "prompt")
+        return (
+            head
+            + asked
+            + _prompt_or_completion("assistant", record.get("completion"), "completion")
+        )
     found = ", ".join(record) or "nothing"
     raise BadRow(
         "no messages: expected a column `messages`, `conversations`, `instruction` and `output`, "
@@ -100,18 +104,18 @@ def _pair(user: str, assistant: str) -> list[Message]:
     return [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
 
 
-def _said(role: str, what: Any, column: str) -> list[Message]:
+def _prompt_or_completion(role: str, what: Any, column: str) -> list[Message]:
     """A prompt or a completion: one turn where it is text, else the messages that it is."""
     if what is None:
         return []
     if isinstance(what, str):
-        return [{"role": role, "content": _is_text(what, column)}]
+        return [{"role": role, "content": _checked_text(what, column)}]
     return _turns(what, column, "role", "content")
 
 
 def _turns(turns: Any, column: str, role: str, content: str) -> list[Message]:
     if not isinstance(turns, list):
-        raise BadRow(f"{column}: expected a list of turns, found {_kind(turns)}")
+        raise BadRow(f"{column}: expected a list of turns, found {_json_type(turns)}")
     answer = []
     for number, turn in enumerate(turns, 1):
         if not isinstance(turn, dict):
@@ -121,14 +125,14 @@ def _turns(turns: Any, column: str, role: str, content: str) -> list[Message]:
         if name not in ROLES:
             known = ", ".join(ROLES)
             raise BadRow(f"{column}: turn {number}: unknown role {name!r}; expected one of {known}")
-        text = _is_text(turn.get(content, turn.get("content")), f"{column}: turn {number}")
+        text = _checked_text(turn.get(content, turn.get("content")), f"{column}: turn {number}")
         answer.append({"role": name, "content": text})
     return answer
 
 
-def _is_text(value: Any, what: str) -> str:
+def _checked_text(value: Any, what: str) -> str:
     if not isinstance(value, str):
-        raise BadRow(f"{what}: expected text, found {_kind(value)}")
+        raise BadRow(f"{what}: expected text, found {_json_type(value)}")
     if not value.isascii():
         try:
             value.encode()
@@ -138,7 +142,7 @@ def _is_text(value: Any, what: str) -> str:
     return value
 
 
-def _kind(value: Any) -> str:
+def _json_type(value: Any) -> str:
     """What a value is, in JSON's words."""
     names: dict[type, str] = {
         type(None): "null",

@@ -11,22 +11,28 @@ import numpy as np
 import polars as pl
 
 from dataselect import report
-from dataselect.compute.prefetch import ahead, batched
+from dataselect.compute.prefetch import batched, prefetch
 from dataselect.data import tables
 from dataselect.data.tables import Message
-from dataselect.dedup.conversations import BadRow, key, label, messages, reason_to_drop
-from dataselect.dedup.read import Raw, read
-from dataselect.errors import InputError, some
+from dataselect.dedup.conversations import (
+    BadRow,
+    duplicate_key,
+    parse_messages,
+    reason_to_drop,
+    text_field,
+)
+from dataselect.dedup.read import RawRow, read_rows
+from dataselect.errors import InputError, first_few
 
 #: Says of each conversation whether `max_tokens` leaves nothing of its first response, or, in
 #: words, why the model cannot read it at all.
-CutOff = Callable[[list[list[Message]]], list[bool | str]]
+Truncation = Callable[[list[list[Message]]], list[bool | str]]
 
 #: Rows that are written together: some tens of MB.
 BLOCK = 8_192
 
 #: The pool before its duplicates are gone: every row read, kept or (with a reason) not.
-READ = {
+RAW_SCHEMA = {
     "id": pl.String,
     "source": pl.String,
     "messages": tables.MESSAGES,
@@ -36,12 +42,12 @@ READ = {
 }
 
 
-def pool(
+def write_pool(
     files: list[str],
     folder: Path,
     *,
     on_bad_row: str,
-    cut_off: CutOff,
+    cut_off: Truncation,
     advance: Callable[[int], None] = lambda rows: None,
 ) -> dict[str, int]:
     """Writes `pool.parquet` and `dropped.parquet` into a folder.
@@ -65,37 +71,41 @@ def pool(
     with tempfile.TemporaryDirectory(dir=folder, prefix=".dedup-") as scratch:
         read = Path(scratch) / "read.parquet"
         _write_read(files, read, on_bad_row, cut_off, advance)
-        return _split(read, folder)
+        return _write_tables(read, folder)
 
 
 def _write_read(
-    files: list[str], path: Path, on_bad_row: str, cut_off: CutOff, advance: Callable[[int], None]
+    files: list[str],
+    path: Path,
+    on_bad_row: str,
+    cut_off: Truncation,
+    advance: Callable[[int], None],
 ) -> None:
     import pyarrow.parquet as pq
 
-    def understood(block: list[Raw]) -> Any:
+    def understood(block: list[RawRow]) -> Any:
         rows = [_row(raw, on_bad_row) for raw in block]
         _mark_cut_off(rows, cut_off)
-        frame = pl.DataFrame(rows, schema=READ, orient="row")
+        frame = pl.DataFrame(rows, schema=RAW_SCHEMA, orient="row")
         return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
 
-    schema = pl.DataFrame(schema=READ).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    schema = pl.DataFrame(schema=RAW_SCHEMA).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
     with pq.ParquetWriter(path, schema, compression="lz4") as writer:
         # A thread reads the next rows while these are packed and written.
-        for table in ahead(understood(block) for block in batched(read(files), 8_192)):
+        for table in prefetch(understood(block) for block in batched(read_rows(files), 8_192)):
             writer.write_table(table)
             advance(table.num_rows)
 
 
-def _row(raw: Raw, on_bad_row: str) -> list[Any]:
+def _row(raw: RawRow, on_bad_row: str) -> list[Any]:
     """A row in the order of READ."""
     name, source = None, raw.stem
     try:
         if isinstance(raw.record, BadRow):
             raise raw.record
-        name = label(raw.record, "id")
-        source = label(raw.record, "source", "dataset") or source
-        turns = messages(raw.record)
+        name = text_field(raw.record, "id")
+        source = text_field(raw.record, "source", "dataset") or source
+        turns = parse_messages(raw.record)
     except BadRow as error:
         if on_bad_row == "error":
             raise InputError(
@@ -103,18 +113,18 @@ def _row(raw: Raw, on_bad_row: str) -> list[Any]:
                 "params.yaml to leave such rows out."
             ) from None
         return [name or raw.place, source, None, None, raw.place, f"bad row: {error}"]
-    content = key(turns)
+    content = duplicate_key(turns)
     return [name or content[:20], source, turns, content, raw.place, reason_to_drop(turns)]
 
 
-def _mark_cut_off(rows: list[list[Any]], cut_off: CutOff) -> None:
+def _mark_cut_off(rows: list[list[Any]], cut_off: Truncation) -> None:
     usable = [row for row in rows if row[5] is None]
     for row, cut in zip(usable, cut_off([row[2] for row in usable]), strict=True):
         if cut:
             row[5] = cut if isinstance(cut, str) else "response entirely cut off by max_tokens"
 
 
-def _split(read: Path, folder: Path) -> dict[str, int]:
+def _write_tables(read: Path, folder: Path) -> dict[str, int]:
     import duckdb
 
     db = duckdb.connect(config={"temp_directory": str(read.parent), "memory_limit": "2GB"})
@@ -122,15 +132,17 @@ def _split(read: Path, folder: Path) -> dict[str, int]:
     # The number of a row in the file, by which the first of equals is told.
     db.execute(f"CREATE VIEW read AS SELECT *, file_row_number AS seq FROM "
                f"read_parquet('{_quoted(read)}', file_row_number = true)")  # fmt: skip
-    with report.waiting("finding duplicates"):
+    with report.spinner("finding duplicates"):
         db.execute("CREATE TABLE kept AS SELECT key, min(seq) AS seq FROM read "
                    "WHERE reason IS NULL GROUP BY key")  # fmt: skip
         _check_ids(db)
         db.execute(f"CREATE TABLE dropped AS {_DROPPED}")
     if not db.execute("SELECT key FROM kept LIMIT 1").fetchall():
-        raise InputError(f"pool.path: no row is left. {_tally(db)}. Look at the rows of the files.")
-    with report.waiting("writing the pool"):
-        rows = _write_pool(read, _kept(db, tables.height(read)), folder / "pool.parquet")
+        raise InputError(
+            f"pool.path: no row is left. {_drop_counts(db)}. Look at the rows of the files."
+        )
+    with report.spinner("writing the pool"):
+        rows = _write_pool(read, _kept(db, tables.row_count(read)), folder / "pool.parquet")
         _copy(db, _LIST, "dropped", folder / "dropped.parquet")
     counts = dict(db.execute(_COUNTS).fetchall())
     return {"read": rows + sum(counts.values()), "kept": rows, **counts}
@@ -151,7 +163,7 @@ SELECT CASE WHEN reason LIKE 'duplicate of %' THEN 'duplicate'
 FROM dropped GROUP BY why ORDER BY why"""
 
 
-def _tally(db: Any) -> str:
+def _drop_counts(db: Any) -> str:
     counts = db.execute(_COUNTS).fetchall()
     return "Dropped: " + (", ".join(f"{n} {why}" for why, n in counts) or "nothing was read")
 
@@ -164,7 +176,7 @@ def _check_ids(db: Any) -> None:
     found = db.execute("""SELECT id, list(place ORDER BY seq) FROM read SEMI JOIN kept USING (seq)
                           SEMI JOIN twice USING (id) GROUP BY id ORDER BY min(seq)""").fetchall()
     if found:
-        named = some(f"`{name}` at {some(places, 2)}" for name, places in found)
+        named = first_few(f"`{name}` at {first_few(places, 2)}" for name, places in found)
         raise InputError(
             f"pool.path: {len(found)} ids belong to several different rows: {named}. Expected one "
             "id a row. Give each its own, or leave `id` out: it is then made from the content."
@@ -182,9 +194,9 @@ def _kept(db: Any, rows: int) -> np.ndarray:
 def _write_pool(read: Path, kept: np.ndarray, path: Path) -> int:
     """Writes the rows that stay, numbered, in the file's order; how many they are."""
     seen = rows = 0
-    with tables.writing("pool", path) as put:
+    with tables.open_writer("pool", path) as put:
         columns = ["id", "source", "messages"]
-        for block in ahead(tables.blocks("pool", read, BLOCK, columns)):
+        for block in prefetch(tables.iter_batches("pool", read, BLOCK, columns)):
             mine = block.filter(pl.Series(kept[seen : seen + block.height]))
             put(mine.insert_column(0, pl.Series("row", range(rows, rows + mine.height), pl.Int64)))
             seen += block.height
@@ -194,7 +206,7 @@ def _write_pool(read: Path, kept: np.ndarray, path: Path) -> int:
 
 def _copy(db: Any, query: str, name: str, path: Path) -> int:
     rows = 0
-    with tables.writing(name, path) as put:
+    with tables.open_writer(name, path) as put:
         for batch in db.sql(query).to_arrow_reader(65_536):
             frame = pl.DataFrame(pl.from_arrow(batch)).cast(tables.SCHEMAS[name])  # ty: ignore
             put(frame)

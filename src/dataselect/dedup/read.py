@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from dataselect.dedup.conversations import BadRow, _kind
+from dataselect.dedup.conversations import BadRow, _json_type
 from dataselect.errors import InputError
 
 #: What is read of a parquet file's columns; of the others only the names.
@@ -24,7 +24,7 @@ COLUMNS = {
 AT_ONCE = 8_192
 
 
-class Raw(NamedTuple):
+class RawRow(NamedTuple):
     """A row as the file has it, and where: a record, or what is wrong with the line."""
 
     place: str
@@ -32,7 +32,7 @@ class Raw(NamedTuple):
     record: dict[str, Any] | BadRow
 
 
-def read(files: list[str]) -> Iterator[Raw]:
+def read_rows(files: list[str]) -> Iterator[RawRow]:
     """Every row of the files, in order, one at a time.
 
     Raises:
@@ -42,7 +42,7 @@ def read(files: list[str]) -> Iterator[Raw]:
         stem = Path(name).name.split(".")[0]
         try:
             for number, record in _records(name):
-                yield Raw(f"{name}:{number}", stem, record)
+                yield RawRow(f"{name}:{number}", stem, record)
         except (OSError, EOFError) as error:
             raise InputError(f"{name}: cannot be read: {error}.") from None
 
@@ -149,4 +149,4 @@ def _line(line: bytes) -> dict[str, Any] | BadRow:
 def _record(value: Any) -> dict[str, Any] | BadRow:
     if isinstance(value, dict):
         return value
-    return BadRow(f"expected an object with messages, found {_kind(value)}")
+    return BadRow(f"expected an object with messages, found {_json_type(value)}")

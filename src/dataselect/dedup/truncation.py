@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dataselect.data.tables import Message
-from dataselect.dedup.pool import CutOff
+from dataselect.dedup.pool import Truncation
 
 if TYPE_CHECKING:
     from dataselect.models.chat import Chat
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 HEADER = 64
 
 
-def cut_off(model: dict[str, Any]) -> CutOff:
+def find_truncated(model: dict[str, Any]) -> Truncation:
     """A function that says of each conversation whether its first response is cut off entirely.
 
     A token stands for at least one byte, so only rows whose prompt has more bytes than
@@ -44,18 +44,18 @@ def cut_off(model: dict[str, Any]) -> CutOff:
                 readable.append(i)
         encoded = chat.encode([rows[i] for i in readable]) if chat and readable else []
         for i, row in zip(readable, encoded, strict=True):
-            answer[i] = not row.learnable
+            answer[i] = not row.has_response
         return answer
 
     return check
 
 
 def _refusal(chat: Chat, row: list[Message]) -> str | None:
-    from dataselect.models.chat import Refused
+    from dataselect.models.chat import TemplateRejected
 
     try:
         chat.render(row)
-    except Refused:
+    except TemplateRejected:
         return "refused by the model's chat template"
     return None
 

@@ -4,4 +4,3 @@ A feature is a function of its settings that loads what it needs and returns a `
 takes before the settings says what it looks with: `model` (the plan's section of the model that
 looks), and `checkpoints`, if it looks with all that the reference stage fitted (`references`).
 """
-

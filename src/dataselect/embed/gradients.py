@@ -10,12 +10,12 @@ import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from dataselect.data.checkpoints import Checkpoint
-from dataselect.data.shards import Compute
+from dataselect.data.shards import Featurizer
 from dataselect.models.batches import Batches, pad
 from dataselect.models.chat import Chat, Encoded
 from dataselect.numerics import projection as projections
-from dataselect.report import Advance
-from dataselect.settings import Count
+from dataselect.report import Progress
+from dataselect.settings import PositiveInt
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,13 +50,13 @@ def gradients(
     model: dict[str, Any],
     checkpoints: list[Checkpoint],
     *,
-    dims: Count = 8_192,
+    dims: PositiveInt = 8_192,
     projection: Kind = "rademacher",
     projection_seed: Annotated[int, Ge(0)] = 0,
     beta1: Annotated[float, Ge(0), Lt(1)] = Adam().beta1,
     beta2: Annotated[float, Ge(0), Lt(1)] = Adam().beta2,
     epsilon: Annotated[float, Gt(0)] = Adam().epsilon,
-) -> Compute:
+) -> Featurizer:
     """The LoRA gradient of a row's mean response loss at every checkpoint, projected, as a unit.
 
     A query's gradient g as it is; a pool row's as Adam would step: with the checkpoint's moments
@@ -93,9 +93,9 @@ def gradients(
             vectors = of(vectors, dims, projection_seed)
         return torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()
 
-    def compute(rows: list, side: str, advance: Advance) -> dict[str, np.ndarray]:
+    def compute(rows: list, side: str, advance: Progress) -> dict[str, np.ndarray]:
         encoded = chat.encode(rows)
-        there = [i for i, row in enumerate(encoded) if row.learnable]
+        there = [i for i, row in enumerate(encoded) if row.has_response]
         at_once = max(LEAST_ROWS[projection], MOST_BYTES // (4 * length))
         found: list[np.ndarray] = []
         for number, one in enumerate(checkpoints):
@@ -222,7 +222,7 @@ def _losses(net: Any, rows: list[Encoded]) -> Tensor:
     return nll.sum(1) / wanted.sum(1)
 
 
-def _tell(advance: Advance, net: Any, rows: list[Encoded], each: float, number: int) -> None:
+def _tell(advance: Progress, net: Any, rows: list[Encoded], each: float, number: int) -> None:
     """Rows are done at their first checkpoint; tokens and FLOPs are of every one."""
     from dataselect.models.flops import training_flops
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from dataselect.data.shards import Compute
+from dataselect.data.shards import Featurizer
 from dataselect.models.batches import Batches, pad
 from dataselect.models.chat import Chat, Encoded
 
@@ -31,7 +31,7 @@ def hidden_states(
     pooling: Literal["weighted_mean", "mean", "last_token"] = "weighted_mean",
     over: Literal["all", "prompt", "response"] = "all",
     unit: bool = True,
-) -> Compute:
+) -> Featurizer:
     """A row's meaning is the pooled last hidden states of the model that is to be trained.
 
     Of the hidden states after the final norm (b t d), over the tokens that `over` names:
@@ -53,13 +53,13 @@ def hidden_states(
     """
     import torch
 
-    from dataselect.models.flops import flops
+    from dataselect.models.flops import forward_flops
     from dataselect.models.load import load_encoder, load_tokenizer
 
     encoder = load_encoder(model)
     chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
     batches = Batches.on(encoder.device.type, gpu=32_768)
-    cost = flops(encoder, head=False)
+    cost = forward_flops(encoder, head=False)
     stored = np.float32 if encoder.dtype == torch.float32 else np.float16
 
     def compute(rows: list, side: str, advance: Any) -> dict[str, np.ndarray]:
@@ -75,7 +75,7 @@ def hidden_states(
             tokens = int(real.sum())
             advance(len(batch), tokens, cost * tokens)
 
-        for numbers, encoded in chat.ahead(rows):
+        for numbers, encoded in chat.encode_by_length(rows):
             batches.run([len(row.ids) for row in encoded], partial(look, numbers, encoded))
         return {"vectors": vectors}
 

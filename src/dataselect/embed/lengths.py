@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dataselect.data.shards import Compute
+from dataselect.data.shards import Featurizer
 from dataselect.models.chat import Chat
 
 
@@ -20,7 +20,7 @@ def bytes_a_row(**settings: object) -> int:
     return 16
 
 
-def lengths(model: dict[str, Any]) -> Compute:
+def lengths(model: dict[str, Any]) -> Featurizer:
     """How long a row is, before `max_tokens` cuts it.
 
     Returns:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from dataselect.data.shards import Compute
+from dataselect.data.shards import Featurizer
 from dataselect.models.batches import Batches
 from dataselect.models.chat import Chat
-from dataselect.models.nll import alone, losses_of
+from dataselect.models.nll import response_only_loss, token_losses
 
 
 def gives(*, direct: bool) -> tuple[str, ...]:
@@ -23,7 +23,7 @@ def bytes_a_row(*, direct: bool, **shape: object) -> int:
     return 4 * (5 if direct else 4) + 1
 
 
-def losses(model: dict[str, Any], *, direct: bool = False) -> Compute:
+def losses(model: dict[str, Any], *, direct: bool = False) -> Featurizer:
     """How well the model foresees a row: its losses (nats per token) and its lengths.
 
     Args:
@@ -54,13 +54,17 @@ def losses(model: dict[str, Any], *, direct: bool = False) -> Compute:
         names = ("whole_nll", "response_nll", "prompt_nll", "probability")
         answer = {name: np.zeros(len(rows), dtype=np.float32) for name in names}
         answer["cut"] = np.zeros(len(rows), dtype=bool)
-        for numbers, encoded in chat.ahead(rows):
-            found = losses_of(net, encoded, advance, whole=True, batches=batches)
+        for numbers, encoded in chat.encode_by_length(rows):
+            found = token_losses(net, encoded, advance, whole=True, batches=batches)
             for name in names:
-                answer[name][numbers] = getattr(found, name.removesuffix("_nll"))
-            answer["cut"][numbers] = [row.cut for row in encoded]
+                answer[name][numbers] = getattr(
+                    found, name.removesuffix("_nll").replace("whole", "full")
+                )
+            answer["cut"][numbers] = [row.truncated for row in encoded]
         if direct:
-            answer["direct_nll"] = alone(net, chat, rows, batches, advance).astype(np.float32)
+            answer["direct_nll"] = response_only_loss(net, chat, rows, batches, advance).astype(
+                np.float32
+            )
         return answer
 
     return compute

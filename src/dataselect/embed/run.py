@@ -9,16 +9,16 @@ from typing import Any
 
 from dataselect.compute.local import local
 from dataselect.data import fingerprint, shards, tables
-from dataselect.data.checkpoints import checkpoints
-from dataselect.data.scores import finite
-from dataselect.data.shards import Compute
-from dataselect.errors import InputError, some
-from dataselect.settings import function, room
+from dataselect.data.checkpoints import read_checkpoints
+from dataselect.data.scores import finite_rows
+from dataselect.data.shards import Featurizer
+from dataselect.errors import InputError, first_few
+from dataselect.settings import part_function, part_module
 
 
 def embed(
     section: dict[str, Any], out: Path, rows: int | None = None, engine: Any = local
-) -> dict[str, shards.Done]:
+) -> dict[str, shards.ShardTotals]:
     """Writes what the plan's `embed` section asks for to `out/features/<side>/`.
 
     Args:
@@ -36,11 +36,13 @@ def embed(
     if feature is None:
         return {}
     section = _settled(section)
-    rows = rows or getattr(room("embed", feature["name"], "plan.json"), "ROWS", shards.ROWS)
+    rows = rows or getattr(
+        part_module("embed", feature["name"], "plan.json"), "ROWS", shards.ROWS_PER_SHARD
+    )
     sides = ("queries", "pool") if section["queries"] else ("pool",)
     loads = partial(load, section, out / "reference")
     done = {}
-    with shards.writing(loads, _key(section, out / "reference"), engine) as write:
+    with shards.open_writer(loads, _key(section, out / "reference"), engine) as write:
         for side in sides:
             table = out / f"{side}.parquet"
             done[side] = write(side, table, out / "features", rows)
@@ -62,10 +64,10 @@ def _settled(section: dict[str, Any]) -> dict[str, Any]:
     return {**section, "model": {**section["model"], "dtype": dtype}}
 
 
-def load(section: dict[str, Any], reference: Path) -> Compute:
+def load(section: dict[str, Any], reference: Path) -> Featurizer:
     """Loads what the section's feature looks with."""
     feature = section["features"]
-    of = function("embed", feature["name"], "plan.json")
+    of = part_function("embed", feature["name"], "plan.json")
     looks_with = _looks_with(section, reference)
     taken = {k: v for k, v in looks_with.items() if k in signature(of).parameters}
     return of(**taken, **feature["settings"])
@@ -79,14 +81,14 @@ def _check_queries(table: Path, features: Path) -> None:
     """
     arrays = shards.read_all(features)
     vectors = [name for name, array in arrays.items() if array.ndim > 1]
-    usable = finite(arrays, vectors)
+    usable = finite_rows(arrays, vectors)
     for name in vectors:
         usable &= arrays[name].reshape(len(usable), -1).any(axis=1)
     ids = tables.read("queries", table)["id"].to_list()
     if wrong := [name for name, good in zip(ids, usable, strict=True) if not good]:
         raise InputError(
             f"queries.path: {len(wrong)} queries have none of the tokens that this method looks "
-            f"at, or overflow the model: {some(wrong)}. Give them an answer, raise the model's "
+            f"at, or overflow the model: {first_few(wrong)}. Give them an answer, raise the model's "
             "`max_tokens` if it cuts them, set its `dtype: float32`, or leave them out."
         )
 
@@ -96,8 +98,8 @@ def _looks_with(section: dict[str, Any], reference: Path) -> dict[str, Any]:
 
     A feature that takes no checkpoints looks with the last of them as its model.
     """
-    answer = {"model": section.get("model"), "checkpoints": checkpoints(reference)}
-    of = function("embed", section["features"]["name"], "plan.json")
+    answer = {"model": section.get("model"), "checkpoints": read_checkpoints(reference)}
+    of = part_function("embed", section["features"]["name"], "plan.json")
     if answer["checkpoints"] and "checkpoints" not in signature(of).parameters:
         last = str(answer["checkpoints"][-1].folder)
         answer["model"] = {**section["model"], "name": last, "revision": None}
@@ -107,6 +109,6 @@ def _looks_with(section: dict[str, Any], reference: Path) -> dict[str, Any]:
 def _key(section: dict[str, Any], reference: Path) -> list[Any]:
     """What features depend on besides the rows: settings, model, precision and code."""
     feature = section["features"]
-    file = getsourcefile(function("embed", feature["name"], "plan.json"))
-    key = [feature, section.get("model"), fingerprint.code(Path(str(file)))]
-    return [*key, fingerprint.folder(str(reference)) if section["reference"] else None]
+    file = getsourcefile(part_function("embed", feature["name"], "plan.json"))
+    key = [feature, section.get("model"), fingerprint.code_hash(Path(str(file)))]
+    return [*key, fingerprint.folder_hash(str(reference)) if section["reference"] else None]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dataselect.data import files
-from dataselect.data.shards import Compute
+from dataselect.data.shards import Featurizer
 from dataselect.errors import InputError
 from dataselect.models.batches import Batches
 from dataselect.models.chat import tulu
@@ -28,7 +28,7 @@ def bytes_a_row(*, width: int | None, **settings: object) -> int | None:
 
 def sentence_embeddings(
     model: dict[str, Any], *, query_prompt: str = "", passage_prompt: str = ""
-) -> Compute:
+) -> Featurizer:
     """A row's meaning is what a model trained to compare texts makes of it.
 
     Pooling, heads and the tokens that are pooled are the sentence model's own. A text is cut at
@@ -113,7 +113,7 @@ def _load(model: dict[str, Any]) -> SentenceTransformer:
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
-    name, revision = files.find(model["name"]), model["revision"]
+    name, revision = files.resolve(model["name"]), model["revision"]
     local = is_folder(model["name"])
     try:
         # Without this file any language model would do, with a pooling that nobody chose.

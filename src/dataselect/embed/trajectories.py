@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from dataselect.data.checkpoints import Checkpoint
-from dataselect.data.shards import Compute
+from dataselect.data.shards import Featurizer
 from dataselect.models.batches import Batches
 from dataselect.models.chat import Chat
-from dataselect.models.nll import losses_of
-from dataselect.report import Advance
+from dataselect.models.nll import token_losses
+from dataselect.report import Progress
 
 LOOKS_WITH = "models"
 
@@ -26,7 +26,7 @@ def bytes_a_row(*, checkpoints: int, **settings: object) -> int:
     return 8 * (checkpoints + 1)
 
 
-def trajectories(model: dict[str, Any], checkpoints: list[Checkpoint]) -> Compute:
+def trajectories(model: dict[str, Any], checkpoints: list[Checkpoint]) -> Featurizer:
     """How a row's loss goes down, or does not, over the checkpoints of a model that is fitted.
 
     Args:
@@ -48,7 +48,7 @@ def trajectories(model: dict[str, Any], checkpoints: list[Checkpoint]) -> Comput
     batches = Batches.on(device(), gpu=8_192)
     names = [model["name"], *(str(one.folder) for one in checkpoints)]
 
-    def compute(rows: list, side: str, advance: Advance) -> dict[str, np.ndarray]:
+    def compute(rows: list, side: str, advance: Progress) -> dict[str, np.ndarray]:
         encoded = chat.encode(rows)
         nll = np.zeros((len(rows), len(names)), dtype=np.float32)
         probability = np.zeros_like(nll)
@@ -56,8 +56,8 @@ def trajectories(model: dict[str, Any], checkpoints: list[Checkpoint]) -> Comput
             own = {"revision": None} if number else {}
             net = load_causal({**model, "name": name, **own})
             last = number == len(names) - 1  # rows are done when the last has seen them
-            told: Advance = advance if last else lambda _, *cost: advance(0, *cost)
-            found = losses_of(net, encoded, told, batches=batches)
+            told: Progress = advance if last else lambda _, *cost: advance(0, *cost)
+            found = token_losses(net, encoded, told, batches=batches)
             nll[:, number], probability[:, number] = found.response, found.probability
         return {
             "nll": nll[:, 1:].copy(),

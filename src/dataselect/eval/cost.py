@@ -10,7 +10,7 @@ from dataselect.data import tables
 from dataselect.stage import record
 
 #: What each stage leaves.
-LEAVES = {
+STAGE_OUTPUTS = {
     "dedup": (
         "out/pool.parquet",
         "out/dropped.parquet",
@@ -25,7 +25,7 @@ LEAVES = {
 }
 
 
-class Shape(NamedTuple):
+class RunSize(NamedTuple):
     """What the published formulas ask of a run.
 
     Attributes:
@@ -59,16 +59,18 @@ def cost() -> dict[str, Any]:
     }
     looked = done["reference"].get("flops", 0.0) + done["embed"]["flops"]
     return {
-        "seconds": {name: _seconds(name) for name in LEAVES},
-        "bytes": {name: sum(_size(Path(path)) for path in LEAVES[name]) for name in LEAVES},
+        "seconds": {name: _seconds(name) for name in STAGE_OUTPUTS},
+        "bytes": {
+            name: sum(_size(Path(path)) for path in STAGE_OUTPUTS[name]) for name in STAGE_OUTPUTS
+        },
         "flops": {
-            **published(plan["reference"].get("reference"), _shape(plan, done)),
-            "tokens": _both(looked, done["train"]["flops"]),
+            **published_flops(plan["reference"].get("reference"), _shape(plan, done)),
+            "tokens": _with_total(looked, done["train"]["flops"]),
         },
     }
 
 
-def published(reference: dict[str, Any] | None, of: Shape) -> dict[str, dict[str, float]]:
+def published_flops(reference: dict[str, Any] | None, of: RunSize) -> dict[str, dict[str, float]]:
     """FLOPs by the paper's formulas, and as the code of its plots has them.
 
     Training: epochs·L·6ND (two epochs there). A forward pass over the pool: 2·L·2NP; the plots
@@ -103,26 +105,26 @@ def published(reference: dict[str, Any] | None, of: Shape) -> dict[str, dict[str
     if reference and reference["name"] == "warmup":
         drawn += 2.0 * length * 6 * n * reference["settings"]["share"] * pool
     return {
-        "paper": _both(selection(2 * forward), training),
-        "plotting_code": _both(drawn, training),
+        "paper": _with_total(selection(2 * forward), training),
+        "plotting_code": _with_total(drawn, training),
     }
 
 
-def _both(selection: float, training: float) -> dict[str, float]:
+def _with_total(selection: float, training: float) -> dict[str, float]:
     return {"selection": selection, "training": training, "total": selection + training}
 
 
-def _shape(plan: dict[str, Any], done: dict[str, Any]) -> Shape:
-    from dataselect.models.load import size
+def _shape(plan: dict[str, Any], done: dict[str, Any]) -> RunSize:
+    from dataselect.models.load import parameter_count
 
     trained = plan["train"]["model"]
     looker = plan["embed"].get("model") or plan["reference"].get("model") or trained
-    return Shape(
-        looker=size(looker),
-        trained=size(trained),
+    return RunSize(
+        looker=parameter_count(looker),
+        trained=parameter_count(trained),
         look_tokens=looker["max_tokens"],
         train_tokens=trained["max_tokens"],
-        pool=tables.height("out/pool.parquet"),
+        pool=tables.row_count("out/pool.parquet"),
         rows=done["train"]["rows"],
         epochs=plan["train"]["epochs"],
         forward=done["embed"]["flops"] > 0,

@@ -13,11 +13,11 @@ import yaml
 from transformers import PreTrainedModel
 
 from dataselect.errors import InputError
-from dataselect.eval.task_kinds import KINDS
+from dataselect.eval.task_kinds import KINDS_FOLDER
 from dataselect.models.chat import Chat
 
 
-def _by_lm_eval(
+def score_with_lm_eval(
     net: PreTrainedModel,
     chat: Chat,
     tests: pl.DataFrame,
@@ -92,7 +92,7 @@ def _write_tasks(
         # Parquet, where text stays text: JSON readers take an answer like 2020-01-02 for a date.
         docs = part.select("id", "answer", "choices").with_columns(prompt=pl.Series(prompts))
         docs.write_parquet(rows)
-        source = yaml.load(Path(KINDS / f"{kind}.yaml").read_text(), _AnyTag)
+        source = yaml.load(Path(KINDS_FOLDER / f"{kind}.yaml").read_text(), _AnyTag)
         config.write_text(yaml.safe_dump(_config(number, kind, rows, source, max_new_tokens)))
         names[f"dataselect_{number}"] = task
     return names
@@ -106,7 +106,7 @@ def _config(
     number: int, kind: str, rows: Path, source: dict[str, Any], max_new_tokens: int
 ) -> dict[str, Any]:
     config: dict[str, Any] = {
-        "include": str((KINDS / f"{kind}.yaml").resolve()),
+        "include": str((KINDS_FOLDER / f"{kind}.yaml").resolve()),
         "task": f"dataselect_{number}",
         "dataset_path": "parquet",
         "dataset_kwargs": {

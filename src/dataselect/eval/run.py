@@ -10,8 +10,8 @@ from annotated_types import Ge
 
 from dataselect import report
 from dataselect.data import files, fingerprint
-from dataselect.eval.lm_eval import _AnyTag, _by_lm_eval
-from dataselect.eval.task_kinds import KINDS, kinds_of
+from dataselect.eval.lm_eval import _AnyTag, score_with_lm_eval
+from dataselect.eval.task_kinds import KINDS_FOLDER, task_kinds
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,20 +51,20 @@ def evaluate(
 
     from dataselect.compute.threads import use_threads
     from dataselect.data import tables
-    from dataselect.models.chat import Chat, last_response
+    from dataselect.models.chat import Chat, mark_last_response
     from dataselect.models.load import load_causal, load_tokenizer
-    from dataselect.models.nll import losses_of
+    from dataselect.models.nll import token_losses
 
     use_threads(threads)
     if limit is not None:
         tests = tests.group_by("task", maintain_order=True).head(limit)
-    of_task = kinds_of(tests, kinds)
+    of_task = task_kinds(tests, kinds)
     net, tokenizer = load_causal(model), load_tokenizer(model)
     chat = Chat(tokenizer, model["chat"], model["max_tokens"])
     with report.progress("loss of the answers", tests.height) as advance:
-        gold = [last_response(row) for row in chat.encode(tests["messages"].to_list())]
-        nll = losses_of(net, gold, advance).response
-    scored = _by_lm_eval(net, chat, tests, of_task, max_new_tokens, batch_size)
+        gold = [mark_last_response(row) for row in chat.encode(tests["messages"].to_list())]
+        nll = token_losses(net, gold, advance).response
+    scored = score_with_lm_eval(net, chat, tests, of_task, max_new_tokens, batch_size)
     frame = tests.select("task", "id").with_columns(answer_nll_nats=pl.Series(nll))
     return frame.join(scored, on=["task", "id"], how="left", maintain_order="left").select(
         list(tables.SCHEMAS["evaluation"])
@@ -82,12 +82,12 @@ def cached(
     from dataselect.data import tables
     from dataselect.models.load import torch_dtype
 
-    kinds = sorted(str(p) for p in KINDS.glob("*") if p.is_file())
+    kinds = sorted(str(p) for p in KINDS_FOLDER.glob("*") if p.is_file())
     rows = tests.write_json()
     precision = str(torch_dtype(model["dtype"]))
-    code = fingerprint.code(Path(__file__))
-    key = files.key(model, precision, settings, rows, code, fingerprint.md5s(kinds))
-    path = files.root() / "eval" / f"{key}.parquet"
+    code = fingerprint.code_hash(Path(__file__))
+    key = files.content_key(model, precision, settings, rows, code, fingerprint.file_hashes(kinds))
+    path = files.scratch_folder() / "eval" / f"{key}.parquet"
     if path.exists():
         return tables.read("evaluation", path), True
     frame = evaluate(model, tests, **settings)

@@ -11,22 +11,24 @@ if TYPE_CHECKING:
     import polars as pl
 
 #: Where they are, each in the form of an lm-eval task.
-KINDS = Path("eval_kinds")
+KINDS_FOLDER = Path("eval_kinds")
 
 
-def check(kind: str, where: str) -> None:
+def check_kind(kind: str, where: str) -> None:
     """Refuses a kind without a file.
 
     Raises:
         InputError: naming the nearest kind that has one.
     """
-    there = sorted(path.stem for path in KINDS.glob("*.yaml"))
+    there = sorted(path.stem for path in KINDS_FOLDER.glob("*.yaml"))
     if kind not in there:
         hint = did_you_mean(kind, there)
-        raise InputError(f"{where}: no kind is called `{kind}`. {hint} Or add {KINDS}/{kind}.yaml.")
+        raise InputError(
+            f"{where}: no kind is called `{kind}`. {hint} Or add {KINDS_FOLDER}/{kind}.yaml."
+        )
 
 
-def kinds_of(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
+def task_kinds(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
     """The kind of every task that has tests: as `kinds` says, or the tests, or guessed.
 
     Raises:
@@ -47,7 +49,7 @@ def kinds_of(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
             )
         guess = "multiple_choice" if part["choices"].null_count() == 0 else "exact_match"
         kind = kinds.get(task) or (said[0] if len(said) else guess)
-        check(kind, f"tests.path: task {task}")
+        check_kind(kind, f"tests.path: task {task}")
         if kind == "multiple_choice":
             _check_choices(part)
         answer[task] = kind

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dataselect import report
-from dataselect.compute.memory import let_go, ran_out
+from dataselect.compute.memory import free_memory, is_out_of_memory
 from dataselect.errors import InputError
 from dataselect.models.chat import Encoded
 
@@ -60,7 +60,7 @@ class Batches:
         """
         waiting = deque(batches(lengths, self.max_padded_tokens))
         while waiting:
-            if not _ran_out(work, waiting[0]):
+            if not _try_batch(work, waiting[0]):
                 waiting.popleft()
                 continue
             # Beyond the handler, so that what the failed batch held is free by now.
@@ -80,15 +80,15 @@ class Batches:
         report.console.print(
             f"out of memory: on with batches of at most {self.max_padded_tokens:,} padded tokens"
         )
-        let_go()
+        free_memory()
 
 
-def _ran_out(work: Callable[[list[int]], None], batch: list[int]) -> bool:
+def _try_batch(work: Callable[[list[int]], None], batch: list[int]) -> bool:
     """Does the work; whether memory was not enough for it."""
     try:
         work(batch)
     except (MemoryError, RuntimeError) as error:
-        if not ran_out(error):
+        if not is_out_of_memory(error):
             raise
         return True
     return False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dataselect.compute.prefetch import ahead, batched
+from dataselect.compute.prefetch import batched, prefetch
 from dataselect.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Spans = list[tuple[int, int]]
 
 #: Rows that are encoded together. Until they are arrays, tokens and their offsets are objects of
 #: Python's, some two hundred bytes a token.
-AT_ONCE = 256
+ROWS_PER_BLOCK = 256
 
 
 class Encoded(NamedTuple):
@@ -37,15 +37,15 @@ class Encoded(NamedTuple):
 
     ids: np.ndarray
     response: np.ndarray
-    cut: bool = False
+    truncated: bool = False
 
     @property
-    def learnable(self) -> bool:
+    def has_response(self) -> bool:
         """Whether it has a response token that is predicted: the first token never is."""
         return bool(self.response[1:].any())
 
 
-class Refused(InputError):
+class TemplateRejected(InputError):
     """A model's own chat template does not take a conversation; the message says why."""
 
 
@@ -78,17 +78,21 @@ class Chat:
 
     def encode(self, rows: list[list[Message]]) -> list[Encoded]:
         """Token ids and response masks, in the order of the rows."""
-        return [one for block in batched(rows, AT_ONCE) for one in self._encode(block)]
+        return [one for block in batched(rows, ROWS_PER_BLOCK) for one in self._encode(block)]
 
-    def ahead(self, rows: list[list[Message]]) -> Iterator[tuple[np.ndarray, list[Encoded]]]:
+    def encode_by_length(
+        self, rows: list[list[Message]]
+    ) -> Iterator[tuple[np.ndarray, list[Encoded]]]:
         """Blocks of rows of like length, longest first: their numbers (int64), and they as tokens.
 
         While one is worked on, a thread makes tokens of the next.
         """
         lengths = np.asarray([sum(len(turn["content"]) for turn in row) for row in rows])
         order = np.argsort(-lengths, kind="stable")
-        blocks = (order[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))
-        return ahead((block, self._encode([rows[i] for i in block])) for block in blocks)
+        blocks = (
+            order[start : start + ROWS_PER_BLOCK] for start in range(0, len(rows), ROWS_PER_BLOCK)
+        )
+        return prefetch((block, self._encode([rows[i] for i in block])) for block in blocks)
 
     def _encode(self, rows: list[list[Message]]) -> list[Encoded]:
         rendered = [self.render(row) for row in rows]
@@ -101,7 +105,7 @@ class Chat:
         )
         offsets = batch["offset_mapping"]
         return [
-            self._cut(ids, _within(offset, spans))
+            self._cut(ids, _tokens_in_spans(offset, spans))
             for ids, offset, (_, spans) in zip(batch["input_ids"], offsets, rendered, strict=True)
         ]
 
@@ -110,7 +114,7 @@ class Chat:
         whole = np.asarray([*prefix, *ids], dtype=np.int32)
         mask = np.asarray([*([False] * len(prefix)), *response], dtype=bool)
         most = self.max_tokens
-        return Encoded(whole[:most], mask[:most], cut=len(whole) > most)
+        return Encoded(whole[:most], mask[:most], truncated=len(whole) > most)
 
     def render(self, row: list[Message]) -> tuple[str, Spans]:
         """A conversation as text, and the character spans that are the response's.
@@ -121,7 +125,7 @@ class Chat:
         if self.template == "tulu":
             return tulu(row, str(self.tokenizer.eos_token))
         with _refusals(self.tokenizer):
-            return _own(self.tokenizer, row)
+            return _render_own_template(self.tokenizer, row)
 
     def prompt(self, row: list[Message]) -> str:
         """A conversation as text, up to where the assistant's next turn begins."""
@@ -150,7 +154,9 @@ def tulu(row: list[Message], eos: str) -> tuple[str, Spans]:
     return text.strip(), spans
 
 
-def _own(tokenizer: PreTrainedTokenizerBase, row: list[Message]) -> tuple[str, Spans]:
+def _render_own_template(
+    tokenizer: PreTrainedTokenizerBase, row: list[Message]
+) -> tuple[str, Spans]:
     """The tokenizer's own template; spans from its generation markers, or from prefixes."""
     if re.search(r"\{%-?\s*generation", str(tokenizer.chat_template)):
         return _by_markers(tokenizer, row)
@@ -197,12 +203,12 @@ def _refusals(tokenizer: PreTrainedTokenizerBase) -> Generator[None]:
     try:
         yield
     except TemplateError as error:
-        raise Refused(
+        raise TemplateRejected(
             f"model.chat: the template of {tokenizer.name_or_path} refuses a conversation: {error}"
         ) from None
 
 
-def _within(offsets: list[tuple[int, int]], spans: Spans) -> list[bool]:
+def _tokens_in_spans(offsets: list[tuple[int, int]], spans: Spans) -> list[bool]:
     """Which tokens share a character with one of the spans."""
     starts, ends = [start for start, _ in offsets], [end for _, end in offsets]
     answer = [False] * len(offsets)
@@ -218,7 +224,7 @@ def _prefix(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return list(full[: full.index(bare[0])]) if bare and bare[0] in full else []
 
 
-def last_response(row: Encoded) -> Encoded:
+def mark_last_response(row: Encoded) -> Encoded:
     """The same tokens with only the last response marked: a test's gold answer."""
     starts = np.flatnonzero(row.response & ~np.r_[False, row.response[:-1]])
     kept = row.response.copy()

@@ -7,7 +7,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 
-def flops(net: PreTrainedModel, head: bool) -> float:
+def forward_flops(net: PreTrainedModel, head: bool) -> float:
     """FLOPs of a forward pass, per token: 2 a parameter that is multiplied with.
 
     The input embedding is looked up, not multiplied with, unless it is the LM head's too and the

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def settings(
+def model_settings(
     *,
     name: str,
     revision: str | None = None,
@@ -33,7 +33,7 @@ def is_folder(name: str, where: str = "model") -> bool:
     Raises:
         InputError: it looks like a path, or like neither, and nothing is there.
     """
-    folder = Path(files.find(name))
+    folder = Path(files.resolve(name))
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise InputError(
@@ -95,7 +95,7 @@ def load_causal(model: dict[str, Any], dtype: str | None = None) -> PreTrainedMo
     return _load(AutoModelForCausalLM, model, dtype=wanted).eval().to(device())
 
 
-def size(model: dict[str, Any]) -> int:
+def parameter_count(model: dict[str, Any]) -> int:
     """The number of a model's parameters, from its configuration: no weights are read.
 
     Of an encoder and decoder only the encoder's, which is what sentence models take.
@@ -120,7 +120,7 @@ def _load(loader: Any, model: dict[str, Any], **options: Any) -> Any:
     logging.set_verbosity_error()  # a missing LM head is meant
     try:
         return loader.from_pretrained(
-            files.find(model["name"]),
+            files.resolve(model["name"]),
             revision=model["revision"],
             trust_remote_code=model["trust_remote_code"],
             **options,

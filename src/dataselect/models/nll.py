@@ -8,8 +8,8 @@ import numpy as np
 
 from dataselect.models.batches import Batches, pad
 from dataselect.models.chat import Chat, Encoded
-from dataselect.models.flops import flops
-from dataselect.report import Advance
+from dataselect.models.flops import forward_flops
+from dataselect.report import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,16 +26,16 @@ class Losses(NamedTuple):
         prompt: mean loss of the other tokens but the first, nats per token; NaN unless `whole`.
     """
 
-    whole: np.ndarray
+    full: np.ndarray
     response: np.ndarray
     probability: np.ndarray
     prompt: np.ndarray
 
 
-def losses_of(
+def token_losses(
     model: PreTrainedModel,
     rows: list[Encoded],
-    advance: Advance = lambda *_: None,
+    advance: Progress = lambda *_: None,
     *,
     whole: bool = False,
     batches: Batches | None = None,
@@ -52,7 +52,7 @@ def losses_of(
     batches = batches or Batches(4_096)
 
     answer = Losses(*(np.full(len(rows), np.nan) for _ in Losses._fields))
-    cost = flops(model, head=True)
+    cost = forward_flops(model, head=True)
 
     def look(batch: list[int]) -> None:
         ids, response, real = pad([rows[i] for i in batch], str(model.device))
@@ -72,7 +72,7 @@ def losses_of(
         answer.response[batch] = _mean(nll, response)
         answer.probability[batch] = _mean(torch.exp(-nll), response)
         if whole:
-            answer.whole[batch] = _mean(nll, wanted)
+            answer.full[batch] = _mean(nll, wanted)
             answer.prompt[batch] = _mean(nll, wanted & ~response)
         tokens = int(real.sum())
         advance(len(batch), tokens, cost * tokens)
@@ -86,8 +86,8 @@ def _mean(values: Tensor, kept: Tensor) -> np.ndarray:
     return ((values * kept).sum(1) / kept.sum(1)).cpu().numpy()
 
 
-def alone(
-    model: PreTrainedModel, chat: Chat, rows: list, batches: Batches, advance: Advance
+def response_only_loss(
+    model: PreTrainedModel, chat: Chat, rows: list, batches: Batches, advance: Progress
 ) -> np.ndarray:
     """Mean loss of a row's response tokens, every response after the bare assistant header.
 
@@ -95,8 +95,8 @@ def alone(
     """
     turns = [(i, [turn]) for i, row in enumerate(rows) for turn in row if _is_response(turn)]
     encoded = chat.encode([turn for _, turn in turns])
-    told: Advance = lambda _, *cost: advance(0, *cost)  # noqa: E731  # turns are no rows
-    nll = losses_of(model, encoded, told, batches=batches).response
+    told: Progress = lambda _, *cost: advance(0, *cost)  # noqa: E731  # turns are no rows
+    nll = token_losses(model, encoded, told, batches=batches).response
     tokens = np.asarray([int(row.response[1:].sum()) for row in encoded])
     total, count = np.zeros(len(rows)), np.zeros(len(rows))
     of = np.asarray([i for i, _ in turns], dtype=np.int64)

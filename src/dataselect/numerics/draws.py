@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 
-def priorities(ids: Iterable[str], seed: int) -> np.ndarray:
+def random_scores(ids: Iterable[str], seed: int) -> np.ndarray:
     """One number in [−1, 0) a row (float32, b), uniform, from nothing but its id and the seed.
 
     Floats are densest near 0, where the chosen are: equal priorities, which the row number would
@@ -17,7 +17,7 @@ def priorities(ids: Iterable[str], seed: int) -> np.ndarray:
     return -((_draws(ids, seed).astype(np.float64) + 1) / 2**64).astype(np.float32)
 
 
-def shuffled(ids: list[str], seed: int) -> np.ndarray:
+def shuffled_rows(ids: list[str], seed: int) -> np.ndarray:
     """Row numbers (int64, b) in a random order in which the pool's own has no part."""
     draws = _draws(ids, seed)
     order = np.argsort(draws, kind="stable")

@@ -11,7 +11,7 @@ from dataselect.data import files
 from dataselect.settings import said
 
 
-def features(sections: dict[str, Any], pool: Path | None = None) -> str | None:
+def features_size(sections: dict[str, Any], pool: Path | None = None) -> str | None:
     """One line: rows × bytes a row, as far as they are known without reading the data.
 
     Args:
@@ -28,9 +28,9 @@ def features(sections: dict[str, Any], pool: Path | None = None) -> str | None:
     each = said("embed", part, "bytes_a_row", None, **shape)
     if each is None:
         return f"features: {part['name']}; their size is not known before the model is read"
-    raw = [files.find(file["path"]) for file in sections["dedup"]["pool"]]
+    raw = [files.resolve(file["path"]) for file in sections["dedup"]["pool"]]
     rows = _rows([str(pool)] if pool else raw)
-    said_rows = f" × {rows:,} rows: at most {report.size(each * rows)}" if rows else ""
+    said_rows = f" × {rows:,} rows: at most {report.format_bytes(each * rows)}" if rows else ""
     return f"features: {part['name']}, {each:,} bytes a row{said_rows}"
 
 
@@ -38,7 +38,7 @@ def _width(model: dict[str, Any] | None) -> int | None:
     """The hidden size of a model that lies in a folder, or in the hub's cache."""
     if model is None:
         return None
-    path = Path(files.find(model["name"])) / "config.json"
+    path = Path(files.resolve(model["name"])) / "config.json"
     if not path.is_file():
         from huggingface_hub import try_to_load_from_cache
 

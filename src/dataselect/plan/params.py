@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 import yaml
 from annotated_types import Ge, Lt
 
-from dataselect.data.budget import budget
+from dataselect.data.budget import parse_budget
 from dataselect.errors import InputError, did_you_mean
 from dataselect.eval import task_kinds
 from dataselect.eval.run import evaluate
-from dataselect.models.load import settings
-from dataselect.settings import bind
+from dataselect.models.load import model_settings
+from dataselect.settings import check_settings
 from dataselect.train.fit import check_batch
 from dataselect.train.run import train
 
@@ -83,7 +83,7 @@ def _method(
 def _choices(
     *,
     tasks: Literal["all"] | list[str] = "all",
-    budget: Any,  # see budget
+    parse_budget: Any,  # see budget
     seed: Annotated[int, Ge(0), Lt(2**32)] = 0,
     groups: Literal["auto", "queries", "tasks"] = "auto",
 ) -> None:
@@ -109,15 +109,15 @@ def _pick(methods: Section, name: Any) -> Section:
 
 def _settings(params: Section) -> Section:
     top = {k: params[k] for k in ("tasks", "budget", "seed", "groups") if k in params}
-    chosen = bind(_choices, top, "params.yaml")
-    chosen["budget"] = budget(chosen["budget"])
+    chosen = check_settings(_choices, top, "params.yaml")
+    chosen["budget"] = parse_budget(chosen["budget"])
     if chosen["tasks"] == []:
         raise InputError("tasks: an empty list. Name at least one task, or set `tasks: all`.")
     blocks: dict[str, Callable[..., Any]] = {
         "pool": _pool,
         "queries": _queries,
         "tests": _source,
-        "model": settings,
+        "model": model_settings,
         "train": train,
         "eval": evaluate,
     }
@@ -125,7 +125,7 @@ def _settings(params: Section) -> Section:
         chosen["queries"] = None
         del blocks["queries"]
     for name, schema in blocks.items():
-        chosen[name] = bind(schema, params.get(name), f"params.yaml: {name}")
+        chosen[name] = check_settings(schema, params.get(name), f"params.yaml: {name}")
     if "seed" not in (params.get("train") or {}):
         chosen["train"]["seed"] = chosen["seed"]
     _fit(chosen)
@@ -143,4 +143,4 @@ def _fit(chosen: Section) -> None:
             f"which hold the prompt too; found {evaluate['max_new_tokens']}. Mend either there."
         )
     for task, kind in evaluate["kinds"].items():
-        task_kinds.check(kind, f"params.yaml: eval.kinds.{task}")
+        task_kinds.check_kind(kind, f"params.yaml: eval.kinds.{task}")

@@ -14,9 +14,9 @@ from typing import Any
 from dataselect.compute.memory import memory_bytes
 from dataselect.data import fingerprint
 from dataselect.errors import InputError, did_you_mean
-from dataselect.models.load import is_folder, settings
+from dataselect.models.load import is_folder, model_settings
 from dataselect.plan.params import TOP, Section, _known_keys, _Loader, _method, _pick, _settings
-from dataselect.settings import bind, function, keywords, room, said
+from dataselect.settings import check_settings, part_function, part_module, said, settings_of
 
 TOP += ("selector_model", "engine")
 
@@ -34,7 +34,7 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
     _known_keys(params)
     chosen = _settings(params)
     name, seed = params["method"], chosen["seed"]
-    method = bind(_method, _pick(methods, name), f"methods.yaml: {name}")
+    method = check_settings(_method, _pick(methods, name), f"methods.yaml: {name}")
     trained = _known(chosen["model"], "model")
     offered = {"seed": seed, "groups": chosen["groups"], "budget": chosen["budget"]}
     fits = {name: chosen["train"][name] for name in ("micro_batch_size", "processes")}
@@ -54,10 +54,10 @@ def plan(params: Section, methods: Section) -> dict[str, Section]:
     text["trust_remote_code"] = trained["trust_remote_code"]
     return {
         "dedup": {
-            "pool": fingerprint.files(chosen["pool"]["path"], "pool.path"),
+            "pool": fingerprint.matching_files(chosen["pool"]["path"], "pool.path"),
             "on_bad_row": chosen["pool"]["on_bad_row"],
             "queries": _files(chosen["queries"], "queries.path"),
-            "tests": fingerprint.files(chosen["tests"]["path"], "tests.path"),
+            "tests": fingerprint.matching_files(chosen["tests"]["path"], "tests.path"),
             "tasks": chosen["tasks"],
             "query_tasks": _query_tasks(chosen),
             "model": text,
@@ -81,8 +81,8 @@ def engine(given: Any) -> Section:
     """
     where = "params.yaml: engine"
     name, settings = _named(given, where)
-    of = function("compute", name, where)
-    bound = bind(of, settings, f"{where}.{name}")
+    of = part_function("compute", name, where)
+    bound = check_settings(of, settings, f"{where}.{name}")
     if bound.get("memory") is not None:
         memory_bytes(bound["memory"])
     return {"name": name, "settings": bound}
@@ -127,7 +127,7 @@ _Loader.add_implicit_resolver(
 
 
 def _files(block: Section | None, where: str) -> list[fingerprint.File]:
-    return fingerprint.files(block["path"], where) if block else []
+    return fingerprint.matching_files(block["path"], where) if block else []
 
 
 def _query_tasks(chosen: Section) -> str | list[str]:
@@ -138,7 +138,7 @@ def _query_tasks(chosen: Section) -> str | list[str]:
 def _known(settings: Section, where: str) -> Section:
     """A model's section: a local folder is known by its content, a hub's by its revision."""
     local = is_folder(settings["name"], where)
-    return {**settings, "md5": fingerprint.folder(settings["name"]) if local else None}
+    return {**settings, "md5": fingerprint.folder_hash(settings["name"]) if local else None}
 
 
 def _looker(params: Section, own: Section | None, method: str) -> Section:
@@ -162,7 +162,9 @@ def _looker(params: Section, own: Section | None, method: str) -> Section:
             said = where
         bound = {**kept, **layer} if isinstance(layer, dict) else layer
         before = answer
-        answer = bind(settings, bound, where if ":" in where else f"params.yaml: {where}")
+        answer = check_settings(
+            model_settings, bound, where if ":" in where else f"params.yaml: {where}"
+        )
     if own and "max_tokens" in own:  # the method's limit lifts none of the user's
         answer["max_tokens"] = min(own["max_tokens"], before["max_tokens"])
     return _known(answer, said)
@@ -178,12 +180,16 @@ def _rooms(folder: str, given: Any, method: str, params: Section) -> Section | N
     word = next(word for word, of in WORDS.items() if of == folder)
     where = f"methods.yaml: {method}: {word}"
     name, settings = _named(given, where)
-    of = function(folder, name, where)
-    offered = {k: v for k, v in params.items() if k in keywords(of)}
+    of = part_function(folder, name, where)
+    offered = {k: v for k, v in params.items() if k in settings_of(of)}
     if settings is None or isinstance(settings, dict):
         settings = offered | (settings or {})
-    code = fingerprint.md5s([str(getsourcefile(of))])[0]
-    return {"name": name, "settings": bind(of, settings, f"{where}: {name}"), "code": code}
+    code = fingerprint.file_hashes([str(getsourcefile(of))])[0]
+    return {
+        "name": name,
+        "settings": check_settings(of, settings, f"{where}: {name}"),
+        "code": code,
+    }
 
 
 def _check_fit(
@@ -191,10 +197,10 @@ def _check_fit(
 ) -> None:
     """What a scorer looks at must be what the features give, and they must have what they need."""
     where = f"methods.yaml: {method}: "
-    fits = room("reference", reference["name"], "").FITS if reference else None
+    fits = part_module("reference", reference["name"], "").FITS if reference else None
     given: tuple[str, ...] = ()
     if features is not None:
-        of = room("embed", features["name"], "")
+        of = part_module("embed", features["name"], "")
         given = of.gives(**features["settings"])
         wanted = getattr(of, "LOOKS_WITH", None) or (fits and "models")
         if wanted != fits:
@@ -223,6 +229,6 @@ def _embed(
 ) -> Section:
     if features is None:
         return {"features": None}
-    of = function("embed", features["name"], "")
+    of = part_function("embed", features["name"], "")
     model_ = {"model": looker} if "model" in signature(of).parameters else {}
     return {"features": features, **model_, "queries": needs_queries, "reference": reference}

@@ -14,8 +14,8 @@ from dataselect.data import fingerprint, shards, tables
 from dataselect.data.checkpoints import Fitted
 from dataselect.errors import InputError
 from dataselect.numerics.kmeans import kmeans
-from dataselect.settings import Count, Share
-from dataselect.train.examples import sample
+from dataselect.settings import Fraction, PositiveInt
+from dataselect.train.examples import sample_rows
 from dataselect.train.fit import recipe
 from dataselect.train.snapshots import fit_with_snapshots, save_model
 
@@ -42,17 +42,17 @@ def experienced(
     home: Path,
     *,
     seed: int,
-    clusters: Count = 100,
-    per_cluster: Count = 10,
+    clusters: PositiveInt = 100,
+    per_cluster: PositiveInt = 10,
     low: Percentile = 25,
     high: Percentile = 75,
-    most_rows: Count = 200_000,
-    epochs: Count = 1,
+    most_rows: PositiveInt = 200_000,
+    epochs: PositiveInt = 1,
     learning_rate: Annotated[float, Gt(0)] = 2e-5,
-    batch_size: Count = 128,
-    micro_batch_size: Count = 1,
+    batch_size: PositiveInt = 128,
+    micro_batch_size: PositiveInt = 1,
     processes: Processes = "auto",
-    warmup: Share = 0.03,
+    warmup: Fraction = 0.03,
 ) -> Fitted:
     """Fine-tunes on a few rows of every cluster of instructions; one checkpoint, at the end.
 
@@ -76,7 +76,7 @@ def experienced(
     how = recipe(locals())
     if low > high:
         raise InputError(f"methods.yaml: experienced: low ({low}) is above high ({high}). Swap.")
-    rows = sample(pool, seed, most_rows)
+    rows = sample_rows(pool, seed, most_rows)
     vectors, nll, cost = _instructions(model, pool, home, rows)
     usable = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1) & np.isfinite(nll)
     if not usable.any():
@@ -86,14 +86,14 @@ def experienced(
         )
     rows, vectors, nll = rows[usable], vectors[usable], nll[usable]
     cluster = kmeans(vectors, clusters, seed, iterations=300)
-    chosen = rows[spread(cluster, nll, per_cluster, low, high)]
+    chosen = rows[pick_evenly(cluster, nll, per_cluster, low, high)]
     done = fit_with_snapshots(model, pool, chosen, home, how, 1, save_model)
     return done._replace(tokens=done.tokens + cost.tokens, flops=done.flops + cost.flops)
 
 
 def _instructions(
     model: dict[str, Any], pool: Path, home: Path, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, shards.Done]:
+) -> tuple[np.ndarray, np.ndarray, shards.ShardTotals]:
     """Vectors (n d) and mean losses (n, nats per token) of instructions, in the rows' order."""
     from dataselect.embed.hidden_states import hidden_states
     from dataselect.embed.losses import losses
@@ -104,7 +104,7 @@ def _instructions(
     places = dict(zip(rows.tolist(), range(len(rows)), strict=True))
     frame = frame.with_columns(row=pl.col("row").replace_strict(places)).sort("row")
     tables.write("pool", frame, table)
-    cost = shards.Done()
+    cost = shards.ShardTotals()
     arrays: dict[str, np.ndarray] = {}
     looks = {
         "vectors": lambda: hidden_states(model, pooling="mean", over="prompt", unit=False),
@@ -112,7 +112,7 @@ def _instructions(
     }
     for name, load in looks.items():
         precision = str(torch_dtype(model["dtype"]))
-        key = ["experienced", name, model, precision, fingerprint.code(Path(__file__))]
+        key = ["experienced", name, model, precision, fingerprint.code_hash(Path(__file__))]
         done = shards.write("pool", table, home / name, load, key, home=home / "shards")
         arrays[name] = shards.read_all(home / name / "pool")[name]
         cost.tokens += done.tokens
@@ -120,7 +120,9 @@ def _instructions(
     return arrays["vectors"].astype(np.float32), arrays["prompt_nll"], cost
 
 
-def spread(cluster: np.ndarray, nll: np.ndarray, count: int, low: float, high: float) -> np.ndarray:
+def pick_evenly(
+    cluster: np.ndarray, nll: np.ndarray, count: int, low: float, high: float
+) -> np.ndarray:
     """Up to `count` rows (int64) a cluster, evenly spaced by loss between two percentiles of it.
 
     A cluster of fewer rows is taken whole.

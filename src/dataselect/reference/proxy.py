@@ -9,9 +9,9 @@ from annotated_types import Gt
 
 from dataselect.compute.distributed import Processes
 from dataselect.data.checkpoints import Fitted
-from dataselect.data.tables import height
-from dataselect.settings import Count, Share
-from dataselect.train.examples import sample
+from dataselect.data.tables import row_count
+from dataselect.settings import Fraction, PositiveInt
+from dataselect.train.examples import sample_rows
 from dataselect.train.fit import recipe
 from dataselect.train.snapshots import fit_with_snapshots, save_model
 
@@ -34,14 +34,14 @@ def proxy(
     home: Path,
     *,
     seed: int,
-    epochs: Count = 3,
-    checkpoints: Count = 12,
+    epochs: PositiveInt = 3,
+    checkpoints: PositiveInt = 12,
     learning_rate: Annotated[float, Gt(0)] = 2e-5,
-    batch_size: Count = 128,
-    micro_batch_size: Count = 1,
+    batch_size: PositiveInt = 128,
+    micro_batch_size: PositiveInt = 1,
     processes: Processes = "auto",
     schedule: Literal["linear", "cosine", "constant_with_warmup"] = "cosine",
-    warmup: Share = 0.03,
+    warmup: Fraction = 0.03,
 ) -> Fitted:
     """Fine-tunes the whole model on every row of the pool; checkpoints are evenly spaced.
 
@@ -57,5 +57,5 @@ def proxy(
     in no certain order.
     """
     how = recipe(locals())
-    rows = sample(pool, seed, height(pool))
+    rows = sample_rows(pool, seed, row_count(pool))
     return fit_with_snapshots(model, pool, rows, home, how, checkpoints, save_model)

@@ -10,9 +10,9 @@ from annotated_types import Gt, Le
 
 from dataselect.compute.distributed import Processes
 from dataselect.data.checkpoints import Fitted
-from dataselect.data.tables import height
-from dataselect.settings import Count, Share
-from dataselect.train.examples import sample
+from dataselect.data.tables import row_count
+from dataselect.settings import Fraction, PositiveInt
+from dataselect.train.examples import sample_rows
 from dataselect.train.fit import recipe
 from dataselect.train.snapshots import fit_with_snapshots
 
@@ -37,15 +37,15 @@ def warmup(
     *,
     seed: int,
     share: Annotated[float, Gt(0), Le(1)] = 0.05,
-    epochs: Count = 4,
+    epochs: PositiveInt = 4,
     learning_rate: Annotated[float, Gt(0)] = 2e-5,
-    batch_size: Count = 128,
-    micro_batch_size: Count = 1,
+    batch_size: PositiveInt = 128,
+    micro_batch_size: PositiveInt = 1,
     processes: Processes = "auto",
-    warmup: Share = 0.03,
-    lora_rank: Count = 128,
-    lora_alpha: Count = 512,
-    lora_dropout: Share = 0.1,
+    warmup: Fraction = 0.03,
+    lora_rank: PositiveInt = 128,
+    lora_alpha: PositiveInt = 512,
+    lora_dropout: Fraction = 0.1,
     lora_modules: list[str] | tuple[str, ...] | Literal["all-linear"] = MODULES,
 ) -> Fitted:
     """Trains adapters on a random share of the pool; a checkpoint an epoch.
@@ -69,7 +69,7 @@ def warmup(
         "lora_modules": lora_modules if isinstance(lora_modules, str) else list(lora_modules),
         "gradient_checkpointing": False,
     }
-    rows = sample(pool, seed, max(1, int(share * height(pool))))
+    rows = sample_rows(pool, seed, max(1, int(share * row_count(pool))))
     return fit_with_snapshots(model, pool, rows, home, recipe(settings), epochs, save, adapters)
 
 

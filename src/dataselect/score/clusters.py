@@ -8,8 +8,8 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge
 
-from dataselect.data.scores import Block, Group, Parts, Pool, Scores, finite
-from dataselect.numerics.draws import priorities, shuffled
+from dataselect.data.scores import Block, Group, Pool, Scores, SingleGroup, finite_rows
+from dataselect.numerics.draws import random_scores, shuffled_rows
 from dataselect.numerics.kmeans import kmeans
 
 
@@ -40,7 +40,7 @@ def clusters(
         yield block
 
     ids, source_of, trajectories = _gather(pool)
-    usable = finite({"nll": trajectories}, ["nll"])
+    usable = finite_rows({"nll": trajectories}, ["nll"])
     columns: list[Group] = []
     of = np.zeros(len(ids), dtype=np.int64)
     by_source = np.argsort(source_of, kind="stable")
@@ -48,14 +48,16 @@ def clusters(
     for number, source in enumerate(pool.sources):
         mine = by_source[ends[number] : ends[number + 1]]
         there = mine[usable[mine]]
-        there = there[shuffled([ids[i] for i in there], seed)]  # an order that is not the pool's
+        there = there[
+            shuffled_rows([ids[i] for i in there], seed)
+        ]  # an order that is not the pool's
         found = kmeans(trajectories[there], count, seed, iterations)
         of[mine] = len(columns)
         of[there] = len(columns) + found
         many = int(found.max()) + 1 if len(found) else 1
         columns += [Group(f"{source}/{cluster}", None, source) for cluster in range(many)]
-    scores = np.where(usable, priorities(ids, seed), -np.inf).astype(np.float32)
-    block = Parts(of, scores)
+    scores = np.where(usable, random_scores(ids, seed), -np.inf).astype(np.float32)
+    block = SingleGroup(of, scores)
     return Scores(columns, blocks())
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from dataselect.data.scores import Group, Pool, Queries, Scores
-from dataselect.errors import InputError, some
+from dataselect.errors import InputError, first_few
 
 APART = True
 TINY = 1e-12  # no vector that means anything is shorter
@@ -32,7 +32,7 @@ def cosine(pool: Pool, queries: Queries, *, groups: Literal["auto", "queries", "
     by_query = groups == "queries" or (groups == "auto" and len(tasks) == 1)
     vectors = unit(queries.features["vectors"])
     if len(empty := np.flatnonzero(~vectors.any(axis=1))):
-        names = some(queries.id[i] for i in empty)
+        names = first_few(queries.id[i] for i in empty)
         raise InputError(
             f"queries.path: {len(empty)} queries have none of the tokens that this method looks "
             f"at: {names}. Give them an answer, raise `model.max_tokens` if it cuts them, leave "

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dataselect.data.budget import share
+from dataselect.data.budget import share_of
 from dataselect.data.scores import Group, Pool, Scores
 from dataselect.report import progress
 
@@ -42,14 +42,14 @@ def coverage(pool: Pool, *, budget: int | str) -> Scores:
     """
 
     def blocks() -> Iterator[np.ndarray]:
-        rows = share(budget, pool.height) if isinstance(budget, str) else budget
+        rows = share_of(budget, pool.height) if isinstance(budget, str) else budget
         ids, vectors = _read(pool)
         there = sorted(np.flatnonzero(vectors.any(axis=1)).tolist(), key=ids.__getitem__)
         order = np.asarray(there, dtype=np.int64)
         vectors = vectors[order]  # the others are let go
         chosen, gains = greedy(vectors, min(rows, len(order)))
         scores = np.full((len(ids), 1), -np.inf, dtype=np.float32)
-        scores[order[chosen], 0] = falling(gains)
+        scores[order[chosen], 0] = strictly_decreasing(gains)
         yield scores
 
     return Scores([Group("pool", None)], blocks())
@@ -90,7 +90,7 @@ def _best(unit: np.ndarray, covered: np.ndarray, bounds: np.ndarray) -> int:
         fresh[highest] = True
 
 
-def falling(gains: np.ndarray) -> np.ndarray:
+def strictly_decreasing(gains: np.ndarray) -> np.ndarray:
     """Gains as float32 that always fall: one that does not goes a step below the one before."""
     scores = gains.astype(np.float32)
     # At 0 a step is the smallest normal number: some libraries take what is below it for 0.

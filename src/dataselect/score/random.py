@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from dataselect.data.scores import Block, Group, Parts, Pool, Scores
-from dataselect.numerics.draws import priorities
+from dataselect.data.scores import Block, Group, Pool, Scores, SingleGroup
+from dataselect.numerics.draws import random_scores
 
 APART = True
 
@@ -26,10 +26,10 @@ def random(pool: Pool, *, seed: int, per: Literal["pool", "source"] = "pool") ->
 
     def blocks() -> Iterator[Block]:
         for rows in pool.blocks:
-            drawn = priorities(rows.id, seed)
+            drawn = random_scores(rows.id, seed)
             if per == "pool":
                 yield drawn[:, None]
             else:
-                yield Parts(np.asarray([column[source] for source in rows.source]), drawn)
+                yield SingleGroup(np.asarray([column[source] for source in rows.source]), drawn)
 
     return Scores([Group(name, None) for name in names], blocks())

@@ -16,13 +16,22 @@ import polars as pl
 from dataselect import report
 from dataselect.compute import Work
 from dataselect.compute.local import local
-from dataselect.compute.prefetch import ahead
+from dataselect.compute.prefetch import prefetch
 from dataselect.compute.threads import threads
 from dataselect.data import shards, tables
-from dataselect.data.scores import Block, Group, Parts, Pool, Queries, Rows, Scores, finite
-from dataselect.errors import InputError, some
-from dataselect.report import Advance
-from dataselect.settings import function, room, said
+from dataselect.data.scores import (
+    Block,
+    Group,
+    Pool,
+    Queries,
+    Rows,
+    Scores,
+    SingleGroup,
+    finite_rows,
+)
+from dataselect.errors import InputError, first_few
+from dataselect.report import Progress
+from dataselect.settings import part_function, part_module, said
 
 
 @dataclass
@@ -68,7 +77,7 @@ def score(section: dict[str, Any], out: Path, features: Path, engine: Any = loca
     stream = _Stream(table, features / "pool", names)
     opened = _opened(scorer, out, features, seen)
     with report.progress("score", seen.height) as advance:
-        if getattr(room("score", scorer["name"], "plan.json"), "APART", False):
+        if getattr(part_module("score", scorer["name"], "plan.json"), "APART", False):
             # On this machine by threads, whatever there is of GPUs: it is numpy's work.
             groups = opened([]).groups
             if getattr(engine, "func", engine) is local:
@@ -95,14 +104,14 @@ class _Seen(NamedTuple):
     @classmethod
     def of(cls, table: Path) -> _Seen:
         sources = pl.scan_parquet(table).select("source").unique().collect()["source"]
-        return cls(tables.height(table), sorted(sources))
+        return cls(tables.row_count(table), sorted(sources))
 
 
 def _opened(
     scorer: dict[str, Any], out: Path, features: Path, seen: _Seen
 ) -> Callable[[Iterable[Rows]], Scores]:
     """The scorer with its queries, as a function of the pool's rows."""
-    of = function("score", scorer["name"], "plan.json")
+    of = part_function("score", scorer["name"], "plan.json")
     settings = dict(scorer["settings"])
     if "groups" in settings:
         names = said("score", scorer, "needs")
@@ -119,7 +128,7 @@ class Job(NamedTuple):
 
     def read(self, names: tuple[str, ...]) -> Rows:
         """Its rows, with the features of these names; without names, with all there are."""
-        arrays = shards.arrays(self.path, names or None) if self.path else {}
+        arrays = shards.read_arrays(self.path, names or None) if self.path else {}
         return Rows(self.ids, self.sources, arrays)
 
 
@@ -139,7 +148,7 @@ def _feeding(opened: Callable[[Iterable[Rows]], Scores], names: tuple[str, ...])
     waiting: deque[Rows] = deque()
     blocks = opened(iter(waiting.popleft, None)).blocks
 
-    def work(job: Job, advance: Advance) -> Part:
+    def work(job: Job, advance: Progress) -> Part:
         rows = job.read(names)
         waiting.append(rows)
         block = next(blocks)
@@ -151,23 +160,23 @@ def _feeding(opened: Callable[[Iterable[Rows]], Scores], names: tuple[str, ...])
 
 def usable(rows: Rows, names: tuple[str, ...]) -> np.ndarray:
     """Which rows (bool, b) have only finite numbers in what is looked at."""
-    return finite(rows.features, names) if names else np.ones(len(rows.id), dtype=bool)
+    return finite_rows(rows.features, names) if names else np.ones(len(rows.id), dtype=bool)
 
 
 def _queries(table: Path, features: Path, names: tuple[str, ...]) -> Queries:
     frame = tables.read("queries", table)
     arrays = shards.read_all(features)
-    wrong = frame["id"].filter(pl.Series(~finite(arrays, names))).to_list()
+    wrong = frame["id"].filter(pl.Series(~finite_rows(arrays, names))).to_list()
     if wrong:
         raise InputError(
-            f"queries.path: {len(wrong)} queries have NaN or infinite features: {some(wrong)}. "
+            f"queries.path: {len(wrong)} queries have NaN or infinite features: {first_few(wrong)}. "
             "Give them an answer, leave them out, or set the model's `dtype: float32` if it "
             "overflows."
         )
-    return asked(frame, arrays)
+    return to_queries(frame, arrays)
 
 
-def asked(frame: pl.DataFrame, features: dict[str, np.ndarray]) -> Queries:
+def to_queries(frame: pl.DataFrame, features: dict[str, np.ndarray]) -> Queries:
     """The queries of a table, with their features."""
     task, name, subtask = (frame[column].to_list() for column in ("task", "id", "subtask"))
     return Queries(task, name, features, subtask)
@@ -182,29 +191,29 @@ class _Stream:
 
     def __init__(self, table: Path, features: Path, names: tuple[str, ...]) -> None:
         self.table, self.names = table, names
-        self.paths = shards.paths(features)
+        self.paths = shards.shard_paths(features)
         self.waiting: deque[tuple[list[str], np.ndarray]] = deque()
 
     def jobs(self) -> Iterator[Job]:
         """A job a shard; where there are no features, one for every 65,536 rows."""
-        blocks = tables.blocks("pool", self.table, columns=["id", "source"])
+        blocks = tables.iter_batches("pool", self.table, columns=["id", "source"])
         paths: Iterable[Path | None] = self.paths
         if self.paths:
-            blocks = tables.sized(blocks, map(shards.rows, self.paths))
+            blocks = tables.rebatch(blocks, map(shards.row_count, self.paths))
         else:
             paths = repeat(None)
         for path, block in zip(paths, blocks, strict=bool(self.paths)):
             yield Job(path, block["id"].to_list(), block["source"].to_list())
 
     def __iter__(self) -> Iterator[Rows]:
-        for rows in ahead(job.read(self.names) for job in self.jobs()):
+        for rows in prefetch(job.read(self.names) for job in self.jobs()):
             self.waiting.append((rows.id, usable(rows, self.names)))
             yield rows
 
-    def parts(self, blocks: Iterator[Block], advance: Advance) -> Iterator[Part]:
+    def parts(self, blocks: Iterator[Block], advance: Progress) -> Iterator[Part]:
         """The scorer's blocks, of whatever size, with what is written beside them."""
         for block in blocks:
-            count = len(block.group) if isinstance(block, Parts) else len(block)
+            count = len(block.group) if isinstance(block, SingleGroup) else len(block)
             yield Part(*self._take(count), block)
             advance(count)
 
@@ -232,7 +241,7 @@ def _write(groups: list[Group], parts: Iterable[Part], out: Path) -> tuple[int, 
     tables.write("groups", frame, out / "groups.parquet")
     first = 0
     unusable: list[str] = []
-    with tables.writing("scores", out / "scores.parquet") as put:
+    with tables.open_writer("scores", out / "scores.parquet") as put:
         for part in parts:
             put(_frame(part, first))
             unusable += [part.ids[i] for i in np.flatnonzero(~part.usable)]
@@ -243,12 +252,12 @@ def _write(groups: list[Group], parts: Iterable[Part], out: Path) -> tuple[int, 
 def _frame(part: Part, first: int) -> pl.DataFrame:
     """A part of the scores table, from row number `first` on."""
     block = part.block
-    scores = block.score[:, None] if isinstance(block, Parts) else block
+    scores = block.score[:, None] if isinstance(block, SingleGroup) else block
     scores = np.where(part.usable[:, None], scores, -np.inf).astype(np.float32)
     if np.isnan(scores).any():
         raise ValueError(f"NaN scores after row {first}: a scorer gives −∞ where it has none")
     rows = pl.int_range(first, first + len(scores), eager=True)
     width = pl.Array(pl.Float32, scores.shape[1])
-    of = block.group.tolist() if isinstance(block, Parts) else [None] * len(scores)
+    of = block.group.tolist() if isinstance(block, SingleGroup) else [None] * len(scores)
     columns = {"row": rows, "id": part.ids, "group": pl.Series(of, dtype=pl.Int64)}
     return pl.DataFrame({**columns, "score": pl.Series(scores, dtype=width)})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataselect import report
 from dataselect.compute import distributed
-from dataselect.compute.memory import let_go, ran_out
+from dataselect.compute.memory import free_memory, is_out_of_memory
 from dataselect.errors import InputError
 from dataselect.models.chat import Encoded
 from dataselect.train.trainer import last_whole_checkpoint, make, progress
@@ -62,18 +62,18 @@ def fit(
     recipe = DEFAULTS | recipe
     set_seed(recipe["seed"])
     bar = progress()
-    shown = [bar, *callbacks] if distributed.first() else []
+    shown = [bar, *callbacks] if distributed.is_main_process() else []
     trainer = make(net, tokenizer, rows, home, recipe, shown)
     if recipe["loss_per"] == "micro_batch":
         trainer.model_accepts_loss_kwargs = False
-    elif distributed.world() > 1 and not trainer.model_accepts_loss_kwargs:
+    elif distributed.world_size() > 1 and not trainer.model_accepts_loss_kwargs:
         raise InputError(
             "train.processes: this model's own code averages losses by micro-batch, and so cannot "
             "share a step. Set `train.processes: 1`."
         )
     with trainer.args.main_process_first(local=False):
         last = last_whole_checkpoint(home)
-    if last and distributed.first():
+    if last and distributed.is_main_process():
         report.console.print(f"goes on from step {last.rsplit('-', 1)[1]}")
     try:
         trainer.train(resume_from_checkpoint=last)
@@ -106,7 +106,7 @@ def check_batch(batch_size: int, micro_batch_size: int, where: str) -> None:
         )
 
 
-def prepare(net: Any, settings: dict[str, Any]) -> Any:
+def add_adapters(net: Any, settings: dict[str, Any]) -> Any:
     """The model as it is to be fitted: itself, or with fresh LoRA adapters on frozen weights.
 
     Adapters are drawn from torch's seed: set it before.
@@ -144,7 +144,7 @@ def mean_loss(trainer: Trainer) -> float:
     return sum(losses) / len(losses)
 
 
-def shared_out(work: Callable[..., T], *given: Any, recipe: dict[str, Any]) -> T:
+def fit_distributed(work: Callable[..., T], *given: Any, recipe: dict[str, Any]) -> T:
     """Calls a function, in as many processes as share the recipe's steps, with the recipe last.
 
     Where memory runs out it is called again, with smaller micro-batches: the same rows in the same
@@ -155,24 +155,24 @@ def shared_out(work: Callable[..., T], *given: Any, recipe: dict[str, Any]) -> T
     """
     asked = recipe.get("processes", "auto")
     while True:
-        processes = sharing(recipe)
+        processes = process_count(recipe)
         if asked not in ("auto", processes):
             report.console.print(
                 f"processes: {asked} asked for, {processes} of use; see the README"
             )
         try:
-            return distributed.run(processes, work, *given, recipe)
+            return distributed.launch(processes, work, *given, recipe)
         except (MemoryError, RuntimeError) as error:
-            if not ran_out(error):
+            if not is_out_of_memory(error):
                 raise
         # Beyond the handler, so that what the failed run held is free by now.
-        recipe = recipe | {"micro_batch_size": _smaller(recipe)}
+        recipe = recipe | {"micro_batch_size": _next_micro_batch(recipe)}
         size = recipe["micro_batch_size"]
         report.console.print(f"out of memory: on with micro-batches of {size}")
-        let_go()
+        free_memory()
 
 
-def _smaller(recipe: dict[str, Any]) -> int:
+def _next_micro_batch(recipe: dict[str, Any]) -> int:
     """The largest micro-batch of at most half the rows that divides a batch."""
     rows = recipe["batch_size"]
     if recipe["micro_batch_size"] == 1:
@@ -184,7 +184,7 @@ def _smaller(recipe: dict[str, Any]) -> int:
     return max(size for size in range(1, half + 1) if rows % size == 0)
 
 
-def sharing(recipe: dict[str, Any]) -> int:
+def process_count(recipe: dict[str, Any]) -> int:
     """How many processes share a recipe's steps: each takes a micro-batch at a time.
 
     Where losses are averaged by micro-batch, one: the rows that fill up an epoch for several would
@@ -192,4 +192,6 @@ def sharing(recipe: dict[str, Any]) -> int:
     """
     parts = recipe["batch_size"] // recipe["micro_batch_size"]
     asked = recipe.get("processes", 1)
-    return 1 if recipe.get("loss_per") == "micro_batch" else distributed.count(asked, parts)
+    return (
+        1 if recipe.get("loss_per") == "micro_batch" else distributed.usable_processes(asked, parts)
+    )

@@ -10,9 +10,9 @@ from annotated_types import Ge, Gt
 
 from dataselect.compute import distributed
 from dataselect.data import files, fingerprint
-from dataselect.settings import Count, Share, keywords
-from dataselect.train.examples import _examples
-from dataselect.train.fit import check_batch, fit, mean_loss, prepare, shared_out
+from dataselect.settings import Fraction, PositiveInt, settings_of
+from dataselect.train.examples import read_examples
+from dataselect.train.fit import add_adapters, check_batch, fit, fit_distributed, mean_loss
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -44,22 +44,22 @@ def train(
     *,
     epochs: Annotated[float, Gt(0)] = 2,
     learning_rate: Annotated[float, Gt(0)] = 2e-5,
-    batch_size: Count = 128,
-    micro_batch_size: Count = 1,
+    batch_size: PositiveInt = 128,
+    micro_batch_size: PositiveInt = 1,
     schedule: Literal["linear", "cosine", "constant_with_warmup"] = "linear",
-    warmup: Share = 0.03,
+    warmup: Fraction = 0.03,
     weight_decay: Annotated[float, Ge(0)] = 0.0,
     max_grad_norm: Annotated[float, Gt(0)] = 1.0,
     loss_per: Literal["token", "micro_batch"] = "token",
     method: Literal["full", "lora"] = "full",
-    lora_rank: Count = 128,
-    lora_alpha: Count = 512,
-    lora_dropout: Share = 0.1,
+    lora_rank: PositiveInt = 128,
+    lora_alpha: PositiveInt = 512,
+    lora_dropout: Fraction = 0.1,
     lora_modules: list[str] | Literal["all-linear"] = "all-linear",
     dtype: Literal["auto", "float32", "bfloat16"] = "auto",
     gradient_checkpointing: bool = False,
-    save_steps: Count = 100,
-    threads: Count | None = None,
+    save_steps: PositiveInt = 100,
+    threads: PositiveInt | None = None,
     processes: distributed.Processes = "auto",
     seed: int = 0,
 ) -> Trained:
@@ -99,13 +99,13 @@ def train(
 
     check_batch(batch_size, micro_batch_size, "train")
     use_threads(threads)
-    settings = {k: v for k, v in locals().items() if k in keywords(train)}
+    settings = {k: v for k, v in locals().items() if k in settings_of(train)}
     chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
-    examples, dropped = _examples(rows, chat)
-    home = files.root() / "train" / _key(model, rows, settings)
+    examples, dropped = read_examples(rows, chat)
+    home = files.scratch_folder() / "train" / _key(model, rows, settings)
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home.with_suffix(".lock")):
-        done = shared_out(_train, model, examples, home, out, curve, recipe=settings)
+        done = fit_distributed(_train, model, examples, home, out, curve, recipe=settings)
         shutil.rmtree(home)
     return done._replace(dropped=dropped)
 
@@ -126,19 +126,19 @@ def _train(
 
     tokenizer = load_tokenizer(model)
     set_seed(settings["seed"])  # LoRA's first weights
-    net = prepare(load_causal(model, "float32"), settings)
+    net = add_adapters(load_causal(model, "float32"), settings)
     trainer = fit(net, tokenizer, rows, home, settings, [_curve(curve)])
     tokens = int(sum(len(row.ids) for row in rows) * settings["epochs"])
     parameters, flops = sum(p.numel() for p in net.parameters()), training_flops(net, tokens)
-    if distributed.first():
+    if distributed.is_main_process():
         _save(net, tokenizer, out, settings)
     steps, loss = trainer.state.global_step, mean_loss(trainer)
     return Trained(len(rows), 0, tokens, steps, loss, parameters, flops)
 
 
 def _key(model: dict[str, Any], rows: Path, settings: dict[str, Any]) -> str:
-    code = fingerprint.code(Path(__file__))
-    return files.key(model, settings, code, fingerprint.md5s([str(rows)]))
+    code = fingerprint.code_hash(Path(__file__))
+    return files.content_key(model, settings, code, fingerprint.file_hashes([str(rows)]))
 
 
 def _curve(folder: Path) -> TrainerCallback:

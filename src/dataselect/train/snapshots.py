@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataselect.data.checkpoints import Checkpoint, Fitted
-from dataselect.train.examples import encode
-from dataselect.train.fit import fit, prepare, shared_out
+from dataselect.train.examples import encode_rows
+from dataselect.train.fit import add_adapters, fit, fit_distributed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,8 +42,8 @@ def fit_with_snapshots(
     from dataselect.models.load import load_tokenizer
 
     chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
-    encoded = encode(pool, chat, rows)
-    return shared_out(_fit, model, encoded, home, count, save, adapters, recipe=recipe)
+    encoded = encode_rows(pool, chat, rows)
+    return fit_distributed(_fit, model, encoded, home, count, save, adapters, recipe=recipe)
 
 
 def _fit(
@@ -63,11 +63,11 @@ def _fit(
 
     tokenizer = load_tokenizer(model)
     set_seed(recipe["seed"])  # the adapters' first weights
-    net = prepare(load_causal(model, "float32"), adapters or {"method": "full"})
+    net = add_adapters(load_causal(model, "float32"), adapters or {"method": "full"})
     trainer = fit(net, tokenizer, encoded, home, recipe, [snapshots(home, count, tokenizer, save)])
     tokens = recipe["epochs"] * sum(len(row.ids) for row in encoded)
     steps = trainer.state.global_step
-    found = taken(home, count, trainer)
+    found = collect_checkpoints(home, count, trainer)
     return Fitted(found, len(encoded), tokens, steps, training_flops(net, tokens))
 
 
@@ -87,10 +87,10 @@ def snapshots(home: Path, count: int, tokenizer: Any, save: Save) -> TrainerCall
 
     class Snapshots(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            ends = steps(state.max_steps, count)
+            ends = snapshot_steps(state.max_steps, count)
             if state.global_step not in ends:
                 return
-            folder = place(home, ends.index(state.global_step))
+            folder = checkpoint_folder(home, ends.index(state.global_step))
             fresh = folder.with_name(f".{folder.name}")
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir(parents=True)
@@ -101,19 +101,19 @@ def snapshots(home: Path, count: int, tokenizer: Any, save: Save) -> TrainerCall
     return Snapshots()
 
 
-def steps(total: int, count: int) -> list[int]:
+def snapshot_steps(total: int, count: int) -> list[int]:
     """After which of `total` steps the checkpoints are; fewer than `count` where steps are few."""
     return sorted({max(1, round(total * (i + 1) / count)) for i in range(count)})
 
 
-def place(home: Path, number: int) -> Path:
+def checkpoint_folder(home: Path, number: int) -> Path:
     """The folder of a checkpoint, by its number in training order."""
     return home / "checkpoints" / f"{number:02d}"
 
 
-def taken(home: Path, count: int, trainer: Trainer) -> list[Checkpoint]:
+def collect_checkpoints(home: Path, count: int, trainer: Trainer) -> list[Checkpoint]:
     """The checkpoints of a finished run, each with the mean learning rate of its steps."""
-    ends = steps(trainer.state.max_steps, count)
+    ends = snapshot_steps(trainer.state.max_steps, count)
     rates = {
         entry["step"]: entry["learning_rate"]
         for entry in trainer.state.log_history
@@ -122,5 +122,5 @@ def taken(home: Path, count: int, trainer: Trainer) -> list[Checkpoint]:
     answer = []
     for number, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
         of = [rates[step] for step in range(start + 1, end + 1)]
-        answer.append(Checkpoint(place(home, number), sum(of) / len(of)))
+        answer.append(Checkpoint(checkpoint_folder(home, number), sum(of) / len(of)))
     return answer

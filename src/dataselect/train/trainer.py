@@ -98,14 +98,14 @@ def _trainer() -> Any:
         def _save_rng_state(self, output_dir: str) -> None:
             super()._save_rng_state(output_dir)
             if (
-                distributed.world() > 1
+                distributed.world_size() > 1
             ):  # all have written theirs before the checkpoint counts as whole
                 torch.distributed.barrier()
 
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-            if distributed.world() == 1:
+            if distributed.world_size() == 1:
                 return super()._get_train_sampler(train_dataset)
-            together = distributed.world() * self.args.per_device_train_batch_size
+            together = distributed.world_size() * self.args.per_device_train_batch_size
             rows = train_dataset or self.train_dataset
             seed = self.args.data_seed or 0
             return Filled(rows, seed, together, lambda: int(self.state.epoch or 0))
@@ -122,7 +122,7 @@ def _arguments(home: Path, settings: dict[str, Any], rows: int) -> Any:
         settings["dtype"] == "auto" and on_gpu and torch.cuda.is_bf16_supported()
     )
     more: dict[str, Any] = {"gradient_checkpointing": True}
-    together = settings["micro_batch_size"] * distributed.world()
+    together = settings["micro_batch_size"] * distributed.world_size()
     steps = -(-rows // settings["batch_size"]) * settings["epochs"]
     arguments = TrainingArguments(
         output_dir=str(home),

@@ -11,7 +11,7 @@ import yaml
 
 from dataselect.models.chat import Chat
 from dataselect.models.load import load_causal, load_tokenizer
-from tests.conftest import MODEL, ROOT, copy_project, run
+from tests.helpers import MODEL, ROOT, copy_project, run
 from tests.test_pipeline import SETTINGS
 
 PAGE = ROOT / "docs" / "adding-a-method.md"

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from dataselect.plan.run import WORDS
-from tests.conftest import ROOT
+from tests.helpers import ROOT
 
 SOURCE = ROOT / "src" / "dataselect"
 FOLDERS = ("references", "features", "scorers", "aggregators")

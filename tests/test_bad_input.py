@@ -19,7 +19,7 @@ from dataselect.models.load import model_settings
 from dataselect.plan.params import read
 from dataselect.plan.run import plan
 from dataselect.settings import check_settings
-from tests.conftest import GOLDEN, ROOT, run
+from tests.helpers import GOLDEN, ROOT, run
 
 POOL = [{"id": f"r{i}", "prompt": f"{i % 8} + 1?", "completion": str(i % 8 + 1)} for i in range(10)]
 QUERIES = [{"id": "q", "task": "sums", "prompt": "2 + 2?", "completion": "4"}]

@@ -8,7 +8,7 @@ from dataselect.models.flops import forward_flops, training_flops
 from dataselect.models.load import parameter_count
 from dataselect.plan import disk
 from dataselect.train.fit import add_adapters
-from tests.conftest import GOLDEN, MODEL
+from tests.helpers import GOLDEN, MODEL
 
 RUN = RunSize(
     looker=7, trained=11, look_tokens=100, train_tokens=1000, pool=500, rows=20, epochs=2,

@@ -12,7 +12,7 @@ from dataselect.dedup.pool import write_pool
 from dataselect.dedup.tasks import read_queries, read_tests
 from dataselect.dedup.truncation import find_truncated
 from dataselect.errors import InputError
-from tests.conftest import GOLDEN
+from tests.helpers import GOLDEN
 
 MODEL = {
     "name": str(GOLDEN / "tiny-llama"),

@@ -7,7 +7,7 @@ import sys
 import polars as pl
 import pytest
 
-from tests.conftest import ROOT
+from tests.helpers import ROOT
 
 WORLD = ROOT / "demo" / "world"
 

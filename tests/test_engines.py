@@ -18,7 +18,7 @@ from dataselect.embed.run import embed
 from dataselect.errors import InputError
 from dataselect.plan.run import engine as planned
 from dataselect.score.run import score
-from tests.conftest import GOLDEN, MODEL, ROOT
+from tests.helpers import GOLDEN, MODEL, ROOT
 from tests.test_pipeline import repro, small_project
 
 

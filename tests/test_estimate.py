@@ -14,7 +14,7 @@ from dataselect.plan import estimate
 from dataselect.plan.estimate import Cost, sample
 from dataselect.plan.run import plan
 from dataselect.reference.run import fit_reference
-from tests.conftest import GOLDEN, MODEL, ROOT, run, small_methods
+from tests.helpers import GOLDEN, MODEL, ROOT, run, small_methods
 
 PARAMS = {
     "pool": {"path": "pool.parquet"},

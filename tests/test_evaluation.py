@@ -15,7 +15,7 @@ from dataselect.eval.task_kinds import task_kinds
 from dataselect.models.chat import Chat, mark_last_response
 from dataselect.models.load import load_causal, load_tokenizer
 from dataselect.models.nll import token_losses
-from tests.conftest import ROOT
+from tests.helpers import ROOT
 
 
 @pytest.fixture(autouse=True)

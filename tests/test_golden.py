@@ -16,7 +16,7 @@ from dataselect.models.load import load_tokenizer
 from dataselect.score.cosine import cosine
 from dataselect.score.ifd import ifd
 from dataselect.score.perplexity import perplexity
-from tests.conftest import GOLDEN, MODEL, columns
+from tests.helpers import GOLDEN, MODEL, columns
 
 POOLINGS = ["weighted_mean", "mean", "last_token"]
 

@@ -18,7 +18,7 @@ from dataselect.numerics.kmeans import kmeans
 from dataselect.plan.run import plan
 from dataselect.reference.experienced import experienced, pick_evenly
 from dataselect.reference.run import fit_reference
-from tests.conftest import GOLDEN, MODEL, ROOT
+from tests.helpers import GOLDEN, MODEL, ROOT
 
 SHORT = {**MODEL, "md5": "0", "max_tokens": 256}
 

@@ -14,7 +14,7 @@ import pytest
 
 from dataselect.errors import InputError, disk_is_full
 from dataselect.stage import stage
-from tests.conftest import run
+from tests.helpers import run
 from tests.test_pipeline import repro, small_project
 
 #: What a run leaves, but for what tells of its own time.

@@ -14,7 +14,7 @@ from dataselect.embed.run import embed
 from dataselect.plan.run import plan
 from dataselect.reference.run import fit_reference
 from dataselect.score.run import score
-from tests.conftest import GOLDEN, small_methods
+from tests.helpers import GOLDEN, small_methods
 
 METHODS = small_methods()
 

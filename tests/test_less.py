@@ -21,7 +21,7 @@ from dataselect.reference.warmup import warmup
 from dataselect.score.influence import influence
 from dataselect.train import snapshots
 from dataselect.train.fit import DEFAULTS
-from tests.conftest import GOLDEN, MODEL
+from tests.helpers import GOLDEN, MODEL
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import torch
 from dataselect.data import shards, tables
 from dataselect.errors import InputError
 from dataselect.models.batches import Batches
-from tests.conftest import GOLDEN, ROOT
+from tests.helpers import GOLDEN, ROOT
 
 
 def refusing(above, lengths, error):
@@ -73,7 +73,7 @@ import sys, polars as pl, numpy as np, torch
 from dataselect import batches
 from dataselect.engines.local import local
 from dataselect.features.hidden_states import hidden_states
-from tests.conftest import GOLDEN, MODEL
+from tests.helpers import GOLDEN, MODEL
 
 torch.set_num_threads(1)
 rows = pl.read_parquet(GOLDEN / "pool.parquet")["messages"].to_list()[:200] * 4

@@ -12,7 +12,7 @@ from dataselect.embed.run import embed
 from dataselect.plan.run import plan
 from dataselect.reference.run import fit_reference
 from dataselect.score.run import score
-from tests.conftest import GOLDEN, ROOT, small_methods
+from tests.helpers import GOLDEN, ROOT, small_methods
 
 BUDGET = 40
 WHOLE = yaml.safe_load((ROOT / "methods.yaml").read_text())

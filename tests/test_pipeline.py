@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import yaml
 
-from tests.conftest import GOLDEN, copy_project, run, small_methods
+from tests.helpers import GOLDEN, copy_project, run, small_methods
 
 SETTINGS = {
     "pool": {"path": ["data/pool-*.parquet"], "on_bad_row": "error"},

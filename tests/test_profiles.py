@@ -4,7 +4,7 @@ import pytest
 
 from dataselect.plan.params import read
 from dataselect.plan.run import plan
-from tests.conftest import ROOT
+from tests.helpers import ROOT
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda p: p.stem)

@@ -9,7 +9,7 @@ from dataselect.data import fingerprint, tables
 from dataselect.data.checkpoints import Checkpoint, Fitted, read_checkpoints
 from dataselect.reference import run as reference
 from dataselect.reference.run import fit_reference
-from tests.conftest import GOLDEN, MODEL
+from tests.helpers import GOLDEN, MODEL
 
 PROXY = {"name": "proxy", "settings": {"epochs": 1}, "code": "c"}
 SECTION = {"reference": PROXY, "model": MODEL, "threads": None}

@@ -18,7 +18,7 @@ from dataselect.reference.proxy import proxy
 from dataselect.score.change import change
 from dataselect.score.clusters import clusters
 from dataselect.train import snapshots
-from tests.conftest import GOLDEN, MODEL, ROOT
+from tests.helpers import GOLDEN, MODEL, ROOT
 
 SHORT = {**MODEL, "max_tokens": 256}
 

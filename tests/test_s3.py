@@ -5,7 +5,7 @@ import urllib.request
 
 import pytest
 
-from tests.conftest import run
+from tests.helpers import run
 from tests.test_pipeline import repro, small_project
 
 moto = pytest.importorskip("moto.server", reason="needs moto's server: the extra `dev`")

@@ -14,7 +14,7 @@ from dataselect.models.chat import Chat
 from dataselect.models.load import load_tokenizer
 from dataselect.score.run import score
 from dataselect.train.examples import encode_rows
-from tests.conftest import MODEL
+from tests.helpers import MODEL
 
 TURNS = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
 

@@ -16,7 +16,7 @@ from dataselect.data.topk import top_k
 from dataselect.errors import InputError
 from dataselect.score.cosine import cosine
 from dataselect.score.random import random
-from tests.conftest import columns
+from tests.helpers import columns
 
 NO = -np.inf
 

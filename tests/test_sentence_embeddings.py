@@ -13,7 +13,7 @@ from dataselect.embed.sentence_embeddings import gives, sentence_embeddings
 from dataselect.errors import InputError
 from dataselect.models.chat import tulu
 from tests import conftest
-from tests.conftest import MODEL
+from tests.helpers import MODEL
 
 
 def row(question, answer):

@@ -1,13 +1,16 @@
-"""Checks settings against a function's signature: the signature is the schema."""
+"""Checks settings against a signature: a function's or dataclass's signature is their schema."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from annotated_types import Ge, Lt
 
@@ -16,48 +19,78 @@ from dataselect.errors import InputError, did_you_mean
 PositiveInt = Annotated[int, Ge(1)]
 Fraction = Annotated[float, Ge(0), Lt(1)]
 
+T = TypeVar("T")
+
+#: What a file of each folder is called in messages.
+KINDS = {
+    "reference": "reference",
+    "embed": "feature",
+    "score": "scorer",
+    "aggregate": "aggregator",
+    "compute": "engine",
+}
+
+#: The modules of `compute` that are engines; the others are what engines stand on.
+ENGINES = ("local", "ray")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One word of a method, or an engine: the file it names, and its complete settings."""
+
+    name: str
+    settings: dict[str, Any]
+
 
 def part_module(folder: str, name: str, where: str) -> ModuleType:
-    """The module `dataselect.<folder>.<name>`; a file is a room, its name the key in methods.yaml.
+    """Imports `dataselect.<folder>.<name>`.
+
+    Args:
+        where: the place in the user's file, for the message.
 
     Raises:
-        InputError: there is no such file in the folder.
+        InputError: the folder has no such file.
     """
-    package = importlib.import_module(f"dataselect.{folder}")
-    names = sorted(p.stem for path in package.__path__ for p in _modules(path))
+    names = part_names(folder)
     if name not in names:
-        known = did_you_mean(name, names)
-        raise InputError(f"{where}: no {folder[:-1]} is called `{name}`. {known}")
+        hint = did_you_mean(name, names)
+        raise InputError(f"{where}: no {KINDS[folder]} is called `{name}`. {hint}")
     return importlib.import_module(f"dataselect.{folder}.{name}")
 
 
-def _modules(folder: str) -> list[Any]:
-    from pathlib import Path
-
-    return [p for p in Path(folder).glob("*.py") if not p.stem.startswith("_")]
+def part_names(folder: str) -> list[str]:
+    """The names that may stand for a file of a folder, in alphabetical order."""
+    if folder == "compute":
+        return list(ENGINES)
+    package = importlib.import_module(f"dataselect.{folder}")
+    files = (file for path in package.__path__ for file in Path(path).glob("*.py"))
+    return sorted(file.stem for file in files if file.stem != "run" and file.stem[0] != "_")
 
 
 def part_function(folder: str, name: str, where: str) -> Callable[..., Any]:
-    """The function that a room is named for."""
+    """The function that a part's file is named for; its keyword-only parameters are the settings.
+
+    Raises:
+        InputError: the folder has no such file.
+    """
     return getattr(part_module(folder, name, where), name)
 
 
-def said(folder: str, part: Mapping[str, Any], what: str, otherwise: Any = (), **more: Any) -> Any:
-    """What a part's file says of it under its settings by a function `what`, if it has one."""
-    answer = getattr(part_module(folder, part["name"], ""), what, lambda **settings: otherwise)
-    return answer(**part["settings"], **more)
+def load_part(folder: str, part: Part) -> Any:
+    """A part with its settings: what its folder's `__init__.py` calls its contract."""
+    return part_function(folder, part.name, "plan.json")(**part.settings)
 
 
-def settings_of(of: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """A function's keyword-only parameters: its settings."""
-    parameters = inspect.signature(of).parameters.values()
+def settings_of(schema: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The keyword-only parameters of a function or dataclass: its settings."""
+    parameters = inspect.signature(schema).parameters.values()
     return {p.name: p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
 def check_settings(
-    of: Callable[..., Any], given: Mapping[str, Any] | None, where: str
+    schema: Callable[..., Any], given: Mapping[str, Any] | None, where: str
 ) -> dict[str, Any]:
-    """The settings of `of`, checked and completed with its defaults.
+    """The settings that `schema` declares, checked and completed with their defaults.
 
     Raises:
         InputError: an unknown or missing name, or a value of the wrong type or range.
@@ -68,7 +101,7 @@ def check_settings(
             "See the README for what there is."
         )
     given = dict(given or {})
-    names = settings_of(of)
+    names = settings_of(schema)
     for name in given:
         if name not in names:
             found = f"{where}: unknown setting `{name}`. "
@@ -76,39 +109,58 @@ def check_settings(
     from pydantic import ValidationError
 
     try:
-        checked = _model(of)(**given)
+        checked = _validator(schema)(**given)
     except ValidationError as error:
-        wrong: dict[str, list[Any]] = {}  # a union has an error for each of its members
-        for one in error.errors():
-            wrong.setdefault(str(one["loc"][0]), []).append(one)
-        told = (_say(where, name, errors, given.get(name)) for name, errors in wrong.items())
-        raise InputError("\n".join(told)) from None
+        by_name: dict[str, list[Any]] = {}  # a union has an error for each of its members
+        for detail in error.errors():
+            by_name.setdefault(str(detail["loc"][0]), []).append(detail)
+        messages = (_message(where, name, errors, given) for name, errors in by_name.items())
+        raise InputError("\n".join(messages)) from None
     return {name: getattr(checked, name) for name in names}
 
 
+def from_json(schema: type[T], value: Any) -> T:
+    """A dataclass, and the dataclasses in it, from what `dataclasses.asdict` made of them."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(schema).validate_python(value)
+
+
 @cache
-def _model(of: Callable[..., Any]) -> Any:
+def _validator(schema: Callable[..., Any]) -> Any:
     from pydantic import ConfigDict, create_model
 
     fields: dict[str, Any] = {}
-    for name, parameter in settings_of(of).items():
+    for name, parameter in settings_of(schema).items():
         annotation = parameter.annotation
         if isinstance(annotation, str):  # one by one: others may name types imported only to check
-            annotation = eval(annotation, inspect.getmodule(of).__dict__)
+            annotation = eval(annotation, inspect.getmodule(schema).__dict__)
         default = ... if parameter.default is parameter.empty else parameter.default
-        fields[name] = (annotation, default)
+        fields[name] = (annotation, _factories(schema).get(name, default))
     strict = ConfigDict(strict=True, protected_namespaces=(), allow_inf_nan=False)
-    return create_model(getattr(of, "__name__", "settings"), __config__=strict, **fields)
+    return create_model(getattr(schema, "__name__", "settings"), __config__=strict, **fields)
 
 
-def _say(where: str, name: str, errors: list[Any], found: Any) -> str:
+def _factories(schema: Callable[..., Any]) -> dict[str, Any]:
+    """The defaults of a dataclass's fields that are made anew each time, such as `{}`."""
+    from pydantic import Field
+
+    fields = dataclasses.fields(schema) if dataclasses.is_dataclass(schema) else ()
+    return {
+        field.name: Field(default_factory=field.default_factory)
+        for field in fields
+        if field.default_factory is not dataclasses.MISSING
+    }
+
+
+def _message(where: str, name: str, errors: list[Any], given: Mapping[str, Any]) -> str:
     place = f"{where}: {name}" if where.endswith(".yaml") else f"{where}.{name}"
     if errors[0]["type"] == "missing":
         return f"{place}: missing. Add it; see the README."
     # Of a union's members, the one that got as far as an item is the one that was meant.
     meant = [error for error in errors if _item(error)] or errors
     expected = " or ".join(dict.fromkeys(_expected(error) for error in meant))
-    return f"{place}: expected {expected}; found {found!r:.80}. Mend it there."
+    return f"{place}: expected {expected}; found {given.get(name)!r:.80}. Fix it there."
 
 
 def _expected(error: Any) -> str:

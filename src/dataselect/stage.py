@@ -1,4 +1,4 @@
-"""What every stage's script does around its one call: its section, its errors, its cost."""
+"""What surrounds every stage: its section of plan.json, the lock, errors, seconds."""
 
 from __future__ import annotations
 
@@ -6,58 +6,105 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from filelock import FileLock, Timeout
 
 from dataselect import report
 from dataselect.data import files
 from dataselect.errors import InputError, disk_is_full
-from dataselect.settings import part_function
+from dataselect.settings import Part, from_json, load_part
 
-#: Seconds that earlier, interrupted runs of this stage spent on what this one found finished.
-earlier: list[float] = []
+if TYPE_CHECKING:
+    from dataselect.compute import Engine
+
+S = TypeVar("S")
+
+PLAN = Path("plan.json")
+
+
+@dataclass
+class StageRun(Generic[S]):
+    """One run of a stage.
+
+    Attributes:
+        section: the stage's section of plan.json.
+        figures: what the stage notes in `metrics/<stage>.json` beside its seconds.
+        resumed_seconds: seconds that earlier, interrupted runs spent on what was found finished.
+    """
+
+    section: S
+    figures: dict[str, Any] = field(default_factory=dict)
+    resumed_seconds: float = 0.0
 
 
 @contextmanager
-def stage(name: str) -> Generator[dict[str, Any]]:
-    """Yields the stage's section of plan.json; ends with its seconds, or with a user's mistake.
+def stage(name: str, section: type[S]) -> Generator[StageRun[S]]:
+    """Runs the body as a stage of the pipeline.
 
-    The seconds, with `earlier`, go to the scratch folder, not to an out: they never repeat, and
-    nothing may run again because of them. A mistake is one message on standard error and exit
-    status 1.
+    Yields what the body works with. At its end, `metrics/<name>.json` holds its figures and its
+    seconds, and the seconds are printed. A user's mistake ends the process with one message on
+    standard error and exit status 1.
+
+    Args:
+        section: the dataclass of the stage's section of plan.json.
     """
     report.quiet_libraries()
     start = time.perf_counter()
     try:
-        if name != "plan" and not Path("plan.json").exists():
-            raise InputError("plan.json is not there. Run `dvc repro`, from the project's folder.")
-        with _alone():
+        with _exclusive():
             files.remove_partials(Path("out"))
-            yield {} if name == "plan" else json.loads(Path("plan.json").read_text())[name]
-    except InputError as error:
+            run = StageRun(from_json(section, read_section(name)))
+            yield run
+            seconds = time.perf_counter() - start
+            figures = {"seconds": round(seconds + run.resumed_seconds, 2), **run.figures}
+            files.write_json(Path(f"metrics/{name}.json"), figures)
+    except BaseException as error:
+        end_with_message(name, error)
+    report.console.print(f"{name}: {seconds:.1f} s")
+
+
+def read_section(name: str) -> Any:
+    """A section of plan.json.
+
+    Raises:
+        InputError: there is no plan, or it has no such section.
+    """
+    if not PLAN.exists():
+        raise InputError("plan.json is not there. Run `dvc repro`, from the project's folder.")
+    sections = json.loads(PLAN.read_text())
+    if name not in sections:
+        raise InputError(f"plan.json: no section `{name}`. Run `dvc repro plan`.")
+    return sections[name]
+
+
+def engine() -> Engine:
+    """Where the plan says that work runs: the one section that a stage reads beside its own.
+
+    It changes where work runs, and results by rounding at most; so no stage depends on it.
+    """
+    return load_part("compute", from_json(Part, read_section("engine")))
+
+
+def end_with_message(name: str, error: BaseException) -> NoReturn:
+    """Ends the process with a message where the error is a user's, else raises it again."""
+    if isinstance(error, InputError):
         _end(name, str(error))
-    except KeyboardInterrupt:
-        _end(name, "stopped. What was finished is kept: `dvc repro` goes on from there.", 130)
-    except Exception as error:
-        if not disk_is_full(error):
-            raise
-        free = shutil.disk_usage(Path.cwd()).free
+    if isinstance(error, KeyboardInterrupt):
+        _end(name, "stopped. Finished work is kept: `dvc repro` continues from there.", 130)
+    if isinstance(error, Exception) and disk_is_full(error):
+        free = report.format_bytes(shutil.disk_usage(Path.cwd()).free)
         _end(
             name,
-            f"nothing more can be written: {error}. {report.format_bytes(free)} are free in {Path.cwd()}. "
-            f"What was finished is kept in {files.scratch_folder()}. Make room there (`dvc gc -w` removes "
-            "what older runs left in DVC's cache) and run `dvc repro` again: it goes on from here.",
+            f"the disk is full: {error}. {free} are free in {Path.cwd()}. Finished work is kept "
+            f"in {files.scratch_folder()}. Free some space (`dvc gc -w` removes what older runs "
+            "left in DVC's cache) and run `dvc repro` again: it continues from here.",
         )
-    seconds = time.perf_counter() - start
-    if name == "plan":
-        return
-    files.write_json(record(name), {"seconds": round(seconds + sum(earlier), 2)})
-    report.console.print(f"{name}: {seconds:.1f} s")
+    raise error
 
 
 def _end(name: str, message: str, status: int = 1) -> NoReturn:
@@ -66,8 +113,8 @@ def _end(name: str, message: str, status: int = 1) -> NoReturn:
 
 
 @contextmanager
-def _alone() -> Generator[None]:
-    """Waits for a stage that is still at work in this folder, since only its DVC was killed."""
+def _exclusive() -> Generator[None]:
+    """Waits for a stage that still runs in this folder: only its DVC may have been killed."""
     if not Path(".dvc").is_dir():
         yield
         return
@@ -75,26 +122,9 @@ def _alone() -> Generator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        report.console.print("an earlier stage is still at work in this folder; waiting for it")
+        report.console.print("an earlier stage still runs in this folder; waiting for it")
         lock.acquire()
     try:
         yield
     finally:
         lock.release()
-
-
-def engine() -> Callable[..., Any]:
-    """Where the plan says that work runs: see `engines`."""
-    told = json.loads(Path("plan.json").read_text())["engine"]
-    return partial(part_function("compute", told["name"], "plan.json"), **told["settings"])
-
-
-def record(name: str) -> Path:
-    """Where a stage's cost is noted: by its section and those before it."""
-    plan = json.loads(Path("plan.json").read_text())
-    before = list(plan)[: list(plan).index(name) + 1]
-    return (
-        files.scratch_folder()
-        / "cost"
-        / f"{name}-{files.content_key([plan[one] for one in before])}.json"
-    )

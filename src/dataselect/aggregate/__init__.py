@@ -1,25 +1,39 @@
-"""How scores become a selection: one file an aggregator.
+"""How scores become a selection: a file per aggregator.
 
-An aggregator is a function of the score matrix, its groups and a number of rows that returns
-`Picks`.
+The file `aggregate/<name>.py` has a function `<name>`, which is an `Aggregator`: keyword-only
+parameters, where it has any, are its settings in methods.yaml.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from dataselect.data.scores import Block
+from dataselect.data.scores import Block, Group
 
-#: The score matrix, to be read as often as it takes: every call starts its blocks anew.
-Matrix = Callable[[], Iterable[Block]]
+#: S in blocks of rows, to be read as often as needed: every call starts at the first block.
+ReadBlocks = Callable[[], Iterable[Block]]
 
 
 class Picks(NamedTuple):
-    """The chosen rows in order of choice: row, the group that chose it, its score there (n)."""
+    """The chosen rows in order of choice.
+
+    Attributes:
+        rows: row numbers: int64, n.
+        groups: the number of the group that chose each: int64, n.
+        scores: its score in that group: float32, n.
+    """
 
     rows: np.ndarray
     groups: np.ndarray
     scores: np.ndarray
+
+
+class Aggregator(Protocol):
+    """(blocks of S, the groups, n) → the n chosen rows; fewer where there are fewer candidates."""
+
+    def __call__(
+        self, read_blocks: ReadBlocks, groups: list[Group], n: int, /, **settings: Any
+    ) -> Picks: ...

@@ -1,22 +1,23 @@
-"""Where work runs: one file an engine.
+"""Where work runs: the engines are `local` and `ray`; the other files are what they stand on.
 
-An engine is a context manager. It is given how a worker starts (loads its model, say), and gives a
-function of jobs that yields their results in the order of the jobs. Jobs come from a generator that
-is asked only for as many as are under way. What a worker does and what a job holds travels between
-processes, so both are made of functions of modules and of plain data.
+The file `compute/<engine>.py` has a function `<engine>`: its keyword-only parameters are the
+engine's settings in params.yaml, and it returns an `Engine`. What a worker does and what a job
+holds travels between processes, so both are functions of modules and plain data.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from dataselect.report import Progress
 
 
 class Result(Protocol):
-    """What a job comes to; an engine reads only how many rows it was of."""
+    """The result of a job; an engine only reads how many rows it was about."""
 
     @property
     def rows(self) -> int: ...
@@ -24,34 +25,50 @@ class Result(Protocol):
 
 R = TypeVar("R", bound=Result)
 
-#: A job and who is told of its rows as they are done → its result.
+#: (job, progress) → result.
 Work = Callable[[Any, Progress], Any]
 
-#: Starts a worker: called once in each, at its first job.
-Start = Callable[[], Work]
+#: () → Work. Called once in each worker, at its first job: loads a model, say.
+StartWorker = Callable[[], Work]
 
-#: Jobs, and who is told of the rows done → their results, in order.
+#: (jobs, progress) → their results, in order. Jobs may come from a generator: it is asked only for
+#: as many as are in progress.
 Run = Callable[[Iterable[Any], Progress], Iterator[Any]]
 
 
+@dataclass(frozen=True)
+class Engine:
+    """An engine with its settings.
+
+    Attributes:
+        open: starts workers; the context gives `Run`, and ends the workers when it closes.
+        one_machine: whether all work runs on this machine.
+        parallel_workers: () → how many times as fast as one worker it is, for the estimate.
+    """
+
+    open: Callable[[StartWorker], AbstractContextManager[Run]]
+    one_machine: bool
+    parallel_workers: Callable[[], int]
+
+
 def no_progress(rows: int, tokens: int = 0, flops: float = 0.0, /) -> None:
-    """Is told of rows done, and tells nobody: in another process than the one that shows it."""
+    """A progress callback that does nothing: worker processes have no display."""
 
 
 def ordered_results(
-    under_way: Iterable[Any], most: int, result: Callable[[Any], R], advance: Progress
+    started: Iterable[Any], limit: int, result: Callable[[Any], R], progress: Progress
 ) -> Iterator[R]:
-    """The results of jobs in order, with at most so many under way; tells of rows done."""
-    waiting: deque[Any] = deque()
+    """The results of started jobs in order, with at most `limit` in progress at a time."""
+    pending: deque[Any] = deque()
 
     def first() -> R:
-        done = result(waiting.popleft())
-        advance(done.rows)
+        done = result(pending.popleft())
+        progress(done.rows)
         return done
 
-    for one in under_way:
-        waiting.append(one)
-        if len(waiting) >= most:
+    for job in started:
+        pending.append(job)
+        if len(pending) >= limit:
             yield first()
-    while waiting:
+    while pending:
         yield first()

@@ -6,8 +6,8 @@ import ast
 import glob
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 from dataselect.data.files import content_key, repo_root, resolve, scratch_folder, write_json
 from dataselect.errors import InputError
@@ -15,7 +15,8 @@ from dataselect.errors import InputError
 PACKAGE = Path(__file__).parent
 
 
-class File(TypedDict):
+@dataclass(frozen=True)
+class File:
     """A file and the MD5 of its bytes."""
 
     path: str

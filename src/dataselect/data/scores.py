@@ -23,11 +23,23 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Pool:
-    """The pool: how many rows, the names of its sources in order, and its rows, block by block."""
+class PoolInfo:
+    """What is known of a pool before its rows are read.
 
-    height: int
+    Attributes:
+        row_count: the number of its rows.
+        sources: the names of its sources, in alphabetical order.
+    """
+
+    row_count: int
     sources: list[str]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The whole pool: what is known before its rows are read, and its rows, block by block."""
+
+    info: PoolInfo
     blocks: Iterable[Rows]
 
 
@@ -42,9 +54,12 @@ class Queries:
 
 
 class Group(NamedTuple):
-    """A column of S: its name, the task it belongs to, if any, and the source that it is part of.
+    """A column of S.
 
-    A group without a parent is none's part.
+    Attributes:
+        name: of a query, a task, a source, a cluster, or `pool`.
+        task: the task it belongs to; None: to none.
+        source: the source it is a part of (the column `parent` of groups.parquet); None: of none.
     """
 
     name: str
@@ -53,17 +68,20 @@ class Group(NamedTuple):
 
 
 class SingleGroup(NamedTuple):
-    """A block of S where every row is in one group only: its number and its score there (b).
+    """A block of S where every row is in one group only, as with sources and clusters.
 
-    −∞ in every other column, which is why they are not written out: sources and clusters may be
-    thousands.
+    The other columns are −∞ and not written out: there may be thousands.
+
+    Attributes:
+        group: the group's number: int64, b.
+        score: the score in that group: float32, b.
     """
 
     group: np.ndarray
     score: np.ndarray
 
 
-#: A block of consecutive rows of S: b g, float32; or their parts.
+#: A block of consecutive rows of S: b g, float32; or one group and score a row.
 Block = np.ndarray | SingleGroup
 
 

@@ -1,6 +1,40 @@
-"""What is measured of every row: one file a kind of feature.
+"""What is measured of every row: a file per feature.
 
-A feature is a function of its settings that loads what it needs and returns a `Compute`. What it
-takes before the settings says what it looks with: `model` (the plan's section of the model that
-looks), and `checkpoints`, if it looks with all that the reference stage fitted (`references`).
+The file `embed/<name>.py` has a function `<name>`: its keyword-only parameters are the feature's
+settings in methods.yaml, and it returns a `Feature`, which says everything else about it. Calling
+it is cheap: no model is loaded before `Feature.load`.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from dataselect.data.checkpoints import Checkpoint
+from dataselect.data.shards import ROWS_PER_SHARD, Featurizer
+from dataselect.models.settings import ModelSettings
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature with its settings.
+
+    Attributes:
+        load: (model, checkpoints) → `Featurizer`, a function (rows, side, progress) → {name: array
+            with one entry a row}. `checkpoints` are those of the reference stage in training
+            order; empty where the method has no reference.
+        outputs: the names of the arrays it gives for a row of the pool.
+        bytes_per_row: (hidden size, number of checkpoints) → bytes stored of a row, at most; the
+            hidden size may be None (not known without reading the model), and so may the answer.
+        needs_reference: the checkpoints it cannot do without: whole `models`, LoRA `adapters`, or
+            None. A feature that needs none is loaded with the last checkpoint as its model, where
+            the method has a reference.
+        rows_per_shard: about how many rows lie in a file; smaller where a row is slow or large.
+    """
+
+    load: Callable[[ModelSettings, list[Checkpoint]], Featurizer]
+    outputs: tuple[str, ...]
+    bytes_per_row: Callable[[int | None, int], int | None]
+    needs_reference: Literal["models", "adapters"] | None = None
+    rows_per_shard: int = ROWS_PER_SHARD

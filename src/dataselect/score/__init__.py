@@ -1,7 +1,58 @@
-"""How features become scores: one file a scorer.
+"""How features become scores: a file per scorer.
 
-A scorer is a function of the pool (and of the queries, if it compares with them) and its settings
-that returns `Scores`. Its file says by `needs` what it looks at; and, if a row's scores rest on no
-other row, by `APART = True`: it then gives a block of scores for every block of rows, before it
-takes the next, and a cluster's machines can each score a part of the pool.
+The file `score/<name>.py` has a function `<name>`: its keyword-only parameters are the scorer's
+settings, and it returns a `RowScorer` or a `PoolScorer`. The settings `seed`, `groups` and
+`budget` are taken from params.yaml where a scorer has them.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dataselect.data.scores import Block, Group, Pool, PoolInfo, Queries, Rows, Scores
+
+
+class Prepared(NamedTuple):
+    """A row scorer that knows its pool and queries.
+
+    Attributes:
+        groups: the columns of S.
+        score: a block of rows → its block of S: (b g, float32), or `SingleGroup`. Higher is
+            better, −∞ is "not a candidate".
+    """
+
+    groups: list[Group]
+    score: Callable[[Rows], Block]
+
+
+@dataclass(frozen=True)
+class RowScorer:
+    """A scorer where a row's scores depend on no other row: it runs in parallel over shards.
+
+    Attributes:
+        inputs: the names of the feature arrays it reads.
+        prepare: (pool's size and sources, queries or None) → `Prepared`.
+        uses_queries: whether it compares rows with queries; else `prepare` is given None.
+    """
+
+    inputs: tuple[str, ...]
+    prepare: Callable[[PoolInfo, Queries | None], Prepared]
+    uses_queries: bool = False
+
+
+@dataclass(frozen=True)
+class PoolScorer:
+    """A scorer that sees the pool as a whole, block by block.
+
+    Attributes:
+        inputs: the names of the feature arrays it reads.
+        score: the pool → the columns of S, and S in blocks of rows.
+    """
+
+    inputs: tuple[str, ...]
+    score: Callable[[Pool], Scores]
+
+
+Scorer = RowScorer | PoolScorer

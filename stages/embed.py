@@ -1,39 +1,34 @@
 """out/pool.parquet, queries.parquet → out/features/: what the method measures of every row."""
 
-import json
+from dataclasses import asdict
 from pathlib import Path
 
 from dataselect import report
-from dataselect.data import budget, files
-from dataselect.embed.run import embed
-from dataselect.plan import disk
-from dataselect.stage import earlier, engine, stage
+from dataselect.data import files
+from dataselect.embed.run import EmbedSection, embed
+from dataselect.stage import engine, stage
 
 OUT = Path("out")
 COST = ("rows", "tokens", "flops", "bytes")
 
 
 def main() -> None:
-    """A function, since worker processes run this file as well, as a module."""
-    with stage("embed") as section:
-        budget.check_budget(OUT)
-        plan = json.loads(Path("plan.json").read_text())
-        if line := disk.features_size(plan, OUT / "pool.parquet"):
-            report.console.print(line)
-        files.write_json(OUT / "features" / "features.json", section)
-        told = [("features", section["features"]["name"] if section["features"] else "none")]
-        found = embed(section, OUT, engine=engine())
-        cost = {of: sum(getattr(done, of) for done in found.values()) for of in COST}
-        files.write_json(Path("metrics/embed.json"), {"embed": cost})
-        for side, done in found.items():
-            earlier.append(done.earlier_seconds)
-            told += [
-                (f"{side}: rows", done.rows),
-                (f"{side}: shards computed", done.computed),
-                (f"{side}: shards found", done.found),
-                (f"{side}: on disk", report.format_bytes(done.bytes)),
+    """Computes the features; worker processes import this file, so nothing runs at import."""
+    with stage("embed", EmbedSection) as run:
+        section = run.section
+        files.write_json(OUT / "features" / "features.json", asdict(section))
+        done = embed(section, OUT, engine=engine())
+        run.figures = {name: sum(getattr(d, name) for d in done.values()) for name in COST}
+        run.resumed_seconds = sum(d.earlier_seconds for d in done.values())
+        rows: list[tuple] = [("features", section.features.name if section.features else "none")]
+        for side, total in done.items():
+            rows += [
+                (f"{side}: rows", total.rows),
+                (f"{side}: shards computed", total.computed),
+                (f"{side}: shards found", total.found),
+                (f"{side}: on disk", report.format_bytes(total.bytes)),
             ]
-        report.table("Features", told)
+        report.table("Features", rows)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,34 @@
 """params.yaml × methods.yaml → plan.json: what every stage will do."""
 
+from dataclasses import asdict
 from pathlib import Path
 
+from dataselect import report
 from dataselect.data import files
-from dataselect.plan import disk
-from dataselect.plan.params import read
-from dataselect.plan.run import looked_with, plan
-from dataselect.stage import stage
+from dataselect.plan.disk import features_size
+from dataselect.plan.params import read_yaml
+from dataselect.plan.run import models_used, plan
+from dataselect.stage import end_with_message
 
-with stage("plan"):
-    params = read("params.yaml")
-    sections = plan(params, read("methods.yaml"))
-    files.write_json(Path("plan.json"), sections)
-    print(f"method {params['method']}, budget {params['budget']}")  # noqa: T201
-    if line := disk.features_size(sections):
-        print(line)  # noqa: T201
-    for model in looked_with(sections):
-        if model["md5"] is None and model["revision"] is None:
-            print(  # noqa: T201
-                f"revision is null: {model['name']} is whatever the hub holds that day. Set it to "
-                "a commit, and features and scores stay with it."
+
+def main() -> None:
+    """Writes plan.json and prints what it says."""
+    params = read_yaml("params.yaml")
+    sections = plan(params, read_yaml("methods.yaml"))
+    files.write_json(Path("plan.json"), asdict(sections))
+    report.console.print(f"method {params['method']}, budget {params['budget']}")
+    if line := features_size(sections):
+        report.console.print(line)
+    for model in models_used(sections):
+        if model.md5 is None and model.revision is None:
+            report.console.print(
+                f"revision is null: {model.name} is whatever the hub holds that day. Set it to a "
+                "commit, and features and scores stay with it."
             )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Exception as error:
+        end_with_message("plan", error)

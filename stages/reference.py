@@ -1,26 +1,24 @@
-"""out/pool.parquet → out/reference/: the model that looks, fitted where a method needs one."""
+"""out/pool.parquet → out/reference/: the selector model, fitted where a method needs that."""
 
 from pathlib import Path
 
 from dataselect import report
-from dataselect.data import budget, files
-from dataselect.reference.run import fit_reference
+from dataselect.reference.run import ReferenceSection, fit_reference
 from dataselect.stage import stage
 
 OUT = Path("out")
 
 
 def main() -> None:
-    """A function, since the processes of several GPUs run this file as well, as a module."""
-    with stage("reference") as section:
-        if section:
-            budget.check_budget(OUT)
-        fitted = fit_reference(section, OUT / "pool.parquet", OUT / "reference")
-        told = {}
-        if fitted is not None:
-            told = {**fitted._asdict(), "checkpoints": len(fitted.checkpoints)}
-            report.table("Reference", [("reference", section["reference"]["name"]), *told.items()])
-        files.write_json(Path("metrics/reference.json"), {"reference": told})
+    """Fits the reference, or notes that there is none; several GPUs run this file as a module."""
+    with stage("reference", ReferenceSection) as run:
+        done = fit_reference(
+            run.section, OUT / "pool.parquet", OUT / "dropped.parquet", OUT / "reference"
+        )
+        run.resumed_seconds = done.resumed_seconds
+        if done.fitted is not None:
+            run.figures.update(done.fitted._asdict(), checkpoints=len(done.fitted.checkpoints))
+            report.table("Reference", [("reference", done.name), *run.figures.items()])
 
 
 if __name__ == "__main__":

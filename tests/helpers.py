@@ -11,7 +11,7 @@ import yaml
 
 from dataselect.data.scores import Group
 from dataselect.models.settings import ModelSettings
-from dataselect.plan.params import PARTS
+from dataselect.plan.method import PARTS
 from dataselect.settings import part_function, settings_of
 
 ROOT = Path(__file__).parent.parent

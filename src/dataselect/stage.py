@@ -108,7 +108,7 @@ def end_with_message(name: str, error: BaseException) -> NoReturn:
 
 
 def _end(name: str, message: str, status: int = 1) -> NoReturn:
-    print(f"\ndataselect {name}: {message}\n", file=sys.stderr)  # noqa: T201
+    print(f"\n{f'dataselect {name}'.strip()}: {message}\n", file=sys.stderr)  # noqa: T201
     sys.exit(status)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from annotated_types import Ge
@@ -26,7 +26,8 @@ class TokenizerSettings:
     chat: Literal["tulu", "model"] = "tulu"
     max_tokens: Annotated[int, Ge(2)] = 2048
     trust_remote_code: bool = False
-    md5: str | None = None
+    # Not keyword-only, and so not a setting that people may write.
+    md5: str | None = field(default=None, kw_only=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,1 +1,1 @@
-
+"""Checks params.yaml and methods.yaml, and says what every stage will do."""

@@ -1,146 +1,160 @@
-"""…"""
+"""Reads and checks params.yaml and methods.yaml."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from annotated_types import Ge, Lt
 
 from dataselect.data.budget import parse_budget
 from dataselect.errors import InputError, did_you_mean
-from dataselect.eval import task_kinds
-from dataselect.eval.run import evaluate
-from dataselect.models.load import model_settings
+from dataselect.eval.run import EvalSettings
+from dataselect.eval.task_kinds import check_kind
+from dataselect.models.settings import ModelSettings
 from dataselect.settings import check_settings
-from dataselect.train.fit import check_batch
-from dataselect.train.run import train
+from dataselect.train.fit import Recipe, check_batch
 
-Section = dict[str, Any]
-
-
-TOP = ("pool", "queries", "tests", "tasks", "method", "budget", "seed", "model", "groups")
+TOP_LEVEL_KEYS = ("pool", "queries", "tests", "tasks", "method", "budget", "seed", "model")
+TOP_LEVEL_KEYS += ("groups", "selector_model", "engine", "train", "eval")
+REQUIRED_KEYS = ("pool", "tests", "method", "budget", "model")
 
 
-def read(path: str | Path) -> Section:
-    """Reads a YAML file of settings.
+@dataclass(frozen=True, kw_only=True)
+class PoolParams:
+    """The block `pool`."""
+
+    path: str | list[str]
+    on_bad_row: Literal["error", "drop"] = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueriesParams:
+    """The block `queries`; `tasks: same` takes the tasks of the tests, `all` every query."""
+
+    path: str | list[str]
+    tasks: Literal["same", "all"] | list[str] = "same"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestsParams:
+    """The block `tests`."""
+
+    path: str | list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopLevel:
+    """The plain values at the top of params.yaml."""
+
+    tasks: Literal["all"] | list[str] = "all"
+    budget: Any  # see data.budget.parse_budget
+    seed: Annotated[int, Ge(0), Lt(2**32)] = 0
+    groups: Literal["auto", "queries", "tasks"] = "auto"
+
+
+@dataclass(frozen=True)
+class Params:
+    """params.yaml, checked and completed with the defaults."""
+
+    top: TopLevel
+    pool: PoolParams
+    queries: QueriesParams | None
+    tests: TestsParams
+    model: ModelSettings
+    train: Recipe
+    eval: EvalSettings
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Reads a YAML 1.2 file of settings, as DVC reads it.
 
     Raises:
         InputError: it is not there, not YAML, or not settings by name.
     """
+    from ruamel.yaml import YAML, YAMLError
+
     try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8-sig"), _Loader)
+        content = YAML(typ="safe").load(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         reason = f"{error.strerror} (looked from {Path.cwd()})"
         raise InputError(f"{path}: cannot be read: {reason}. Expected a YAML file.") from None
-    except (yaml.YAMLError, ValueError) as error:  # not UTF-8, or a date that is none
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not YAML: {reason}. Mend the file there.") from None
+    except (YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
+        raise InputError(f"{path}: not YAML: {_reason(error)}. Fix the file there.") from None
     if not isinstance(content, dict):
         found = f"{content!r:.60}"
         raise InputError(f"{path}: expected lines of `name: value`, found {found}. Add them.")
     return content
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: 1e-3 is a number, as in YAML 1.2; a name stands once."""
+def _reason(error: Exception) -> str:
+    """What is wrong with a YAML file, in one line; without the library's advice to programmers."""
+    from ruamel.yaml.constructor import DuplicateKeyError
+    from ruamel.yaml.error import MarkedYAMLError
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names: set[str] = set()
-        for key, _ in node.value:
-            if str(key.value) in names:
-                place = f"line {key.start_mark.line + 1}"
-                raise yaml.YAMLError(f"`{key.value}` stands twice, again in {place}")
-            names.add(str(key.value))
-        return super().construct_mapping(node, deep)
-
-
-def _source(*, path: str | list[str]) -> None:
-    """The schema of `tests`."""
-
-
-def _queries(*, path: str | list[str], tasks: Literal["same", "all"] | list[str] = "same") -> None:
-    """The schema of `queries`; their tasks are those of the tests, unless they are from outside."""
+    if isinstance(error, DuplicateKeyError) and error.problem_mark is not None:
+        key = str(error.problem).partition('"')[2].partition('"')[0]
+        return f"duplicate key `{key}`, again in line {error.problem_mark.line + 1}"
+    if isinstance(error, MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        place = f", in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        parts = [part for part in (error.context, error.problem) if part]
+        return ", ".join(parts) + place
+    return " ".join(str(error).split())
 
 
-def _pool(*, path: str | list[str], on_bad_row: Literal["error", "drop"] = "error") -> None:
-    """The schema of `pool`."""
+def check_params(params: dict[str, Any]) -> Params:
+    """params.yaml, every block checked and completed with its defaults.
+
+    Raises:
+        InputError: an unknown or missing key, or a value of the wrong type or range.
+    """
+    _check_keys(params)
+    plain = ("tasks", "budget", "seed", "groups")
+    top = check_settings(TopLevel, {k: params[k] for k in plain if k in params}, "params.yaml")
+    top["budget"] = parse_budget(top["budget"])
+    if top["tasks"] == []:
+        raise InputError("tasks: an empty list. Name at least one task, or set `tasks: all`.")
+
+    def block(schema: type, name: str) -> Any:
+        return schema(**check_settings(schema, params.get(name), f"params.yaml: {name}"))
+
+    recipe = check_settings(Recipe, params.get("train"), "params.yaml: train")
+    if "seed" not in (params.get("train") or {}):
+        recipe["seed"] = top["seed"]
+    checked = Params(
+        top=TopLevel(**top),
+        pool=block(PoolParams, "pool"),
+        queries=None if params.get("queries") is None else block(QueriesParams, "queries"),
+        tests=block(TestsParams, "tests"),
+        model=block(ModelSettings, "model"),
+        train=Recipe(**recipe),
+        eval=block(EvalSettings, "eval"),
+    )
+    _check_limits(checked)
+    return checked
 
 
-def _method(
-    *,
-    features: dict | str | None,
-    scorer: dict | str,
-    aggregator: dict | str,
-    reference: dict | str | None = None,
-    model: dict | None = None,
-) -> None:
-    """The schema of a method in methods.yaml."""
-
-
-def _choices(
-    *,
-    tasks: Literal["all"] | list[str] = "all",
-    parse_budget: Any,  # see budget
-    seed: Annotated[int, Ge(0), Lt(2**32)] = 0,
-    groups: Literal["auto", "queries", "tasks"] = "auto",
-) -> None:
-    """The schema of what stands at the top of params.yaml."""
-
-
-def _known_keys(params: Section) -> None:
-    known = [*TOP, "train", "eval"]
+def _check_keys(params: dict[str, Any]) -> None:
     for name in params:
-        if name not in known:
-            raise InputError(f"params.yaml: unknown key `{name}`. {did_you_mean(name, known)}")
-    for name in ("pool", "tests", "method", "budget", "model"):
+        if name not in TOP_LEVEL_KEYS:
+            hint = did_you_mean(name, TOP_LEVEL_KEYS)
+            raise InputError(f"params.yaml: unknown key `{name}`. {hint}")
+    for name in REQUIRED_KEYS:
         if params.get(name) is None:
             raise InputError(f"params.yaml: `{name}` is missing. Add it; see the README.")
 
 
-def _pick(methods: Section, name: Any) -> Section:
-    if not isinstance(name, str) or name not in methods:
-        known = did_you_mean(name, methods)
-        raise InputError(f"params.yaml: method: no method is called `{name}`. {known}")
-    return methods[name]
-
-
-def _settings(params: Section) -> Section:
-    top = {k: params[k] for k in ("tasks", "budget", "seed", "groups") if k in params}
-    chosen = check_settings(_choices, top, "params.yaml")
-    chosen["budget"] = parse_budget(chosen["budget"])
-    if chosen["tasks"] == []:
-        raise InputError("tasks: an empty list. Name at least one task, or set `tasks: all`.")
-    blocks: dict[str, Callable[..., Any]] = {
-        "pool": _pool,
-        "queries": _queries,
-        "tests": _source,
-        "model": model_settings,
-        "train": train,
-        "eval": evaluate,
-    }
-    if params.get("queries") is None:
-        chosen["queries"] = None
-        del blocks["queries"]
-    for name, schema in blocks.items():
-        chosen[name] = check_settings(schema, params.get(name), f"params.yaml: {name}")
-    if "seed" not in (params.get("train") or {}):
-        chosen["train"]["seed"] = chosen["seed"]
-    _fit(chosen)
-    return chosen
-
-
-def _fit(chosen: Section) -> None:
-    """What no type says, but what would end a run after hours."""
-    train, evaluate = chosen["train"], chosen["eval"]
-    check_batch(train["batch_size"], train["micro_batch_size"], "params.yaml: train")
-    most = chosen["model"]["max_tokens"]
-    if evaluate["max_new_tokens"] >= most:
+def _check_limits(params: Params) -> None:
+    """Checks what no type can say, but what would end a run after hours."""
+    check_batch(params.train.batch_size, params.train.micro_batch_size, "params.yaml: train")
+    limit = params.model.max_tokens
+    if params.eval.max_new_tokens >= limit:
         raise InputError(
-            f"params.yaml: eval.max_new_tokens: expected fewer than model.max_tokens ({most}), "
-            f"which hold the prompt too; found {evaluate['max_new_tokens']}. Mend either there."
+            f"params.yaml: eval.max_new_tokens: expected fewer than model.max_tokens ({limit}), "
+            f"which hold the prompt too; found {params.eval.max_new_tokens}. Lower the one, or "
+            "raise the other."
         )
-    for task, kind in evaluate["kinds"].items():
-        task_kinds.check_kind(kind, f"params.yaml: eval.kinds.{task}")
+    for task, kind in params.eval.kinds.items():
+        check_kind(kind, f"params.yaml: eval.kinds.{task}")

@@ -1,234 +1,207 @@
-"""params × methods → plan: what every stage will do, settled before anything costs.
+"""params.yaml × methods.yaml → plan.json: what every stage will do, checked before it costs.
 
-`plan.json` has one section a stage. A section holds nothing that its stage does not need, so that
-DVC runs a stage again only when something changed for it: its settings, the content of the files
-it reads from outside, or the code of the feature, scorer or aggregator it was given.
+`plan.json` has one section per stage. A section holds only what its stage needs, so that DVC runs
+a stage again only when something changed for it: its settings, the content of the files it reads
+from outside, or its code.
 """
 
 from __future__ import annotations
 
-import re
-from inspect import getsourcefile, signature
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from dataselect.compute.memory import memory_bytes
+from dataselect.aggregate.run import AggregateSection
 from dataselect.data import fingerprint
-from dataselect.errors import InputError, did_you_mean
-from dataselect.models.load import is_folder, model_settings
-from dataselect.plan.params import TOP, Section, _known_keys, _Loader, _method, _pick, _settings
-from dataselect.settings import check_settings, part_function, part_module, said, settings_of
+from dataselect.dedup.run import DedupSection
+from dataselect.embed.run import EmbedSection
+from dataselect.errors import InputError
+from dataselect.eval.run import BaselineSection, EvalOptions, EvalSection, RunLabel
+from dataselect.models.load import is_folder
+from dataselect.models.settings import ModelSettings, TokenizerSettings
+from dataselect.plan.code import code_hash
+from dataselect.plan.method import PARTS, ChosenParts, choose_parts, engine_part, method_entry
+from dataselect.plan.params import Params, check_params
+from dataselect.reference.run import ReferenceSection
+from dataselect.score.run import ScoreSection
+from dataselect.settings import Part, check_settings
+from dataselect.train.run import TrainSection
 
-TOP += ("selector_model", "engine")
+
+@dataclass(frozen=True)
+class CostSection:
+    """The plan's `cost`: what the published formulas need to know of a run.
+
+    Attributes:
+        selector: the model that measures the pool; None where no model does.
+        reference: how the selector is fitted first, if it is.
+        trained: the model that is trained.
+        epochs: how often training sees a row.
+    """
+
+    selector: ModelSettings | None
+    reference: Part | None
+    trained: ModelSettings
+    epochs: float
 
 
-def plan(params: Section, methods: Section) -> dict[str, Section]:
-    """One section a stage: dedup, reference, embed, score, aggregate, train, eval.
+@dataclass(frozen=True)
+class Plan:
+    """One section per stage, in the order of the stages; and `engine`, where the work runs."""
+
+    dedup: DedupSection
+    reference: ReferenceSection
+    embed: EmbedSection
+    score: ScoreSection
+    aggregate: AggregateSection
+    train: TrainSection
+    baseline: BaselineSection
+    eval: EvalSection
+    cost: CostSection
+    engine: Part
+
+
+def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
+    """Checks everything and says what every stage will do.
 
     Args:
-        params: params.yaml.
+        given: params.yaml.
         methods: methods.yaml.
 
     Raises:
-        InputError: whatever is wrong with either, or a file that is not there.
+        InputError: a mistake in either, or a file that is not there.
     """
-    _known_keys(params)
-    chosen = _settings(params)
-    name, seed = params["method"], chosen["seed"]
-    method = check_settings(_method, _pick(methods, name), f"methods.yaml: {name}")
-    trained = _known(chosen["model"], "model")
-    offered = {"seed": seed, "groups": chosen["groups"], "budget": chosen["budget"]}
-    fits = {name: chosen["train"][name] for name in ("micro_batch_size", "processes")}
-    reference, features, scorer, aggregator = (
-        _rooms(folder, method[word], name, offered | (fits if word == "reference" else {}))
-        for word, folder in WORDS.items()
-    )
-    _check_fit(reference, features, scorer, name)
-    needs_queries = scorer is not None and "groups" in scorer["settings"]
-    if needs_queries and not chosen["queries"]:
+    params = check_params(given)
+    name = given["method"]
+    method = method_entry(methods, name)
+    parts = choose_parts(method, name, params)
+    if parts.uses_queries and params.queries is None:
         raise InputError(
             f"params.yaml: queries: the method `{name}` scores rows against queries, and none are "
-            "given. Add `queries: {path: …}`, or choose a method that looks at none."
+            "given. Add `queries: {path: …}`, or choose a method that uses none."
         )
-    looker = _looker(params, method["model"], name)
-    text = {k: trained[k] for k in ("name", "revision", "md5", "chat", "max_tokens")}
-    text["trust_remote_code"] = trained["trust_remote_code"]
-    return {
-        "dedup": {
-            "pool": fingerprint.matching_files(chosen["pool"]["path"], "pool.path"),
-            "on_bad_row": chosen["pool"]["on_bad_row"],
-            "queries": _files(chosen["queries"], "queries.path"),
-            "tests": fingerprint.matching_files(chosen["tests"]["path"], "tests.path"),
-            "tasks": chosen["tasks"],
-            "query_tasks": _query_tasks(chosen),
-            "model": text,
-        },
-        "reference": _reference(reference, looker, chosen["train"]["threads"]),
-        "embed": _embed(features, looker, needs_queries, bool(reference)),
-        "score": {"scorer": scorer},
-        "aggregate": {"aggregator": aggregator, "budget": chosen["budget"]},
-        "train": {"model": trained, **chosen["train"]},
-        "eval": {"model": trained, "run": _run(params, chosen), **chosen["eval"]},
-        # No stage depends on it: where the work runs changes results by rounding at most.
-        "engine": engine(params.get("engine", "local")),
-    }
+    trained = _with_hash(params.model, "model")
+    selector = resolve_model(given, method.model, name)
+    options = EvalOptions(
+        max_new_tokens=params.eval.max_new_tokens,
+        batch_size=params.eval.batch_size,
+        limit=params.eval.limit,
+        threads=params.eval.threads,
+    )
+    return Plan(
+        dedup=_dedup(params, trained),
+        reference=_reference(params, parts, selector),
+        embed=EmbedSection(
+            features=parts.features,
+            model=selector if parts.features else None,
+            queries=parts.uses_queries,
+            reference=parts.reference is not None,
+            code=_code("embed", features=parts.features),
+        ),
+        score=ScoreSection(scorer=parts.scorer, code=_code("score", scorer=parts.scorer)),
+        aggregate=AggregateSection(
+            aggregator=parts.aggregator,
+            budget=params.top.budget,
+            code=_code("aggregate", aggregator=parts.aggregator),
+        ),
+        train=TrainSection(model=trained, recipe=params.train, code=_code("train")),
+        baseline=BaselineSection(
+            model=trained if params.eval.before else None,
+            options=options,
+            code=_code("baseline", module="eval.run"),
+        ),
+        eval=EvalSection(
+            model=trained,
+            options=options,
+            run=RunLabel(method=name, budget=params.top.budget, seed=params.top.seed),
+            code=_code("eval"),
+        ),
+        cost=CostSection(
+            selector=selector if parts.features else None,
+            reference=parts.reference,
+            trained=trained,
+            epochs=params.train.epochs,
+        ),
+        engine=engine_part(given.get("engine", "local")),
+    )
 
 
-def engine(given: Any) -> Section:
-    """Where the work runs: a name, or one name with its settings.
-
-    Raises:
-        InputError: there is no such engine, or no such setting.
-    """
-    where = "params.yaml: engine"
-    name, settings = _named(given, where)
-    of = part_function("compute", name, where)
-    bound = check_settings(of, settings, f"{where}.{name}")
-    if bound.get("memory") is not None:
-        memory_bytes(bound["memory"])
-    return {"name": name, "settings": bound}
-
-
-def _named(given: Any, where: str) -> tuple[str, Any]:
-    """`name`, or `{name: settings}`."""
-    if isinstance(given, str):
-        given = {given: {}}
-    if not isinstance(given, dict) or len(given) != 1:
-        found = f"{given!r:.60}"
-        raise InputError(f"{where}: expected one name with its settings, found {found}. Name one.")
-    ((name, settings),) = given.items()
-    return name, settings
+def _dedup(params: Params, trained: ModelSettings) -> DedupSection:
+    same = params.queries is None or params.queries.tasks == "same"
+    tokenizer = {name: getattr(trained, name) for name in TokenizerSettings.__dataclass_fields__}
+    return DedupSection(
+        pool=fingerprint.matching_files(params.pool.path, "pool.path"),
+        on_bad_row=params.pool.on_bad_row,
+        queries=fingerprint.matching_files(params.queries.path, "queries.path")
+        if params.queries
+        else [],
+        tests=fingerprint.matching_files(params.tests.path, "tests.path"),
+        tasks=params.top.tasks,
+        query_tasks=params.top.tasks if same else params.queries.tasks,
+        kinds=params.eval.kinds,
+        model=TokenizerSettings(**tokenizer),
+        code=_code("dedup"),
+    )
 
 
-def _run(params: Section, chosen: Section) -> Section:
-    """What a run is called: its scores say so, since a later plan may be another's."""
-    return {"method": params["method"], "budget": chosen["budget"], "seed": chosen["seed"]}
+def _reference(params: Params, parts: ChosenParts, selector: ModelSettings) -> ReferenceSection:
+    fitted = parts.reference is not None
+    return ReferenceSection(
+        reference=parts.reference,
+        model=selector if fitted else None,
+        threads=params.train.threads if fitted else None,
+        budget=params.top.budget,
+        # Where nothing is fitted, no code decides anything: an edit of the trainer runs nothing.
+        code=_code("reference", reference=parts.reference) if fitted else "",
+    )
 
 
-def looked_with(sections: dict[str, Section]) -> list[Section]:
-    """The models that a plan trains and looks with, each once."""
-    models = [sections[of].get("model") for of in ("train", "embed", "reference")]
-    return list({one["name"]: one for one in models if one}.values())
+def _code(stage: str, *, module: str | None = None, **parts: Part | None) -> str:
+    """The hash of a stage's code, with the parts that methods.yaml names."""
+    modules = [f"{PARTS[word]}.{part.name}" for word, part in parts.items() if part]
+    return code_hash(Path(f"stages/{stage}.py"), module or f"{stage}.run", *modules)
 
 
-#: What methods.yaml says of a method, and the folder that each word names a file of.
-WORDS = {
-    "reference": "reference",
-    "features": "embed",
-    "scorer": "score",
-    "aggregator": "aggregate",
-}
+def resolve_model(params: dict[str, Any], own: dict | None, method: str) -> ModelSettings:
+    """The model that measures rows: `model`, changed by `selector_model` and by the method's own.
 
+    Each of the three says only what it changes. Where it names another model, what belongs to the
+    one before (revision, chat template, remote code) is not carried over.
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
-
-
-def _files(block: Section | None, where: str) -> list[fingerprint.File]:
-    return fingerprint.matching_files(block["path"], where) if block else []
-
-
-def _query_tasks(chosen: Section) -> str | list[str]:
-    said = chosen["queries"]["tasks"] if chosen["queries"] else "same"
-    return chosen["tasks"] if said == "same" else said
-
-
-def _known(settings: Section, where: str) -> Section:
-    """A model's section: a local folder is known by its content, a hub's by its revision."""
-    local = is_folder(settings["name"], where)
-    return {**settings, "md5": fingerprint.folder_hash(settings["name"]) if local else None}
-
-
-def _looker(params: Section, own: Section | None, method: str) -> Section:
-    """The model that looks at the rows: `model`, else `selector_model`, else the method's own.
-
-    Each says only what it changes; where it names another model, what belongs to the one before
-    (revision, chat template, remote code) does not go over.
+    Args:
+        params: params.yaml.
+        own: the word `model` of the method in methods.yaml.
+        method: the method's name, for messages.
     """
     layers = {
         "model": params["model"],
         "selector_model": params.get("selector_model"),
         f"methods.yaml: {method}: model": own,
     }
-    answer, before, said = params["model"], params["model"], "model"
+    settings, before, named_by = params["model"], params["model"], "model"
     for where, layer in layers.items():
         if layer is None:
             continue
-        kept = answer
+        kept = settings
         if isinstance(layer, dict) and "name" in layer:
-            kept = {k: v for k, v in answer.items() if k in ("dtype", "max_tokens")}
-            said = where
-        bound = {**kept, **layer} if isinstance(layer, dict) else layer
-        before = answer
-        answer = check_settings(
-            model_settings, bound, where if ":" in where else f"params.yaml: {where}"
-        )
-    if own and "max_tokens" in own:  # the method's limit lifts none of the user's
-        answer["max_tokens"] = min(own["max_tokens"], before["max_tokens"])
-    return _known(answer, said)
+            kept = {k: v for k, v in settings.items() if k in ("dtype", "max_tokens")}
+            named_by = where
+        merged = {**kept, **layer} if isinstance(layer, dict) else layer
+        before = settings
+        place = where if ":" in where else f"params.yaml: {where}"
+        settings = check_settings(ModelSettings, merged, place)
+    if own and "max_tokens" in own:  # the method's limit does not raise the user's
+        settings["max_tokens"] = min(own["max_tokens"], before["max_tokens"])
+    return _with_hash(ModelSettings(**settings), named_by)
 
 
-def _rooms(folder: str, given: Any, method: str, params: Section) -> Section | None:
-    """What methods.yaml says of a part of a method, checked against its function's signature.
-
-    What comes from params.yaml is handed only to a function that asks for it.
-    """
-    if folder in ("reference", "embed") and given in (None, "none"):
-        return None
-    word = next(word for word, of in WORDS.items() if of == folder)
-    where = f"methods.yaml: {method}: {word}"
-    name, settings = _named(given, where)
-    of = part_function(folder, name, where)
-    offered = {k: v for k, v in params.items() if k in settings_of(of)}
-    if settings is None or isinstance(settings, dict):
-        settings = offered | (settings or {})
-    code = fingerprint.file_hashes([str(getsourcefile(of))])[0]
-    return {
-        "name": name,
-        "settings": check_settings(of, settings, f"{where}: {name}"),
-        "code": code,
-    }
+def _with_hash(model: ModelSettings, where: str) -> ModelSettings:
+    """A model's settings with the hash of its folder; a hub's model is known by its revision."""
+    local = is_folder(model.name, where)
+    return replace(model, md5=fingerprint.folder_hash(model.name) if local else None)
 
 
-def _check_fit(
-    reference: Section | None, features: Section | None, scorer: Section | None, method: str
-) -> None:
-    """What a scorer looks at must be what the features give, and they must have what they need."""
-    where = f"methods.yaml: {method}: "
-    fits = part_module("reference", reference["name"], "").FITS if reference else None
-    given: tuple[str, ...] = ()
-    if features is not None:
-        of = part_module("embed", features["name"], "")
-        given = of.gives(**features["settings"])
-        wanted = getattr(of, "LOOKS_WITH", None) or (fits and "models")
-        if wanted != fits:
-            found = f"`{reference['name']}` fits {fits}" if reference else "there is none"
-            raise InputError(
-                f"{where}the features `{features['name']}` look with the {wanted} that a reference "
-                f"fits; {found}. Name another under `reference`."
-            )
-    elif reference is not None:
-        raise InputError(f"{where}a reference, but no features to look with it. Leave it out.")
-    for name in said("score", scorer, "needs") if scorer else ():
-        if name not in given:
-            there = did_you_mean(name, given) if given else "There are no features."
-            raise InputError(
-                f"{where}the scorer `{scorer['name'] if scorer else ''}` looks at `{name}`, which "
-                f"its features do not give. {there} Name others under `features`."
-            )
-
-
-def _reference(reference: Section | None, looker: Section, threads: int | None) -> Section:
-    return {"reference": reference, "model": looker, "threads": threads} if reference else {}
-
-
-def _embed(
-    features: Section | None, looker: Section | None, needs_queries: bool, reference: bool
-) -> Section:
-    if features is None:
-        return {"features": None}
-    of = part_function("embed", features["name"], "")
-    model_ = {"model": looker} if "model" in signature(of).parameters else {}
-    return {"features": features, **model_, "queries": needs_queries, "reference": reference}
+def models_used(sections: Plan) -> list[ModelSettings]:
+    """The models that a plan trains and measures rows with, each once."""
+    models = [sections.train.model, sections.embed.model, sections.reference.model]
+    return list({model.name: model for model in models if model}.values())

@@ -1,0 +1,69 @@
+"""The command `dataselect`: what goes beyond `dvc repro` and plain DuckDB, which need none of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dataselect import report
+from dataselect.stage import end_with_message
+
+app = typer.Typer(
+    help="Choose the instruction rows that teach a language model your task.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.command()
+def estimate() -> None:
+    """Say what the run that params.yaml asks for will take: time, FLOPs and disk."""
+    from dataselect.plan import estimate
+
+    estimate.main()
+
+
+@app.command()
+def sql(
+    file: Annotated[Path | None, typer.Argument(help="A recipe, like sql/chosen_by.sql.")] = None,
+    values: Annotated[list[str] | None, typer.Argument(help="Its variables: name=value.")] = None,
+) -> None:
+    """Answer a question about the outputs with a recipe in SQL."""
+    from dataselect.sql import run_recipe
+
+    run_recipe(file, values or [])
+
+
+@app.command()
+def adopt(
+    stage: Annotated[str, typer.Argument(help="The stage: embed.")],
+    tolerance: Annotated[
+        float, typer.Option(help="The largest difference of a number that still counts as equal.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Draws the shards that are computed again.")] = 0,
+) -> None:
+    """Keep stored features after a change of code that did not change them.
+
+    Three shards are computed again. If they equal the stored ones, all are kept.
+    """
+    from dataselect.plan.adopt import adopt
+
+    adopt(stage, tolerance, seed)
+
+
+def main() -> None:
+    """Runs the command; a user's mistake is one message and exit status 1."""
+    report.quiet_libraries()
+    try:
+        app(standalone_mode=True)
+    except Exception as error:
+        end_with_message(next((word for word in sys.argv[1:] if word[0] != "-"), ""), error)
+
+
+if __name__ == "__main__":
+    main()

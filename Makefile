@@ -1,10 +1,12 @@
-# make setup | estimate | repro | test | lint | bench | lock. All but setup and lock call setup first.
+# make setup | repro | check | test | bench | lock. All but setup and lock call setup first.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
+# Tests run in two processes of one thread each: torch's own threads would wait for each other.
+PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadgroup
 
-.PHONY: setup estimate repro test lint bench lock
+.PHONY: setup repro lint check test bench lock
 
 setup: $(VENV)/ready
 
@@ -14,21 +16,22 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
+# The whole pipeline on what params.yaml names, and at its end a table of scores.
 repro: setup
 	dvc repro
-	python -m dataselect.compare
-
-# What the run that params.yaml asks for will take, before it is spent.
-estimate: setup
-	python -m dataselect.estimate
-
-test: lint
-	python -m pytest
+	python benchmarks/demo_table.py
 
 lint: setup
 	ruff check
 	ruff format --check
 	ty check
+
+# Lint, types and the fast tests: within a minute.
+check: lint
+	$(PYTEST) -m "not slow"
+
+test: lint
+	$(PYTEST)
 
 bench: setup
 	python benchmarks/methods.py benchmarks/methods/demo.yaml

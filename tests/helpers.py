@@ -1,17 +1,22 @@
 """What several tests share: a workspace like a user's, small settings, the golden folder."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from dataselect.data.scores import Group
+from dataselect.errors import InputError
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.method import PARTS
+from dataselect.plan.params import read_yaml
+from dataselect.plan.run import plan
 from dataselect.settings import part_function, settings_of
 
 ROOT = Path(__file__).parent.parent
@@ -85,3 +90,42 @@ def copy_project(target):
     run("git", "add", "--all", cwd=target)
     run("git", "commit", "--quiet", "--message", "as it is", cwd=target)
     return target
+
+
+POOL = [{"id": f"r{i}", "prompt": f"{i % 8} + 1?", "completion": str(i % 8 + 1)} for i in range(10)]
+QUERIES = [{"id": "q", "task": "sums", "prompt": "2 + 2?", "completion": "4"}]
+
+
+def user_folder(home):
+    """A user's folder: the project's own settings, and files of a few rows."""
+    for name in ("params.yaml", "methods.yaml"):
+        shutil.copy(ROOT / name, home / name)
+    shutil.copytree(ROOT / "eval_kinds", home / "eval_kinds")
+    for name, rows in {"pool": POOL, "queries": QUERIES, "tests": QUERIES}.items():
+        (home / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    change(
+        {name: {"path": f"{name}.jsonl"} for name in ("pool", "queries", "tests")}
+        | {"tasks": "all", "method": "random", "budget": 3, "seed": 0, "groups": "auto"}
+        | {"model": {"name": str(GOLDEN / "tiny-llama")}, "train": {}, "eval": {}},
+        home / "params.yaml",
+    )
+    return home
+
+
+def change(settings, file="params.yaml"):
+    """Sets keys at the top of a file of settings; None removes one."""
+    content = yaml.safe_load(Path(file).read_text()) | settings
+    content = {name: value for name, value in content.items() if value is not None}
+    Path(file).write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def planned():
+    """The plan of the working directory."""
+    return plan(read_yaml("params.yaml"), read_yaml("methods.yaml"))
+
+
+def mistake(call, *args, **kwargs):
+    """The message of the InputError that a call raises."""
+    with pytest.raises(InputError) as error:
+        call(*args, **kwargs)
+    return str(error.value)

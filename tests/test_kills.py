@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dataselect.errors import InputError, disk_is_full
-from dataselect.stage import stage
+from dataselect.stage import end_with_message
 from tests.helpers import run
 from tests.test_pipeline import repro, small_project
 
@@ -122,13 +122,14 @@ def test_two_queued_experiments_compute_shared_features_once(tmp_path):
 
 
 FULL = """
-import sys
-from dataselect.stage import stage
-from dataselect import scratch
 from pathlib import Path
-with stage("plan"):
-    scratch.write_json(Path("kept.json"), 1)
-    scratch.write_json(Path("out/large.json"), "x" * 200_000)
+from typing import Any
+from dataselect.data import files
+from dataselect.stage import stage
+Path("plan.json").write_text('{"any": {"code": ""}}')
+with stage("any", Any):
+    files.write_json(Path("kept.json"), 1)
+    files.write_json(Path("out/large.json"), "x" * 200_000)
 """
 
 
@@ -140,8 +141,8 @@ def test_a_full_disk_is_one_message_and_what_was_finished_stays(in_scratch):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
     )  # fmt: skip
     assert done.returncode == 1
-    assert "nothing more can be written" in done.stderr
-    assert "What was finished is kept in" in done.stderr
+    assert "the disk is full" in done.stderr
+    assert "Finished work is kept in" in done.stderr
     assert "Traceback" not in done.stderr
     assert Path("kept.json").read_text() == "1\n"
     assert list(Path("out").iterdir()) == []
@@ -158,5 +159,5 @@ def test_what_libraries_say_of_a_full_disk_is_understood():
     except ValueError as error:
         assert disk_is_full(error)
     assert not disk_is_full(OSError(13, "Permission denied"))
-    with pytest.raises(SystemExit), stage("plan"):
-        raise InputError("a mistake")
+    with pytest.raises(SystemExit):
+        end_with_message("any", InputError("a mistake"))

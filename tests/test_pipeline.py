@@ -57,21 +57,28 @@ def repro(project, *target, **changes):
     path = project / "params.yaml"
     params = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump({**params, **changes}, sort_keys=False))
-    printed = run("dvc", "repro", *target, cwd=project).stdout
-    ran = re.findall(r"Running stage '(\w+)'", printed)
+    return ran(run("dvc", "repro", *target, cwd=project).stdout)
+
+
+def ran(printed):
+    """The stages that DVC says it ran, but for plan, which it always runs."""
+    started = re.findall(r"Running stage '(\w+)'", printed)
     cached = re.findall(r"Stage '(\w+)' is cached", printed)
-    return [name for name in ran if name not in ("plan", *cached)]
+    return [name for name in started if name not in ("plan", *cached)]
 
 
 def table(project, name):
     return pl.read_parquet(project / "out" / f"{name}.parquet")
 
 
-ALL = ["dedup", "reference", "embed", "score", "aggregate", "train", "eval"]
+#: In the order in which one needs another; `baseline` stands apart from the selection.
+ALL = ["dedup", "reference", "embed", "score", "aggregate", "train", "eval", "cost"]
 
 
 def test_the_whole_runs_and_leaves_what_it_promises(project):
-    assert repro(project) == ALL
+    order = repro(project)
+    assert order.index("dedup") < order.index("baseline") < order.index("eval")
+    assert [name for name in order if name != "baseline"] == ALL
     pool, selection = table(project, "pool"), table(project, "selection")
     assert pool.height + table(project, "dropped").height == 400
     assert selection.height == 20
@@ -80,11 +87,11 @@ def test_the_whole_runs_and_leaves_what_it_promises(project):
     scores = json.loads((project / "metrics/eval.json").read_text())
     tasks = pl.read_parquet(project / "data/tests.parquet")["task"].unique()
     assert sorted(scores["tasks"]) == sorted(tasks)
-    for one in scores["tasks"].values():
-        assert one["tests"] == 5
-        assert 0 <= one["score"] <= 1
-        assert one["answer_nll_nats"] > 0
-    mean = sum(one["answer_nll_nats"] for one in scores["tasks"].values()) / len(tasks)
+    for task in scores["tasks"].values():
+        assert task["tests"] == 5
+        assert 0 <= task["score"] <= 1
+        assert task["answer_nll_nats"] > 0
+    mean = sum(one["answer_nll_nats"] for task in scores["tasks"].values()) / len(tasks)
     assert scores["mean"]["answer_nll_nats"] == pytest.approx(mean, abs=1e-5)
     cost = json.loads((project / "metrics/cost.json").read_text())
     assert cost["seconds"]["embed"] > 0
@@ -104,7 +111,8 @@ def test_switching_method_budget_groups_and_seed_never_embeds_again(project):
     rds = (project / "out/selection.parquet").read_bytes()
     # A method without features has nothing to embed, and loads no model to find that out.
     assert repro(project, "aggregate", method="random") == ["embed", "score", "aggregate"]
-    assert json.loads((project / "out/features/features.json").read_text()) == {"features": None}
+    section = json.loads((project / "out/features/features.json").read_text())
+    assert section["features"] is None
     random = table(project, "selection")["id"].to_list()
     assert repro(project, "aggregate", seed=1) == ["score", "aggregate"]
     assert table(project, "selection")["id"].to_list() != random
@@ -112,7 +120,8 @@ def test_switching_method_budget_groups_and_seed_never_embeds_again(project):
     assert repro(project, "aggregate", method="random_balanced") == ["score", "aggregate"]
     assert repro(project, "aggregate", method="rds") == []  # all from the run cache
     assert (project / "out/selection.parquet").read_bytes() == rds
-    assert repro(project, "aggregate", budget="10%") == ["aggregate"]
+    # The reference stage checks the budget before anything costs; what it leaves is the same.
+    assert repro(project, "aggregate", budget="10%") == ["reference", "aggregate"]
     assert table(project, "selection").height == table(project, "pool").height // 10
     assert repro(project, "aggregate", budget=20, groups="queries") == ["score", "aggregate"]
     assert repro(project, "aggregate", groups="auto") == []
@@ -120,31 +129,32 @@ def test_switching_method_budget_groups_and_seed_never_embeds_again(project):
     assert repro(project, seed=0) == []
 
 
-def unlike():
-    """A method for every combination of rooms; the laws go through all, from features on."""
-    rooms = {str([*(next(iter(part)) if isinstance(part, dict) else part
-                    for word, part in method.items() if word != "model")]): name
-             for name, method in reversed(small_methods().items())}  # fmt: skip
-    return sorted(rooms.values())
+def distinct():
+    """A method for every combination of parts; the laws go through all, from features on."""
+    combinations = {}
+    for name, method in reversed(small_methods().items()):
+        words = {word: part for word, part in method.items() if word != "model"}
+        names = [next(iter(part)) if isinstance(part, dict) else part for part in words.values()]
+        combinations[str(names)] = name
+    return sorted(combinations.values())
 
 
-@pytest.mark.parametrize("method", unlike())
+@pytest.mark.parametrize("method", distinct())
 def test_every_method_leads_from_the_pool_to_a_selection(project, method):
-    ran = repro(project, "aggregate", method=method)
+    stages = repro(project, "aggregate", method=method)
     chosen = table(project, "selection")
     assert chosen["row"].n_unique() == 20
     sections = json.loads((project / "plan.json").read_text())
-    cost = json.loads((project / "metrics/embed.json").read_text())["embed"]
-    assert (cost["flops"] > 0) == (sections["embed"].get("features", {}) is not None
-                                   and "model" in sections["embed"]
-                                   and method != "longest")  # fmt: skip
+    cost = json.loads((project / "metrics/embed.json").read_text())
+    measured = sections["embed"]["features"] is not None and method != "longest"
+    assert (cost["flops"] > 0) == measured
     fitted = json.loads((project / "out/reference/reference.json").read_text())["checkpoints"]
-    assert bool(fitted) == bool(sections["reference"])
+    assert bool(fitted) == (sections["reference"]["reference"] is not None)
     if method == "rds":
-        assert ran == []  # what the tests above left
+        assert stages == []  # what the tests above left
 
 
-def test_another_model_may_look(project):
+def test_another_model_may_measure_the_pool(project):
     other = {"name": "demo/base_model"}
     assert "embed" in repro(project, "aggregate", method="rds", selector_model=other)
     sections = json.loads((project / "plan.json").read_text())
@@ -171,6 +181,57 @@ def test_a_users_mistake_ends_dvc_with_one_message(project):
     assert done.returncode != 0
     assert "Did you mean `rds`?" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.fixture
+def edit(project):
+    """Replaces text in a file of the project's own code; the file is as before at the end."""
+    before = {}
+
+    def replace(name, old, new):
+        path = project / "src/dataselect" / name
+        before.setdefault(path, path.read_text())
+        assert old in path.read_text(), name
+        path.write_text(path.read_text().replace(old, new, 1))
+
+    yield replace
+    for path, text in before.items():
+        path.write_text(text)
+
+
+#: Edits that decide nothing about features: (file, text, its replacement).
+IDLE_EDITS = {
+    "a wider table": ("report.py", "80", "100"),
+    "a docstring": ("embed/hidden_states.py", '"""', '"""Another sentence. '),
+    "a comment": ("data/shards.py", "from __future__", "# A comment.\nfrom __future__"),
+    "the trainer": ("train/trainer.py", "save_total_limit=1", "save_total_limit=2"),
+}
+
+
+@pytest.mark.parametrize("what", IDLE_EDITS)
+def test_an_edit_that_decides_nothing_embeds_nothing(project, edit, what):
+    assert repro(project, "embed") == []
+    edit(*IDLE_EDITS[what])
+    assert repro(project, "embed") == []
+
+
+def test_an_edit_of_a_scorer_runs_score_and_what_follows(project, edit):
+    edit("score/cosine.py", "@ vectors.T", "@ -vectors.T")
+    assert repro(project, "aggregate") == ["score", "aggregate"]
+
+
+def test_an_edit_of_a_feature_embeds_again(project, edit):
+    edit("embed/hidden_states.py", "last_hidden_state", "last_hidden_state * 2")
+    assert repro(project, "embed") == ["embed"]
+
+
+def test_an_experiment_of_its_own_runs_the_edited_code(project, edit):
+    edit("report.py", "80", "100")
+    done = run("dvc", "exp", "run", "--temp", "embed", cwd=project)
+    assert ran(done.stdout) == []
+    edit("score/cosine.py", "@ vectors.T", "@ -vectors.T")
+    done = run("dvc", "exp", "run", "--temp", "aggregate", cwd=project)
+    assert ran(done.stdout) == ["score", "aggregate"]
 
 
 def test_experiments_run_in_the_workspace_and_in_a_queue(project):

@@ -11,8 +11,9 @@ from dataselect.data import tables
 from dataselect.embed.run import embed
 from dataselect.errors import InputError
 from dataselect.plan import estimate
-from dataselect.plan.estimate import Cost, sample
+from dataselect.plan.estimate import Cost
 from dataselect.plan.run import plan
+from dataselect.plan.sample import sample_pool
 from dataselect.reference.run import fit_reference
 from tests.helpers import GOLDEN, MODEL, ROOT, run, small_methods
 
@@ -21,7 +22,7 @@ PARAMS = {
     "queries": {"path": "queries.parquet", "tasks": "all"},
     "tests": {"path": "pool.parquet"},
     "budget": 20,
-    "model": {"name": MODEL["name"], "dtype": "float32", "max_tokens": 128},
+    "model": {"name": MODEL.name, "dtype": "float32", "max_tokens": 128},
     "train": {"batch_size": 8, "epochs": 2, "threads": 1},
     "eval": {"max_new_tokens": 8},
 }
@@ -36,6 +37,7 @@ def out(in_scratch):
     none = pl.lit(None, pl.String)
     queries = frame.head(4).with_columns(task=pl.lit("t"), subtask=none)
     tables.write("queries", queries, in_scratch / "queries.parquet")
+    tables.write("dropped", tables.empty("dropped"), in_scratch / "dropped.parquet")
     return in_scratch
 
 
@@ -45,21 +47,23 @@ def test_of_the_whole_pool_it_counts_what_a_run_counts(method, out):
     (out / "measured").mkdir()
     for name in ("pool", "queries"):
         (out / f"measured/{name}.parquet").write_bytes((out / f"{name}.parquet").read_bytes())
-    taken = estimate.estimate(sections, 40, out / "measured")
-    fitted = fit_reference(sections["reference"], out / "pool.parquet", out / "reference")
-    done = embed(sections["embed"], out)
+    costs = estimate.estimate(sections, 40, out / "measured")
+    fitted = fit_reference(
+        sections.reference, out / "pool.parquet", out / "dropped.parquet", out / "reference"
+    ).fitted
+    done = embed(sections.embed, out)
     if fitted:
-        assert taken["reference"].flops == pytest.approx(fitted.flops)
-    assert bool(done) == ("embed" in taken)
+        assert costs["reference"].flops == pytest.approx(fitted.flops)
+    assert bool(done) == ("embed" in costs)
     if done:
-        assert taken["embed"].flops == pytest.approx(sum(d.flops for d in done.values()), rel=0.2)
-        size = sum(one.bytes for one in done.values())
-        assert taken["embed"].bytes == pytest.approx(size, rel=0.1, abs=1_000 * len(done))  # heads
-    assert ("score" in taken) == (method in ("rds", "less", "ifd"))
-    assert taken["train"].flops > 0
+        assert costs["embed"].flops == pytest.approx(sum(d.flops for d in done.values()), rel=0.2)
+        size = sum(total.bytes for total in done.values())
+        assert costs["embed"].bytes == pytest.approx(size, rel=0.1, abs=1_000 * len(done))  # heads
+    assert ("score" in costs) == (method in ("rds", "less", "ifd"))
+    assert costs["train"].flops > 0
     twice = estimate.estimate(sections, 80, out / "measured")
-    for stage in set(taken) & {"embed", "reference"}:
-        assert 1 < twice[stage].flops / taken[stage].flops <= 2.1
+    for stage in set(costs) & {"embed", "reference"}:
+        assert 1 < twice[stage].flops / costs[stage].flops <= 2.1
 
 
 def test_a_sample_is_drawn_evenly_and_without_what_cannot_be_understood(in_scratch):
@@ -69,7 +73,7 @@ def test_a_sample_is_drawn_evenly_and_without_what_cannot_be_understood(in_scrat
     mixed = [*rows, *bad]
     random.Random(0).shuffle(mixed)
     (in_scratch / "p.jsonl").write_text("".join(json.dumps(r) + "\n" for r in mixed))
-    count, drawn = sample(["p.jsonl"], 500, lambda n: None)
+    count, drawn = sample_pool(["p.jsonl"], 500, lambda n: None)
     assert count == 2_050
     assert len(drawn) == 500
     assert [row[0] for row in drawn] == list(range(500))
@@ -92,7 +96,7 @@ def test_times():
 def test_a_mistake_is_one_message(in_scratch):
     (in_scratch / "params.yaml").write_text(yaml.safe_dump({**PARAMS, "method": "rdss"}))
     (in_scratch / "methods.yaml").write_text((ROOT / "methods.yaml").read_text())
-    done = run("python", "-m", "dataselect.plan.run.estimate", cwd=in_scratch, check=False)
+    done = run("dataselect", "estimate", cwd=in_scratch, check=False)
     assert done.returncode == 1
     assert "Did you mean `rds`?" in done.stderr
     assert "Traceback" not in done.stderr

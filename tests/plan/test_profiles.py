@@ -2,21 +2,21 @@
 
 import pytest
 
-from dataselect.plan.params import read
+from dataselect.plan.params import read_yaml
 from dataselect.plan.run import plan
 from tests.helpers import ROOT
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda p: p.stem)
 def test_a_profile_is_a_plan(path, in_scratch):
-    params = read(path)
+    params = read_yaml(path)
     for name in ("pool", "queries", "tests"):
         if name not in params:  # a method that looks at no queries
             continue
         file = in_scratch / f"{name}.jsonl"
         file.touch()
         params[name]["path"] = str(file)
-    sections = plan(params, read(ROOT / "methods.yaml"))
-    assert sections["train"]["epochs"] == {"s2l": 3}.get(params["method"], 2)
-    assert sections["aggregate"]["budget"] == params["budget"]
-    assert sections["embed"]["model"]["md5"] is None  # from the hub, known by name and revision
+    sections = plan(params, read_yaml(ROOT / "methods.yaml"))
+    assert sections.train.recipe.epochs == {"s2l": 3}.get(params["method"], 2)
+    assert sections.aggregate.budget == params["budget"]
+    assert sections.embed.model.md5 is None  # from the hub, known by name and revision

@@ -1,0 +1,202 @@
+"""Mistakes in params.yaml, each refused by the plan with one clear message."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from dataselect.models.settings import ModelSettings
+from dataselect.plan.params import TOP_LEVEL_KEYS, read_yaml
+from dataselect.settings import check_settings
+from tests.helpers import change, mistake, planned
+
+TRAIN = [
+    "epochs", "learning_rate", "batch_size", "micro_batch_size", "schedule", "warmup",
+    "weight_decay", "max_grad_norm", "loss_per", "method", "lora_rank", "lora_alpha",
+    "lora_dropout", "lora_modules", "dtype", "gradient_checkpointing", "save_steps", "threads",
+    "processes", "seed",
+]  # fmt: skip
+TOP = ", ".join(TOP_LEVEL_KEYS)
+MODEL_KEYS = "name, revision, chat, max_tokens, trust_remote_code, dtype"
+
+MISTAKES = {
+    "a glob that matches nothing": (
+        {"pool": {"path": ["pool.jsonl", "data/*.jsonl"]}},
+        "pool.path: `data/*.jsonl`: no file matches this (looked from {home}). Set `pool.path` in "
+        "params.yaml to a file, a glob or a list of them.",
+    ),
+    "a folder": (
+        {"queries": {"path": "eval_kinds/"}},
+        "queries.path: `eval_kinds/`: a folder; expected a file or a glob, like "
+        "`eval_kinds/*.parquet` (looked from {home}). Set `queries.path` in params.yaml to a file, "
+        "a glob or a list of them.",
+    ),
+    "no path": (
+        {"tests": {"path": ""}},
+        "tests.path: ``: there is no such file (looked from {home}). Set `tests.path` in "
+        "params.yaml to a file, a glob or a list of them.",
+    ),
+    "no files": (
+        {"pool": {"path": []}},
+        "pool.path: an empty list. Name at least one file.",
+    ),
+    "a path that is a number": (
+        {"pool": {"path": 5}},
+        "params.yaml: pool.path: expected a valid string or a valid list; found 5. Fix it there.",
+    ),
+    "a path of numbers": (
+        {"pool": {"path": ["pool.jsonl", 5]}},
+        "params.yaml: pool.path: expected a valid string as item 2; found "
+        "['pool.jsonl', 5]. Fix it there.",
+    ),
+    "a block without its names": (
+        {"pool": "pool.jsonl"},
+        "params.yaml: pool: expected settings by name, like `name: value`; found 'pool.jsonl'. See "
+        "the README for what there is.",
+    ),
+    "a block without its path": (
+        {"queries": {}},
+        "params.yaml: queries.path: missing. Add it; see the README.",
+    ),
+    "no block": ({"tests": None}, "params.yaml: `tests` is missing. Add it; see the README."),
+    "an unknown way with bad rows": (
+        {"pool": {"path": "pool.jsonl", "on_bad_row": "skip"}},
+        "params.yaml: pool.on_bad_row: expected 'error' or 'drop'; found 'skip'. Fix it there.",
+    ),
+    "an unknown key": (
+        {"metod": "rds"},
+        f"params.yaml: unknown key `metod`. Did you mean `method`? There are: {TOP}.",
+    ),
+    "a key like no other": ({5: 5}, f"params.yaml: unknown key `5`. There are: {TOP}."),
+    "an unknown key in a block": (
+        {"train": {"epoch": 2}},
+        "params.yaml: train: unknown setting `epoch`. Did you mean `epochs`? There are: "
+        f"{', '.join(TRAIN)}.",
+    ),
+    "an unknown key of the model": (
+        {"model": {"nam": "x"}},
+        f"params.yaml: model: unknown setting `nam`. Did you mean `name`? There are: {MODEL_KEYS}.",
+    ),
+    "methods in a list": (
+        {"method": ["random"]},
+        "params.yaml: method: no method is called `['random']`. Did you mean `random`? There are: "
+        "{methods}.",
+    ),
+    "no task": (
+        {"tasks": []},
+        "tasks: an empty list. Name at least one task, or set `tasks: all`.",
+    ),
+    "one task, not in a list": (
+        {"tasks": "sums"},
+        "params.yaml: tasks: expected 'all' or a valid list; found 'sums'. Fix it there.",
+    ),
+    "tasks that YAML takes for something else": (
+        {"tasks": ["sums", False]},
+        "params.yaml: tasks: expected a valid string as item 2; found ['sums', False]. "
+        "Fix it there.",
+    ),
+    "a seed that is text": (
+        {"seed": "x"},
+        "params.yaml: seed: expected a valid integer; found 'x'. Fix it there.",
+    ),
+    "a negative seed": (
+        {"seed": -1},
+        "params.yaml: seed: expected greater than or equal to 0; found -1. Fix it there.",
+    ),
+    "a seed above what torch and numpy take": (
+        {"seed": 2**32},
+        "params.yaml: seed: expected less than 4294967296; found 4294967296. Fix it there.",
+    ),
+    "unknown groups": (
+        {"groups": "task"},
+        "params.yaml: groups: expected 'auto', 'queries' or 'tasks'; found 'task'. Fix it there.",
+    ),
+    "a negative learning rate": (
+        {"train": {"learning_rate": -1}},
+        "params.yaml: train.learning_rate: expected greater than 0; found -1. Fix it there.",
+    ),
+    "an endless learning rate": (
+        {"train": {"learning_rate": float("inf")}},
+        "params.yaml: train.learning_rate: expected a finite number; found inf. Fix it there.",
+    ),
+    "epochs that are text": (
+        {"train": {"epochs": "2"}},
+        "params.yaml: train.epochs: expected a valid number; found '2'. Fix it there.",
+    ),
+    "half a row a batch": (
+        {"train": {"batch_size": 0.5}},
+        "params.yaml: train.batch_size: expected a valid integer; found 0.5. Fix it there.",
+    ),
+    "two at a time": (
+        {"train": {"epochs": 0, "batch_size": True}},
+        "params.yaml: train.epochs: expected greater than 0; found 0. Fix it there.\n"
+        "params.yaml: train.batch_size: expected a valid integer; found True. Fix it there.",
+    ),
+    "micro-batches that do not fit": (
+        {"train": {"batch_size": 8, "micro_batch_size": 3}},
+        "params.yaml: train.batch_size: expected a multiple of train.micro_batch_size (3); found "
+        "8. Fix either.",
+    ),
+    "an unknown kind of task": (
+        {"eval": {"kinds": {"sums": "last_numbr"}}},
+        "params.yaml: eval.kinds.sums: no kind is called `last_numbr`. Did you mean "
+        "`last_number`? There are: exact_match, last_number, multiple_choice. Or add "
+        "eval_kinds/last_numbr.yaml.",
+    ),
+    "a model that is not there": (
+        {"model": {"name": "./nowhere"}},
+        "model.name: `./nowhere`: no such folder (looked from {home}). Set it to the "
+        "folder of a model, or to a hub name like `meta-llama/Llama-3.1-8B`.",
+    ),
+    "a folder that is no model": (
+        {"model": {"name": "eval_kinds"}},
+        "model.name: `eval_kinds`: a folder without config.json: not a model's.",
+    ),
+    "a model without a name": (
+        {"model": {"chat": "tulu"}},
+        "params.yaml: model.name: missing. Add it; see the README.",
+    ),
+    "no tokens": (
+        {"model": {"name": "eval_kinds", "max_tokens": 0}},
+        "params.yaml: model.max_tokens: expected greater than or equal to 2; found 0. Fix it "
+        "there.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_in_params(home, name):
+    wrong, message = MISTAKES[name]
+    change(wrong)
+    assert mistake(planned) == message.format(
+        home=home, methods=", ".join(read_yaml("methods.yaml"))
+    )
+
+
+def test_numbers_as_people_write_them_are_taken(home):
+    text = (home / "params.yaml").read_text()
+    assert "train: {}\n" in text
+    block = "train: {learning_rate: 1e-3, epochs: 2, warmup: 0, weight_decay: 1e-1}\n"
+    (home / "params.yaml").write_text(text.replace("train: {}\n", block))
+    train = asdict(planned().train.recipe)
+    names = ("learning_rate", "epochs", "warmup", "weight_decay")
+    assert [train[name] for name in names] == [0.001, 2.0, 0.0, 0.1]
+    assert json.loads(json.dumps(train)) == train
+
+
+def test_a_file_that_is_named_twice_is_read_once(home):
+    change({"pool": {"path": ["pool.jsonl", "p*.jsonl", "tests.jsonl"]}})
+    assert [file.path for file in planned().dedup.pool] == ["pool.jsonl", "tests.jsonl"]
+
+
+@pytest.mark.parametrize(("train", "expected"), [({}, 7), ({"seed": 3}, 3)])
+def test_the_seed_reaches_training(home, train, expected):
+    change({"seed": 7, "train": train})
+    sections = planned()
+    assert sections.train.recipe.seed == expected
+    assert sections.score.scorer.settings["seed"] == 7
+
+
+def test_a_schema_without_settings_takes_none():
+    assert check_settings(lambda: None, None, "x") == {}
+    assert check_settings(ModelSettings, {"name": "m"}, "model")["max_tokens"] == 2048

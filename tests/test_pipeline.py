@@ -91,7 +91,7 @@ def test_the_whole_runs_and_leaves_what_it_promises(project):
         assert task["tests"] == 5
         assert 0 <= task["score"] <= 1
         assert task["answer_nll_nats"] > 0
-    mean = sum(one["answer_nll_nats"] for task in scores["tasks"].values()) / len(tasks)
+    mean = sum(task["answer_nll_nats"] for task in scores["tasks"].values()) / len(tasks)
     assert scores["mean"]["answer_nll_nats"] == pytest.approx(mean, abs=1e-5)
     cost = json.loads((project / "metrics/cost.json").read_text())
     assert cost["seconds"]["embed"] > 0

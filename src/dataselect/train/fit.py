@@ -3,21 +3,89 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from annotated_types import Ge, Gt
 
 from dataselect import report
 from dataselect.compute import distributed
 from dataselect.compute.memory import free_memory, is_out_of_memory
 from dataselect.errors import InputError
 from dataselect.models.chat import Encoded
+from dataselect.settings import Fraction, PositiveInt
 from dataselect.train.trainer import last_whole_checkpoint, make, progress
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerCallback
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a model is fitted: the block `train` of params.yaml, and what references build.
+
+    On one machine and with the same number of threads and processes, runs repeat to the bit.
+
+    Attributes:
+        epochs: passes over the rows; training may end within one.
+        learning_rate: AdamW's highest.
+        batch_size: rows per optimiser step, reached by accumulating micro-batches.
+        micro_batch_size: rows that pass through the model together; halved where memory runs out.
+        schedule: how the learning rate falls after the warm-up.
+        warmup: the fraction of all steps in which the learning rate rises.
+        weight_decay: AdamW's.
+        max_grad_norm: gradients are clipped to this norm.
+        loss_per: `token` averages over all response tokens of a step; `micro_batch` averages the
+            means of its micro-batches, as older trainers do.
+        method: `full` fine-tuning, or `lora`: adapters on frozen weights.
+        lora_rank: LoRA's r.
+        lora_alpha: LoRA's scale, times r.
+        lora_dropout: dropout before the adapters.
+        lora_modules: names of the linear layers that get adapters, or `all-linear`.
+        dtype: `bfloat16` trains fp32 weights under bf16 autocast; `auto` does so on a GPU that
+            supports it; `float32` never.
+        gradient_checkpointing: computes activations twice, to hold fewer of them in memory.
+        save_steps: optimiser steps between two checkpoints to resume from.
+        threads: CPU threads; another number changes the last bits. None leaves torch's default.
+        processes: how many share every step by data (accelerate); `auto` is one per GPU. The
+            number is lowered until it divides the micro-batches of a step, and to 1 where
+            `loss_per` is `micro_batch`. Another number changes the last bits, and with dropout
+            the whole run.
+        seed: of the rows' order, LoRA's first weights and dropout.
+
+    Source: the defaults are the recipe of arXiv 2503.01807.
+    """
+
+    epochs: Annotated[float, Gt(0)] = 2
+    learning_rate: Annotated[float, Gt(0)] = 2e-5
+    batch_size: PositiveInt = 128
+    micro_batch_size: PositiveInt = 1
+    schedule: Literal["linear", "cosine", "constant_with_warmup"] = "linear"
+    warmup: Fraction = 0.03
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+    max_grad_norm: Annotated[float, Gt(0)] = 1.0
+    loss_per: Literal["token", "micro_batch"] = "token"
+    method: Literal["full", "lora"] = "full"
+    lora_rank: PositiveInt = 128
+    lora_alpha: PositiveInt = 512
+    lora_dropout: Fraction = 0.1
+    lora_modules: list[str] | Literal["all-linear"] = "all-linear"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    gradient_checkpointing: bool = False
+    save_steps: PositiveInt = 100
+    threads: PositiveInt | None = None
+    processes: distributed.Processes = "auto"
+    seed: int = 0
+
+
+def reference_micro_batch(batch_size: int, micro_batch_size: int) -> int:
+    """The largest micro-batch that divides both: a reference's batch need not be train's."""
+    return gcd(batch_size, micro_batch_size)
+
 
 #: What `fit` reads of a recipe, with the defaults of what not every caller lets its user set.
 DEFAULTS: dict[str, Any] = {

@@ -4,42 +4,42 @@ from __future__ import annotations
 
 import numpy as np
 
-from dataselect.aggregate import Matrix, Picks
+from dataselect.aggregate import Picks, ReadBlocks
 from dataselect.data.scores import Group
 from dataselect.data.topk import TopK, top_k
 
 
-def round_robin(matrix: Matrix, groups: list[Group], n: int) -> Picks:
+def round_robin(read_blocks: ReadBlocks, groups: list[Group], n: int) -> Picks:
     """In each round every group, in order, offers its best row that it has not offered yet.
 
     A row that is already chosen uses up the turn, as in the reference; so the selection is the
     order of first appearance when the ranked lists are read round by round. Only as much of the
-    lists is ranked as it takes. Fewer than n rows come back where the groups have no more.
+    lists is ranked as that takes. Fewer than n rows come back where there are fewer candidates.
 
     Source: `get_top_influences` of hamishivi/automated-instruction-selection@df71a04, which
     removes duplicates in quadratic time.
     """
-    k = min(n, -(-4 * n // len(groups)))  # most often enough, though groups want the same rows
+    k = min(n, -(-4 * n // len(groups)))  # usually enough, although groups offer the same rows
     while True:
-        ranked = top_k(matrix(), len(groups), k)
-        picks = _read(ranked, k, n)
+        ranked = top_k(read_blocks(), len(groups), k)
+        picks = _read_rounds(ranked, k, n)
         if len(picks.rows) == n or all(len(group.rows) < k for group in ranked):
             return picks
         k *= 2
 
 
-def _read(ranked: list[TopK], k: int, n: int) -> Picks:
+def _read_rounds(ranked: list[TopK], k: int, n: int) -> Picks:
     """The first n first appearances in k complete rounds."""
     rows = np.full((k, len(ranked)), -1, dtype=np.int64)  # round, group
-    for group, one in enumerate(ranked):
-        rows[: len(one.rows), group] = one.rows
+    for group, top in enumerate(ranked):
+        rows[: len(top.rows), group] = top.rows
     offered = rows.ravel()
     turns = np.flatnonzero(offered >= 0)
     _, first = np.unique(offered[turns], return_index=True)
     turns = turns[np.sort(first)[:n]]
     rounds, groups = np.divmod(turns, len(ranked))
     scores = np.zeros(len(turns), dtype=np.float32)
-    for group, one in enumerate(ranked):
-        mine = groups == group
-        scores[mine] = one.scores[rounds[mine]]
+    for group, top in enumerate(ranked):
+        of_group = groups == group
+        scores[of_group] = top.scores[rounds[of_group]]
     return Picks(offered[turns], groups, scores)

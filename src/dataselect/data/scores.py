@@ -1,7 +1,7 @@
 """The score matrix: what a scorer is given, and what it gives.
 
-`S[row, group]` (float32): higher is better, −∞ is "not a candidate". It streams: neither a scorer
-nor what reads it needs to hold all rows, and most do not.
+`S[row, group]` (float32): higher is better, −∞ is "not a candidate". It streams in blocks of rows:
+neither a scorer nor an aggregator has to hold it all.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Queries:
-    """The queries: task, id and subtask (m; None where a task is one), and their features (m …)."""
+    """The queries: task, id and subtask (m; None where a task has none), and features (m …)."""
 
     task: list[str]
     id: list[str]
@@ -58,8 +58,8 @@ class Group(NamedTuple):
 
     Attributes:
         name: of a query, a task, a source, a cluster, or `pool`.
-        task: the task it belongs to; None: to none.
-        source: the source it is a part of (the column `parent` of groups.parquet); None: of none.
+        task: the task it belongs to, or None.
+        source: the source it is a part of (the column `parent` of groups.parquet), or None.
     """
 
     name: str
@@ -93,20 +93,20 @@ class Scores(NamedTuple):
 
 
 def finite_rows(features: dict[str, np.ndarray], names: Iterable[str]) -> np.ndarray:
-    """The rows (bool, b) of whose named features every number is finite."""
-    answer = np.ones(len(next(iter(features.values()))), dtype=bool)
+    """Which rows (bool, b) have only finite numbers in the named features."""
+    finite = np.ones(len(next(iter(features.values()))), dtype=bool)
     for name in names:
         array = features[name]
         if array.dtype.kind == "f" and array.size:
-            answer &= _finite(np.ascontiguousarray(array).reshape(len(array), -1))
-    return answer
+            finite &= _finite(np.ascontiguousarray(array).reshape(len(array), -1))
+    return finite
 
 
 def _finite(rows: np.ndarray) -> np.ndarray:
     """Which rows (b d, floats) have only finite numbers.
 
-    By their bits, several times as fast as by their values in 16 bits: without its sign, no finite
-    number is as large as ∞.
+    Compares their bits: without its sign, no finite number is as large as ∞. For 16-bit floats
+    this is several times as fast as `np.isfinite`.
     """
     bits = np.dtype(f"u{rows.dtype.itemsize}").type
     infinite = np.array(np.inf, dtype=rows.dtype).view(bits)

@@ -1,4 +1,4 @@
-"""…"""
+"""A record of a file, in any of four forms, → a conversation as messages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ import hashlib
 from typing import Any
 
 from dataselect.data.tables import Message
+
+ROLES = ("system", "user", "assistant")
+
+#: ShareGPT's names of the speakers, and those of other collections.
+SPEAKERS = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}
+
+
+class BadRow(ValueError):
+    """A row that cannot be understood: what was expected, and what was found."""
 
 
 def duplicate_key(turns: list[Message]) -> str:
@@ -29,19 +38,8 @@ def reason_to_drop(turns: list[Message]) -> str | None:
     return None
 
 
-ROLES = ("system", "user", "assistant")
-
-
-#: ShareGPT's names of the speakers, and what other collections write.
-SPEAKERS = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}
-
-
-class BadRow(ValueError):
-    """A row that cannot be understood: expected, found."""
-
-
 def text_field(record: dict[str, Any], *names: str) -> str | None:
-    """The first of these columns that has something, as text: an id, a source, a task.
+    """The first of these columns that is not empty, as text: an id, a source, a task.
 
     Raises:
         BadRow: the text is not valid Unicode.
@@ -53,17 +51,17 @@ def text_field(record: dict[str, Any], *names: str) -> str | None:
 
 
 def text_list_field(record: dict[str, Any], name: str) -> list[str] | None:
-    """A column that lists texts or numbers, as texts; None where it has nothing.
+    """A column that lists texts or numbers, as texts; None where it is empty.
 
     Raises:
         BadRow: it is no list, or something in it is null.
     """
-    given = record.get(name)
-    if given is None:
+    items = record.get(name)
+    if items is None:
         return None
-    if not isinstance(given, list):
-        raise BadRow(f"{name}: expected a list, found {_json_type(given)}")
-    return [_checked_text(one if one is None else str(one), name) for one in given]
+    if not isinstance(items, list):
+        raise BadRow(f"{name}: expected a list, found {json_type(items)}")
+    return [_checked_text(item if item is None else str(item), name) for item in items]
 
 
 def parse_messages(record: dict[str, Any]) -> list[Message]:
@@ -74,7 +72,7 @@ def parse_messages(record: dict[str, Any]) -> list[Message]:
     the last three opens the conversation.
 
     Raises:
-        BadRow: none of them is there, a role is unknown, or a content is not text.
+        BadRow: the record has none of them, a role is unknown, or a content is not text.
     """
     if record.get("messages") is not None:
         return _turns(record["messages"], "messages", "role", "content")
@@ -83,16 +81,11 @@ def parse_messages(record: dict[str, Any]) -> list[Message]:
     if record.get("conversations") is not None:
         return head + _turns(record["conversations"], "conversations", "from", "value")
     if record.get("instruction") is not None and record.get("output") is not None:
-        asked = [record["instruction"], record.get("input") or ""]
-        user = "\n\n".join(_checked_text(part, "instruction and input") for part in asked if part)
-        return head + _pair(user, _checked_text(record["output"], "output"))
+        return head + _alpaca(record)
     if record.get("prompt") is not None:
-        asked = _prompt_or_completion("user", record["prompt"], "prompt")
-        return (
-            head
-            + asked
-            + _prompt_or_completion("assistant", record.get("completion"), "completion")
-        )
+        prompt = _prompt_or_completion("user", record["prompt"], "prompt")
+        response = _prompt_or_completion("assistant", record.get("completion"), "completion")
+        return head + prompt + response
     found = ", ".join(record) or "nothing"
     raise BadRow(
         "no messages: expected a column `messages`, `conversations`, `instruction` and `output`, "
@@ -100,23 +93,32 @@ def parse_messages(record: dict[str, Any]) -> list[Message]:
     )
 
 
-def _pair(user: str, assistant: str) -> list[Message]:
-    return [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
+def _alpaca(record: dict[str, Any]) -> list[Message]:
+    parts = [record["instruction"], record.get("input") or ""]
+    prompt = "\n\n".join(_checked_text(part, "instruction and input") for part in parts if part)
+    response = _checked_text(record["output"], "output")
+    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
 
 
-def _prompt_or_completion(role: str, what: Any, column: str) -> list[Message]:
+def _prompt_or_completion(role: str, value: Any, column: str) -> list[Message]:
     """A prompt or a completion: one turn where it is text, else the messages that it is."""
-    if what is None:
+    if value is None:
         return []
-    if isinstance(what, str):
-        return [{"role": role, "content": _checked_text(what, column)}]
-    return _turns(what, column, "role", "content")
+    if isinstance(value, str):
+        return [{"role": role, "content": _checked_text(value, column)}]
+    return _turns(value, column, "role", "content")
 
 
 def _turns(turns: Any, column: str, role: str, content: str) -> list[Message]:
+    """A list of turns as messages.
+
+    Args:
+        role: the key of a turn's speaker, beside `role` itself.
+        content: the key of a turn's text, beside `content` itself.
+    """
     if not isinstance(turns, list):
-        raise BadRow(f"{column}: expected a list of turns, found {_json_type(turns)}")
-    answer = []
+        raise BadRow(f"{column}: expected a list of turns, found {json_type(turns)}")
+    messages = []
     for number, turn in enumerate(turns, 1):
         if not isinstance(turn, dict):
             raise BadRow(f"{column}: turn {number}: expected an object, found {turn!r:.60}")
@@ -126,23 +128,23 @@ def _turns(turns: Any, column: str, role: str, content: str) -> list[Message]:
             known = ", ".join(ROLES)
             raise BadRow(f"{column}: turn {number}: unknown role {name!r}; expected one of {known}")
         text = _checked_text(turn.get(content, turn.get("content")), f"{column}: turn {number}")
-        answer.append({"role": name, "content": text})
-    return answer
+        messages.append({"role": name, "content": text})
+    return messages
 
 
-def _checked_text(value: Any, what: str) -> str:
+def _checked_text(value: Any, where: str) -> str:
     if not isinstance(value, str):
-        raise BadRow(f"{what}: expected text, found {_json_type(value)}")
+        raise BadRow(f"{where}: expected text, found {json_type(value)}")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError as error:
             half = value[error.start]
-            raise BadRow(f"{what}: not valid Unicode: half a surrogate pair, {half!r}") from None
+            raise BadRow(f"{where}: not valid Unicode: half a surrogate pair, {half!r}") from None
     return value
 
 
-def _json_type(value: Any) -> str:
+def json_type(value: Any) -> str:
     """What a value is, in JSON's words."""
     names: dict[type, str] = {
         type(None): "null",

@@ -1,11 +1,12 @@
-"""Raw files → the pool: one row a conversation, no exact duplicates, a reason for every drop."""
+"""Raw files → the pool: one row per conversation, no exact duplicates, a reason for every drop."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -23,15 +24,16 @@ from dataselect.dedup.conversations import (
 )
 from dataselect.dedup.read import RawRow, read_rows
 from dataselect.errors import InputError, first_few
+from dataselect.report import Progress
 
-#: Says of each conversation whether `max_tokens` leaves nothing of its first response, or, in
-#: words, why the model cannot read it at all.
+#: Conversations → of each, whether `max_tokens` leaves nothing of its first response; or, as text,
+#: why the model cannot read it at all.
 Truncation = Callable[[list[list[Message]]], list[bool | str]]
 
 #: Rows that are written together: some tens of MB.
-BLOCK = 8_192
+ROWS_PER_BLOCK = 8_192
 
-#: The pool before its duplicates are gone: every row read, kept or (with a reason) not.
+#: The pool before its duplicates are removed: every row read, kept or (with a reason) not.
 RAW_SCHEMA = {
     "id": pl.String,
     "source": pl.String,
@@ -42,63 +44,84 @@ RAW_SCHEMA = {
 }
 
 
+@dataclass
+class PoolRow:
+    """A row of `RAW_SCHEMA`."""
+
+    id: str
+    source: str
+    messages: list[Message] | None
+    key: str | None
+    place: str
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class PoolCounts:
+    """Rows by what became of them: read, kept, and dropped by reason."""
+
+    read: int
+    kept: int
+    dropped: dict[str, int]
+
+
 def write_pool(
-    files: list[str],
+    paths: list[str],
     folder: Path,
     *,
-    on_bad_row: str,
-    cut_off: Truncation,
-    advance: Callable[[int], None] = lambda rows: None,
-) -> dict[str, int]:
+    on_bad_row: Literal["error", "drop"],
+    truncation: Truncation,
+    progress: Progress,
+) -> PoolCounts:
     """Writes `pool.parquet` and `dropped.parquet` into a folder.
 
-    Of rows with the same key (see `key`) the first stays. Memory does not grow with the pool:
+    Of rows with the same `duplicate_key` the first is kept. Memory does not grow with the pool:
     rows stream through a file on disk, and DuckDB finds the duplicates, spilling where it must.
 
     Args:
+        paths: the raw files, in order.
         on_bad_row: `error` ends the run at the first row that cannot be understood; `drop` puts
             it among the dropped.
-        cut_off: see `CutOff`.
-        advance: is told of every block of rows read.
-
-    Returns:
-        Rows by what became of them: `read`, `kept`, and each reason for a drop.
+        progress: called after every block of rows read.
 
     Raises:
-        InputError: a bad row (unless dropped), two rows with one id, or no row left.
+        InputError: a bad row (unless dropped), two rows with one id, or no row is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".dedup-") as scratch:
-        read = Path(scratch) / "read.parquet"
-        _write_read(files, read, on_bad_row, cut_off, advance)
-        return _write_tables(read, folder)
+        raw = Path(scratch) / "read.parquet"
+        _write_raw(paths, raw, on_bad_row, truncation, progress)
+        return _write_tables(raw, folder)
 
 
-def _write_read(
-    files: list[str],
-    path: Path,
-    on_bad_row: str,
-    cut_off: Truncation,
-    advance: Callable[[int], None],
+def _write_raw(
+    paths: list[str],
+    raw: Path,
+    on_bad_row: Literal["error", "drop"],
+    truncation: Truncation,
+    progress: Progress,
 ) -> None:
+    """Writes every row of the files in `RAW_SCHEMA`."""
     import pyarrow.parquet as pq
 
-    def understood(block: list[RawRow]) -> Any:
-        rows = [_row(raw, on_bad_row) for raw in block]
-        _mark_cut_off(rows, cut_off)
-        frame = pl.DataFrame(rows, schema=RAW_SCHEMA, orient="row")
-        return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    oldest = pl.CompatLevel.oldest()
 
-    schema = pl.DataFrame(schema=RAW_SCHEMA).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-    with pq.ParquetWriter(path, schema, compression="lz4") as writer:
+    def blocks() -> Iterator[Any]:
+        for block in batched(read_rows(paths), ROWS_PER_BLOCK):
+            rows = [_parse_row(row, on_bad_row) for row in block]
+            _mark_truncated(rows, truncation)
+            columns = {name: [getattr(row, name) for row in rows] for name in RAW_SCHEMA}
+            yield pl.DataFrame(columns, schema=RAW_SCHEMA).to_arrow(compat_level=oldest)
+
+    schema = pl.DataFrame(schema=RAW_SCHEMA).to_arrow(compat_level=oldest).schema
+    with pq.ParquetWriter(raw, schema, compression="lz4") as writer:
         # A thread reads the next rows while these are packed and written.
-        for table in prefetch(understood(block) for block in batched(read_rows(files), 8_192)):
+        for table in prefetch(blocks()):
             writer.write_table(table)
-            advance(table.num_rows)
+            progress(table.num_rows)
 
 
-def _row(raw: RawRow, on_bad_row: str) -> list[Any]:
-    """A row in the order of READ."""
+def _parse_row(raw: RawRow, on_bad_row: Literal["error", "drop"]) -> PoolRow:
     name, source = None, raw.stem
     try:
         if isinstance(raw.record, BadRow):
@@ -109,43 +132,49 @@ def _row(raw: RawRow, on_bad_row: str) -> list[Any]:
     except BadRow as error:
         if on_bad_row == "error":
             raise InputError(
-                f"{raw.place}: {error}. Mend the row, or set `pool.on_bad_row: drop` in "
+                f"{raw.place}: {error}. Fix the row, or set `pool.on_bad_row: drop` in "
                 "params.yaml to leave such rows out."
             ) from None
-        return [name or raw.place, source, None, None, raw.place, f"bad row: {error}"]
-    content = duplicate_key(turns)
-    return [name or content[:20], source, turns, content, raw.place, reason_to_drop(turns)]
+        return PoolRow(name or raw.place, source, None, None, raw.place, f"bad row: {error}")
+    key = duplicate_key(turns)
+    return PoolRow(name or key[:20], source, turns, key, raw.place, reason_to_drop(turns))
 
 
-def _mark_cut_off(rows: list[list[Any]], cut_off: Truncation) -> None:
-    usable = [row for row in rows if row[5] is None]
-    for row, cut in zip(usable, cut_off([row[2] for row in usable]), strict=True):
-        if cut:
-            row[5] = cut if isinstance(cut, str) else "response entirely cut off by max_tokens"
+def _mark_truncated(rows: list[PoolRow], truncation: Truncation) -> None:
+    """Sets the reason of rows of whose response the model would see nothing."""
+    kept = [row for row in rows if row.reason is None]
+    truncated = truncation([row.messages or [] for row in kept])
+    for row, reason in zip(kept, truncated, strict=True):
+        if reason:
+            row.reason = (
+                reason if isinstance(reason, str) else "response entirely cut off by max_tokens"
+            )
 
 
-def _write_tables(read: Path, folder: Path) -> dict[str, int]:
+def _write_tables(raw: Path, folder: Path) -> PoolCounts:
     import duckdb
 
-    db = duckdb.connect(config={"temp_directory": str(read.parent), "memory_limit": "2GB"})
+    db = duckdb.connect(config={"temp_directory": str(raw.parent), "memory_limit": "2GB"})
     db.execute("SET enable_progress_bar = false")
-    # The number of a row in the file, by which the first of equals is told.
+    # seq, a row's number in the file, says which of several equal rows is the first.
     db.execute(f"CREATE VIEW read AS SELECT *, file_row_number AS seq FROM "
-               f"read_parquet('{_quoted(read)}', file_row_number = true)")  # fmt: skip
+               f"read_parquet('{_quoted(raw)}', file_row_number = true)")  # fmt: skip
     with report.spinner("finding duplicates"):
         db.execute("CREATE TABLE kept AS SELECT key, min(seq) AS seq FROM read "
                    "WHERE reason IS NULL GROUP BY key")  # fmt: skip
         _check_ids(db)
         db.execute(f"CREATE TABLE dropped AS {_DROPPED}")
+    dropped = dict(db.execute(_DROP_COUNTS).fetchall())
     if not db.execute("SELECT key FROM kept LIMIT 1").fetchall():
+        counts = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
         raise InputError(
-            f"pool.path: no row is left. {_drop_counts(db)}. Look at the rows of the files."
+            f"pool.path: no row is left. Dropped: {counts or 'nothing was read'}. Check the rows "
+            "of the files."
         )
     with report.spinner("writing the pool"):
-        rows = _write_pool(read, _kept(db, tables.row_count(read)), folder / "pool.parquet")
-        _copy(db, _LIST, "dropped", folder / "dropped.parquet")
-    counts = dict(db.execute(_COUNTS).fetchall())
-    return {"read": rows + sum(counts.values()), "kept": rows, **counts}
+        kept = _write_kept(raw, _kept(db, tables.row_count(raw)), folder / "pool.parquet")
+        _write_dropped(db, folder / "dropped.parquet")
+    return PoolCounts(kept + sum(dropped.values()), kept, dropped)
 
 
 _DROPPED = """
@@ -155,22 +184,15 @@ FROM read LEFT JOIN kept ON kept.key = read.key
 LEFT JOIN (SELECT seq, id FROM read) first ON first.seq = kept.seq
 WHERE read.reason IS NOT NULL OR read.seq <> kept.seq"""
 
-_LIST = "SELECT id, source, reason, place FROM dropped ORDER BY seq"
-
-_COUNTS = """
+_DROP_COUNTS = """
 SELECT CASE WHEN reason LIKE 'duplicate of %' THEN 'duplicate'
             WHEN reason LIKE 'bad row: %' THEN 'bad row' ELSE reason END AS why, count(*)
 FROM dropped GROUP BY why ORDER BY why"""
 
 
-def _drop_counts(db: Any) -> str:
-    counts = db.execute(_COUNTS).fetchall()
-    return "Dropped: " + (", ".join(f"{n} {why}" for why, n in counts) or "nothing was read")
-
-
 def _check_ids(db: Any) -> None:
-    """Different conversations under one id: nobody could tell which was chosen."""
-    # Lists only of those: a list for every id would be the pool's places again, in memory.
+    """Refuses different conversations with one id: a selection could not say which was chosen."""
+    # Places are listed for these ids only: for every id they would fill the memory.
     db.execute("""CREATE TABLE twice AS SELECT id FROM read SEMI JOIN kept USING (seq)
                   GROUP BY id HAVING count(*) > 1""")
     found = db.execute("""SELECT id, list(place ORDER BY seq) FROM read SEMI JOIN kept USING (seq)
@@ -179,39 +201,36 @@ def _check_ids(db: Any) -> None:
         named = first_few(f"`{name}` at {first_few(places, 2)}" for name, places in found)
         raise InputError(
             f"pool.path: {len(found)} ids belong to several different rows: {named}. Expected one "
-            "id a row. Give each its own, or leave `id` out: it is then made from the content."
+            "id per row. Give each its own, or leave `id` out: it is then made from the content."
         )
 
 
-def _kept(db: Any, rows: int) -> np.ndarray:
-    """Which rows of the file stay (bool, n)."""
-    kept = np.zeros(rows, dtype=bool)
+def _kept(db: Any, row_count: int) -> np.ndarray:
+    """Which rows of the raw file are kept (bool, n)."""
+    kept = np.zeros(row_count, dtype=bool)
     for batch in db.sql("SELECT seq FROM kept").to_arrow_reader(65_536):
         kept[batch.column(0).to_numpy()] = True
     return kept
 
 
-def _write_pool(read: Path, kept: np.ndarray, path: Path) -> int:
-    """Writes the rows that stay, numbered, in the file's order; how many they are."""
+def _write_kept(raw: Path, kept: np.ndarray, path: Path) -> int:
+    """Writes the rows that are kept, numbered, in the file's order; returns their number."""
     seen = rows = 0
     with tables.open_writer("pool", path) as put:
         columns = ["id", "source", "messages"]
-        for block in prefetch(tables.iter_batches("pool", read, BLOCK, columns)):
-            mine = block.filter(pl.Series(kept[seen : seen + block.height]))
-            put(mine.insert_column(0, pl.Series("row", range(rows, rows + mine.height), pl.Int64)))
+        for block in prefetch(tables.iter_batches("pool", raw, ROWS_PER_BLOCK, columns)):
+            part = block.filter(pl.Series(kept[seen : seen + block.height]))
+            put(part.insert_column(0, pl.Series("row", range(rows, rows + part.height), pl.Int64)))
             seen += block.height
-            rows += mine.height
+            rows += part.height
     return rows
 
 
-def _copy(db: Any, query: str, name: str, path: Path) -> int:
-    rows = 0
-    with tables.open_writer(name, path) as put:
+def _write_dropped(db: Any, path: Path) -> None:
+    query = "SELECT id, source, reason, place FROM dropped ORDER BY seq"
+    with tables.open_writer("dropped", path) as put:
         for batch in db.sql(query).to_arrow_reader(65_536):
-            frame = pl.DataFrame(pl.from_arrow(batch)).cast(tables.SCHEMAS[name])  # ty: ignore
-            put(frame)
-            rows += frame.height
-    return rows
+            put(pl.DataFrame(pl.from_arrow(batch)).cast(tables.schema("dropped")))  # ty: ignore
 
 
 def _quoted(path: Path) -> str:

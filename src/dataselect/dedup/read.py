@@ -1,4 +1,4 @@
-"""Reads rows as people have them: parquet, JSON, JSON lines; four forms of a conversation."""
+"""Reads the rows of parquet, JSON and JSON lines files, each with its place."""
 
 from __future__ import annotations
 
@@ -9,23 +9,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from dataselect.dedup.conversations import BadRow, _json_type
+from dataselect.dedup.conversations import BadRow, json_type
 from dataselect.errors import InputError
 
-#: What is read of a parquet file's columns; of the others only the names.
+#: The columns of a parquet file that are read; of the others only the names.
 COLUMNS = {
     *("id", "source", "dataset", "task", "subtask", "answer", "choices", "kind"),
     *("messages", "conversations", "instruction", "input", "output", "prompt", "completion"),
     *("system", "system_prompt"),
 }
 
-
-#: Rows of a parquet file that are made objects of Python's together.
-AT_ONCE = 8_192
+#: Rows of a parquet file that are turned into Python objects together.
+ROWS_PER_BATCH = 8_192
 
 
 class RawRow(NamedTuple):
-    """A row as the file has it, and where: a record, or what is wrong with the line."""
+    """A row as the file has it.
+
+    Attributes:
+        place: the file, and the line or the row's number in it, from 1.
+        stem: the file's name up to its first dot.
+        record: its columns by name, or what is wrong with it.
+    """
 
     place: str
     stem: str
@@ -70,27 +75,27 @@ def _parquet(name: str) -> Iterator[dict[str, Any] | BadRow]:
     import pyarrow.parquet as pq
 
     try:
-        # What is buffered ahead would be kept: in the end, the whole file.
+        # With a pre-buffer, the whole file would end up in memory.
         with pq.ParquetFile(name, pre_buffer=False) as file:
             names = file.schema_arrow.names
             columns = [column for column in names if column in COLUMNS]
-            # So that an error can say what is there.
+            # Named, so that an error can say what the file has.
             unread = dict.fromkeys(names) if len(columns) < len(names) else {}
-            for batch in file.iter_batches(batch_size=AT_ONCE, columns=columns):
-                for row in _rows(batch):
+            for batch in file.iter_batches(batch_size=ROWS_PER_BATCH, columns=columns):
+                for row in _to_records(batch):
                     yield unread | row if unread and isinstance(row, dict) else row
     except pa.ArrowException as error:
         raise InputError(f"{name}: not a parquet file: {error}.") from None
 
 
-def _rows(batch: Any) -> list[dict[str, Any] | BadRow]:
+def _to_records(batch: Any) -> list[dict[str, Any] | BadRow]:
     try:
         return batch.to_pylist()
     except UnicodeDecodeError:
-        return [_row(batch.slice(number, 1)) for number in range(batch.num_rows)]
+        return [_to_record(batch.slice(number, 1)) for number in range(batch.num_rows)]
 
 
-def _row(batch: Any) -> dict[str, Any] | BadRow:
+def _to_record(batch: Any) -> dict[str, Any] | BadRow:
     try:
         return batch.to_pylist()[0]
     except UnicodeDecodeError as error:
@@ -101,14 +106,14 @@ def _open(name: str) -> IO[bytes]:
     if name.endswith(".gz"):
         return gzip.open(name, "rb")  # ty: ignore[invalid-explicit-return]
     if name.endswith(".zst"):
-        import pyarrow as pa  # the zstandard package takes a file that was cut off for a whole one
+        import pyarrow as pa  # unlike the zstandard package, it notices a truncated file
 
         return io.BufferedReader(pa.input_stream(name, compression="zstd"))
     return Path(name).open("rb")
 
 
 def _is_array(name: str) -> bool:
-    """Whether a JSON file is one array, and not an object a line."""
+    """Whether a JSON file is one array, not an object per line."""
     with _open(name) as file:
         start = file.read(1)
         while start and start in b"\xef\xbb\xbf \t\r\n":  # a byte order mark, white space
@@ -126,7 +131,7 @@ def _array(name: str, file: IO[bytes]) -> Iterator[dict[str, Any] | BadRow]:
         raise InputError(f"{name}: byte {error.start}: not UTF-8.") from None
     except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
         raise InputError(f"{name}: not JSON that can be read: {error}.") from None
-    yield from (_record(one) for one in records)
+    yield from (_record(value) for value in records)
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
@@ -149,4 +154,4 @@ def _line(line: bytes) -> dict[str, Any] | BadRow:
 def _record(value: Any) -> dict[str, Any] | BadRow:
     if isinstance(value, dict):
         return value
-    return BadRow(f"expected an object with messages, found {_json_type(value)}")
+    return BadRow(f"expected an object with messages, found {json_type(value)}")

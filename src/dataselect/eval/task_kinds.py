@@ -1,4 +1,4 @@
-"""The kinds of task: how a test's answer is compared. One YAML file each, of the user's too."""
+"""The kinds of task: how a test's answer is compared. One YAML file per kind, also the user's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataselect.errors import InputError, did_you_mean
 if TYPE_CHECKING:
     import polars as pl
 
-#: Where they are, each in the form of an lm-eval task.
+#: The folder of the kinds, each in the form of an lm-eval task.
 KINDS_FOLDER = Path("eval_kinds")
 
 
@@ -20,46 +20,54 @@ def check_kind(kind: str, where: str) -> None:
     Raises:
         InputError: naming the nearest kind that has one.
     """
-    there = sorted(path.stem for path in KINDS_FOLDER.glob("*.yaml"))
-    if kind not in there:
-        hint = did_you_mean(kind, there)
+    names = sorted(path.stem for path in KINDS_FOLDER.glob("*.yaml"))
+    if kind not in names:
+        hint = did_you_mean(kind, names)
         raise InputError(
             f"{where}: no kind is called `{kind}`. {hint} Or add {KINDS_FOLDER}/{kind}.yaml."
         )
 
 
 def task_kinds(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
-    """The kind of every task that has tests: as `kinds` says, or the tests, or guessed.
+    """The kind of every task that has tests.
+
+    It is the one in `kinds`; else the one that the tests name; else `multiple_choice` where every
+    test has choices, and `exact_match`.
+
+    Args:
+        tests: the tests table.
+        kinds: task → kind, for some tasks.
 
     Raises:
-        InputError: a kind without a file, or multiple choice without the answer among the choices.
+        InputError: a kind without a file, several kinds in one task, a task without tests, or
+            multiple choice without the answer among the choices.
     """
-    answer = {}
-    there = tests["task"].unique(maintain_order=True).to_list()
+    names = tests["task"].unique(maintain_order=True).to_list()
     for task in kinds:
-        if task not in there:
-            raise InputError(f"eval.kinds: `{task}` has no tests. {did_you_mean(task, there)}")
+        if task not in names:
+            raise InputError(f"eval.kinds: `{task}` has no tests. {did_you_mean(task, names)}")
+    resolved = {}
     for (name,), part in tests.group_by("task", maintain_order=True):
         task = str(name)
-        said = part["kind"].drop_nulls().unique(maintain_order=True)
-        if len(said) > 1:
+        named = part["kind"].drop_nulls().unique(maintain_order=True)
+        if len(named) > 1:
             raise InputError(
-                f"tests.path: task {task}: expected one kind, found {', '.join(said)}. Make them "
-                "one, or tasks of their own."
+                f"tests.path: task {task}: expected one kind, found {', '.join(named)}. Use one "
+                "kind, or split the task."
             )
         guess = "multiple_choice" if part["choices"].null_count() == 0 else "exact_match"
-        kind = kinds.get(task) or (said[0] if len(said) else guess)
+        kind = kinds.get(task) or (named[0] if len(named) else guess)
         check_kind(kind, f"tests.path: task {task}")
         if kind == "multiple_choice":
             _check_choices(part)
-        answer[task] = kind
-    return answer
+        resolved[task] = kind
+    return resolved
 
 
-def _check_choices(part: pl.DataFrame) -> None:
-    for row in part.iter_rows(named=True):
+def _check_choices(tests: pl.DataFrame) -> None:
+    for row in tests.iter_rows(named=True):
         if row["answer"] not in (row["choices"] or []):
             raise InputError(
                 f"tests.path: {row['id']}: the answer {row['answer']!r} is not among the choices "
-                f"{row['choices']}. Mend the row, or give the task's rows another `kind`."
+                f"{row['choices']}. Fix the row, or give the task's rows another `kind`."
             )

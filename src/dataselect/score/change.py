@@ -1,29 +1,19 @@
-"""What training changed of a row: how far its loss, or the model's confidence, fell."""
+"""What training changed for a row: how far its loss, or the model's confidence, fell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 
-from dataselect.data.scores import Group, Pool, Scores
-
-APART = True
-
-
-def needs(*, of: str, **settings: object) -> tuple[str, ...]:
-    """The arrays that are looked at."""
-    return (of, f"before_{of}")
+from dataselect.data.scores import Group, Rows
+from dataselect.score import Prepared, RowScorer
 
 
 def change(
-    pool: Pool,
-    *,
-    of: Literal["nll", "probability"],
-    by: Literal["difference", "slope"] = "difference",
-) -> Scores:
-    """S[d] is how far a row's number falls over training: the higher, the further.
+    *, of: Literal["nll", "probability"], by: Literal["difference", "slope"] = "difference"
+) -> RowScorer:
+    """S[d] is how far a number of row d falls over training: the higher, the further.
 
     Args:
         of: the mean loss of its response tokens, or their mean probability.
@@ -35,13 +25,13 @@ def change(
     confidence over training.
     """
 
-    def blocks() -> Iterator[np.ndarray]:
-        for rows in pool.blocks:
-            before, during = rows.features[f"before_{of}"], rows.features[of]
-            course = np.column_stack([before, during]).astype(np.float64)  # b, 1 + c
-            when = np.arange(course.shape[1]) - (course.shape[1] - 1) / 2
-            rise = course[:, -1] - course[:, 0] if by == "difference" else course @ when
-            scores = -rise / (1 if by == "difference" else np.square(when).sum())
-            yield np.where(np.isfinite(scores), scores, -np.inf).astype(np.float32)[:, None]
+    def score(rows: Rows) -> np.ndarray:
+        before, during = rows.features[f"before_{of}"], rows.features[of]
+        course = np.column_stack([before, during]).astype(np.float64)  # b, 1 + checkpoints
+        time = np.arange(course.shape[1]) - (course.shape[1] - 1) / 2
+        rise = course[:, -1] - course[:, 0] if by == "difference" else course @ time
+        scores = -rise / (1 if by == "difference" else np.square(time).sum())
+        return np.where(np.isfinite(scores), scores, -np.inf).astype(np.float32)[:, None]
 
-    return Scores([Group("pool", None)], blocks())
+    inputs = (of, f"before_{of}")
+    return RowScorer(inputs, lambda pool, queries: Prepared([Group("pool", None)], score))

@@ -1,71 +1,75 @@
-"""How like a row is to the queries: the cosine of their vectors."""
+"""How similar a row is to the queries: the cosine of their vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 
-from dataselect.data.scores import Group, Pool, Queries, Scores
+from dataselect.data.scores import Group, PoolInfo, Queries, Rows
 from dataselect.errors import InputError, first_few
+from dataselect.score import Prepared, RowScorer
 
-APART = True
-TINY = 1e-12  # no vector that means anything is shorter
-
-
-def needs(**settings: object) -> tuple[str, ...]:
-    """The arrays that are looked at."""
-    return ("vectors",)
+MIN_LENGTH = 1e-12  # no meaningful vector is shorter
 
 
-def cosine(pool: Pool, queries: Queries, *, groups: Literal["auto", "queries", "tasks"]) -> Scores:
+def cosine(*, groups: Literal["auto", "queries", "tasks"]) -> RowScorer:
     """S[d, v] is the cosine of row d and query v; S[d, t] its maximum over the queries of task t.
 
     Args:
-        groups: a column a query or a task; `auto` takes the queries of a single task, and the
-            tasks where there are several.
+        groups: a column per query or per task; `auto`: per query of a single task, per task where
+            there are several.
 
     Source: arXiv 2503.01807, for single tasks and for several.
     """
-    tasks = list(dict.fromkeys(queries.task))
-    by_query = groups == "queries" or (groups == "auto" and len(tasks) == 1)
-    vectors = unit(queries.features["vectors"])
-    if len(empty := np.flatnonzero(~vectors.any(axis=1))):
-        names = first_few(queries.id[i] for i in empty)
-        raise InputError(
-            f"queries.path: {len(empty)} queries have none of the tokens that this method looks "
-            f"at: {names}. Give them an answer, raise `model.max_tokens` if it cuts them, leave "
-            "them out, or choose another method."
-        )
-    if by_query:
-        columns = [Group(*pair) for pair in zip(queries.id, queries.task, strict=True)]
-    else:
-        columns = [Group(task, task) for task in tasks]
-    # Queries of a task side by side: the largest of them is then found without a copy.
-    order = np.argsort([tasks.index(task) for task in queries.task], kind="stable")
-    ends = np.cumsum([queries.task.count(task) for task in tasks])
-    of_task = [
-        slice(end - queries.task.count(task), end) for task, end in zip(tasks, ends, strict=True)
-    ]
-    vectors = vectors if by_query else vectors[order]
 
-    def blocks() -> Iterator[np.ndarray]:
-        for rows in pool.blocks:
-            pooled = rows.features["vectors"].astype(np.float32)
-            length = np.sqrt(np.einsum("bd,bd->b", pooled, pooled))
-            block = pooled @ vectors.T  # b d @ d m
-            if not by_query:
-                block = np.stack([block[:, of].max(axis=1) for of in of_task], axis=1)
-            block /= length[:, None].clip(min=TINY)
-            block[length == 0] = -np.inf  # nothing of it was looked at
-            block[np.isnan(block)] = -np.inf  # a model that overflows says nothing of a row
-            yield block
+    def prepare(pool: PoolInfo, queries: Queries | None) -> Prepared:
+        assert queries is not None  # it uses queries
+        tasks = list(dict.fromkeys(queries.task))
+        vectors = unit(queries.features["vectors"])
+        _check_queries(queries, vectors)
+        if groups == "queries" or (groups == "auto" and len(tasks) == 1):
+            columns = [Group(*pair) for pair in zip(queries.id, queries.task, strict=True)]
+            return Prepared(columns, lambda rows: _scores(rows, vectors, None))
+        # Queries of a task side by side: their maximum is then found without a copy.
+        order = np.argsort([tasks.index(task) for task in queries.task], kind="stable")
+        ends = np.cumsum([queries.task.count(task) for task in tasks]).tolist()
+        spans = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+        by_task = vectors[order]
+        return Prepared([Group(t, t) for t in tasks], lambda rows: _scores(rows, by_task, spans))
 
-    return Scores(columns, blocks())
+    return RowScorer(("vectors",), prepare, uses_queries=True)
+
+
+def _scores(rows: Rows, queries: np.ndarray, tasks: list[slice] | None) -> np.ndarray:
+    """The cosines of a block's rows (b g).
+
+    Args:
+        queries: their vectors of length 1 (m d, float32).
+        tasks: the queries of each task; None: a column per query.
+    """
+    vectors = rows.features["vectors"].astype(np.float32)
+    length = np.sqrt(np.einsum("bd,bd->b", vectors, vectors))
+    block = vectors @ queries.T  # b d @ d m
+    if tasks is not None:
+        block = np.stack([block[:, span].max(axis=1) for span in tasks], axis=1)
+    block /= length[:, None].clip(min=MIN_LENGTH)
+    block[length == 0] = -np.inf  # a row without a single token to pool
+    block[np.isnan(block)] = -np.inf  # a row that overflows the model
+    return block
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Scales rows (b d) to length 1, in float32; zeros stay zeros."""
     vectors = vectors.astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=TINY)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=MIN_LENGTH)
+
+
+def _check_queries(queries: Queries, vectors: np.ndarray) -> None:
+    if len(empty := np.flatnonzero(~vectors.any(axis=1))):
+        names = first_few(queries.id[i] for i in empty)
+        raise InputError(
+            f"queries.path: {len(empty)} queries have none of the tokens that this method pools: "
+            f"{names}. Add their answers, raise `model.max_tokens` if it truncates them, remove "
+            "them, or choose another method."
+        )

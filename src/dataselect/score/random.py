@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 
-from dataselect.data.scores import Block, Group, Pool, Scores, SingleGroup
+from dataselect.data.scores import Group, PoolInfo, Queries, Rows, SingleGroup
 from dataselect.numerics.draws import random_scores
+from dataselect.score import Prepared, RowScorer
 
-APART = True
 
+def random(*, seed: int, per: Literal["pool", "source"] = "pool") -> RowScorer:
+    """S[d] is a random number drawn from row d's id and the seed.
 
-def random(pool: Pool, *, seed: int, per: Literal["pool", "source"] = "pool") -> Scores:
-    """Every row gets a priority from its id and the seed, so a larger budget contains a smaller.
+    A larger budget contains a smaller one.
 
     Args:
-        per: one group, the whole pool; or one a source, of which a round-robin draws equal shares.
+        per: one group, the whole pool; or one per source, from which a round-robin draws equal
+            shares.
 
     Source: random and balanced random of arXiv 2503.01807.
     """
-    names = pool.sources if per == "source" else ["pool"]
-    column = {name: number for number, name in enumerate(names)}
 
-    def blocks() -> Iterator[Block]:
-        for rows in pool.blocks:
-            drawn = random_scores(rows.id, seed)
-            if per == "pool":
-                yield drawn[:, None]
-            else:
-                yield SingleGroup(np.asarray([column[source] for source in rows.source]), drawn)
+    def prepare(pool: PoolInfo, queries: Queries | None) -> Prepared:
+        if per == "pool":
+            groups = [Group("pool", None)]
+            return Prepared(groups, lambda rows: random_scores(rows.id, seed)[:, None])
+        number = {source: i for i, source in enumerate(pool.sources)}
 
-    return Scores([Group(name, None) for name in names], blocks())
+        def score(rows: Rows) -> SingleGroup:
+            groups = np.asarray([number[source] for source in rows.source])
+            return SingleGroup(groups, random_scores(rows.id, seed))
+
+        return Prepared([Group(source, None) for source in pool.sources], score)
+
+    return RowScorer((), prepare)

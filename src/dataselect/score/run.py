@@ -1,21 +1,19 @@
-"""features → the score matrix: reads shards and tables, writes `scores` and `groups`."""
+"""The score stage: features → the score matrix, in `scores.parquet` and `groups.parquet`."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from dataselect import report
-from dataselect.compute import Work
-from dataselect.compute.local import local
+from dataselect.compute import Engine, Work
 from dataselect.compute.prefetch import prefetch
 from dataselect.compute.threads import threads
 from dataselect.data import shards, tables
@@ -23,241 +21,227 @@ from dataselect.data.scores import (
     Block,
     Group,
     Pool,
+    PoolInfo,
     Queries,
     Rows,
-    Scores,
     SingleGroup,
     finite_rows,
 )
 from dataselect.errors import InputError, first_few
 from dataselect.report import Progress
-from dataselect.settings import part_function, part_module, said
+from dataselect.score import PoolScorer, Prepared, RowScorer, Scorer
+from dataselect.settings import Part, load_part
 
 
-@dataclass
+@dataclass(frozen=True)
+class ScoreSection:
+    """The plan's section `score`.
+
+    Attributes:
+        scorer: the scorer and its settings.
+        code: the hash of the code that decides the scores.
+    """
+
+    scorer: Part
+    code: str
+
+
+@dataclass(frozen=True)
 class Scored:
-    """What scoring did: the groups, the number of rows, and the rows without usable features."""
+    """What the stage did.
+
+    Attributes:
+        groups: the columns of S.
+        rows: the number of rows.
+        unusable: the ids of the rows with a NaN or infinite number in the scorer's inputs.
+    """
 
     groups: list[Group]
     rows: int
-    unusable: list[str] = field(default_factory=list)
+    unusable: list[str]
 
 
-class Part(NamedTuple):
-    """Some rows' scores, in the pool's order: ids, which rows are usable (bool, b), the scores."""
-
-    ids: list[str]
-    usable: np.ndarray
-    block: Block
-
-    @property
-    def rows(self) -> int:
-        """How many rows."""
-        return len(self.ids)
-
-
-def score(section: dict[str, Any], out: Path, features: Path, engine: Any = local) -> Scored:
+def score(section: ScoreSection, out: Path, features: Path, engine: Engine | None = None) -> Scored:
     """Streams the pool through the plan's scorer into `scores.parquet` and `groups.parquet`.
 
-    A row with a NaN or an infinite number among what the scorer looks at is no candidate.
+    A row with a NaN or an infinite number in the scorer's inputs is no candidate.
 
     Args:
-        section: the plan's `score`.
-        out: the folder of the pool and of what is written.
+        out: the folder of the tables: pool and queries, and what is written.
         features: the folder of the features; empty for a method without.
-        engine: where the work runs: see `engines`. A scorer that has to see the pool as a whole
-            always runs here.
+        engine: where a `RowScorer` runs; on one machine, and where it is None, in this process's
+            threads. A `PoolScorer` always runs in this process.
 
     Raises:
-        InputError: such a number in a query.
+        InputError: a NaN or an infinite number in a query's inputs.
     """
-    scorer, table = section["scorer"], out / "pool.parquet"
-    names = said("score", scorer, "needs")
-    seen = _Seen.of(table)
-    stream = _Stream(table, features / "pool", names)
-    opened = _opened(scorer, out, features, seen)
-    with report.progress("score", seen.height) as advance:
-        if getattr(part_module("score", scorer["name"], "plan.json"), "APART", False):
-            # On this machine by threads, whatever there is of GPUs: it is numpy's work.
-            groups = opened([]).groups
-            if getattr(engine, "func", engine) is local:
-                on = threads(partial(_feeding, opened, names))
-            else:
-                on = engine(partial(_start, scorer, out.resolve(), features.resolve(), seen))
-            with on as run:
-                rows, unusable = _write(groups, run(stream.jobs(), advance), out)
+    scorer: Scorer = load_part("score", section.scorer)
+    info = _pool_info(out / "pool.parquet")
+    jobs = _jobs(out / "pool.parquet", features / "pool")
+    with report.progress("score", info.row_count) as progress:
+        if isinstance(scorer, PoolScorer):
+            groups, blocks = _score_pool(scorer, jobs, info, progress)
+            scored = _write(groups, blocks, out)
         else:
-            scores = opened(stream)
-            groups = scores.groups
-            rows, unusable = _write(groups, stream.parts(scores.blocks, advance), out)
-    if rows != seen.height:
-        raise ValueError(f"the scorer `{scorer['name']}` gave {rows} rows of {seen.height}")
-    return Scored(groups, rows, unusable)
+            prepared = _prepare(scorer, out, features, info)
+            if engine is None or engine.one_machine:  # numpy's work: no GPU helps it
+                workers = threads(lambda: partial(_score_job, prepared, scorer.inputs))
+            else:
+                paths = out.resolve(), features.resolve()
+                workers = engine.open(partial(_start_worker, section.scorer, *paths, info))
+            with workers as run:
+                scored = _write(prepared.groups, run(jobs, progress), out)
+    if scored.rows != info.row_count:
+        raise ValueError(f"{section.scorer.name}: {scored.rows} rows of {info.row_count}")
+    return scored
 
 
-class _Seen(NamedTuple):
-    """What is known of a pool before its rows are read: how many, and its sources in order."""
-
-    height: int
-    sources: list[str]
-
-    @classmethod
-    def of(cls, table: Path) -> _Seen:
-        sources = pl.scan_parquet(table).select("source").unique().collect()["source"]
-        return cls(tables.row_count(table), sorted(sources))
-
-
-def _opened(
-    scorer: dict[str, Any], out: Path, features: Path, seen: _Seen
-) -> Callable[[Iterable[Rows]], Scores]:
-    """The scorer with its queries, as a function of the pool's rows."""
-    of = part_function("score", scorer["name"], "plan.json")
-    settings = dict(scorer["settings"])
-    if "groups" in settings:
-        names = said("score", scorer, "needs")
-        settings["queries"] = _queries(out / "queries.parquet", features / "queries", names)
-    return lambda rows: of(Pool(*seen, rows), **settings)
+def _pool_info(table: Path) -> PoolInfo:
+    sources = pl.scan_parquet(table).select("source").unique().collect()["source"]
+    return PoolInfo(tables.row_count(table), sorted(sources))
 
 
 class Job(NamedTuple):
-    """A shard to be scored: its file, and the ids and sources of its rows."""
+    """A block of the pool to be scored: its feature shard, and its rows' ids and sources."""
 
-    path: Path | None
+    shard: Path | None
     ids: list[str]
     sources: list[str]
 
-    def read(self, names: tuple[str, ...]) -> Rows:
-        """Its rows, with the features of these names; without names, with all there are."""
-        arrays = shards.read_arrays(self.path, names or None) if self.path else {}
+    def read(self, inputs: tuple[str, ...]) -> Rows:
+        """Its rows with the arrays of these names."""
+        arrays = shards.read_arrays(self.shard, inputs) if self.shard else {}
         return Rows(self.ids, self.sources, arrays)
 
 
-def _start(scorer: dict[str, Any], out: Path, features: Path, seen: _Seen) -> Work:
-    """A worker in a process of its own, which reads the queries for itself.
+class ScoredBlock(NamedTuple):
+    """The scores of consecutive rows, their ids, and which of them are usable (bool, b)."""
 
-    Its products keep to one thread, as they do here: another number gives other last bits.
+    ids: list[str]
+    usable: np.ndarray
+    scores: Block
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return len(self.ids)
+
+
+def _jobs(table: Path, features: Path) -> Iterator[Job]:
+    """A job per shard; where there are no features, one for every 65,536 rows."""
+    paths: Iterable[Path | None] = shards.shard_paths(features)
+    frames = tables.iter_batches("pool", table, columns=["id", "source"])
+    if paths:
+        frames = tables.rebatch(frames, map(shards.row_count, paths))
+    for path, frame in zip(paths or repeat(None), frames, strict=bool(paths)):
+        yield Job(path, frame["id"].to_list(), frame["source"].to_list())
+
+
+def _prepare(scorer: RowScorer, out: Path, features: Path, info: PoolInfo) -> Prepared:
+    if not scorer.uses_queries:
+        return scorer.prepare(info, None)
+    table = tables.read("queries", out / "queries.parquet")
+    queries = to_queries(table, shards.read_all(features / "queries"))
+    if len(wrong := np.flatnonzero(~finite_rows(queries.features, scorer.inputs))):
+        names = first_few(queries.id[i] for i in wrong)
+        raise InputError(
+            f"queries.path: {len(wrong)} queries have NaN or infinite features: {names}. "
+            "Add their answers, remove them, or set the model's `dtype: float32` if it overflows."
+        )
+    return scorer.prepare(info, queries)
+
+
+def to_queries(table: pl.DataFrame, features: dict[str, np.ndarray]) -> Queries:
+    """The queries of a table (m), with their features (m …)."""
+    task, name, subtask = (table[column].to_list() for column in ("task", "id", "subtask"))
+    return Queries(task, name, features, subtask)
+
+
+def _start_worker(part: Part, out: Path, features: Path, info: PoolInfo) -> Work:
+    """A worker in another process, which reads the queries for itself.
+
+    Its matrix products keep to one thread, as they do in this process's threads: another number of
+    threads gives other last bits.
     """
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
-    return _feeding(_opened(scorer, out, features, seen), said("score", scorer, "needs"))
+    scorer: RowScorer = load_part("score", part)
+    return partial(_score_job, _prepare(scorer, out, features, info), scorer.inputs)
 
 
-def _feeding(opened: Callable[[Iterable[Rows]], Scores], names: tuple[str, ...]) -> Work:
-    """A worker: feeds a scorer that scores rows apart one shard at a time."""
-    waiting: deque[Rows] = deque()
-    blocks = opened(iter(waiting.popleft, None)).blocks
-
-    def work(job: Job, advance: Progress) -> Part:
-        rows = job.read(names)
-        waiting.append(rows)
-        block = next(blocks)
-        advance(len(job.ids))
-        return Part(job.ids, usable(rows, names), block)
-
-    return work
+def _score_job(
+    prepared: Prepared, inputs: tuple[str, ...], job: Job, progress: Progress
+) -> ScoredBlock:
+    rows = job.read(inputs)
+    block = ScoredBlock(rows.id, _usable(rows, inputs), prepared.score(rows))
+    progress(block.rows)
+    return block
 
 
-def usable(rows: Rows, names: tuple[str, ...]) -> np.ndarray:
-    """Which rows (bool, b) have only finite numbers in what is looked at."""
-    return finite_rows(rows.features, names) if names else np.ones(len(rows.id), dtype=bool)
+def _score_pool(
+    scorer: PoolScorer, jobs: Iterable[Job], info: PoolInfo, progress: Progress
+) -> tuple[list[Group], Iterator[ScoredBlock]]:
+    """The groups and the blocks of a scorer that sees the pool as a whole.
 
-
-def _queries(table: Path, features: Path, names: tuple[str, ...]) -> Queries:
-    frame = tables.read("queries", table)
-    arrays = shards.read_all(features)
-    wrong = frame["id"].filter(pl.Series(~finite_rows(arrays, names))).to_list()
-    if wrong:
-        raise InputError(
-            f"queries.path: {len(wrong)} queries have NaN or infinite features: {first_few(wrong)}. "
-            "Give them an answer, leave them out, or set the model's `dtype: float32` if it "
-            "overflows."
-        )
-    return to_queries(frame, arrays)
-
-
-def to_queries(frame: pl.DataFrame, features: dict[str, np.ndarray]) -> Queries:
-    """The queries of a table, with their features."""
-    task, name, subtask = (frame[column].to_list() for column in ("task", "id", "subtask"))
-    return Queries(task, name, features, subtask)
-
-
-class _Stream:
-    """The pool's rows with their features, a shard at a time, read once.
-
-    Remembers what is written beside the scores: the ids of blocks that a scorer has taken and
-    whose scores it has not given yet, and which of their rows are usable.
+    A block may have any number of rows, and may come before or after later rows are read.
     """
+    ids: list[str] = []
+    usable = np.zeros(info.row_count, dtype=bool)
 
-    def __init__(self, table: Path, features: Path, names: tuple[str, ...]) -> None:
-        self.table, self.names = table, names
-        self.paths = shards.shard_paths(features)
-        self.waiting: deque[tuple[list[str], np.ndarray]] = deque()
+    def rows() -> Iterator[Rows]:
+        for block in prefetch(job.read(scorer.inputs) for job in jobs):
+            usable[len(ids) : len(ids) + len(block.id)] = _usable(block, scorer.inputs)
+            ids.extend(block.id)
+            yield block
 
-    def jobs(self) -> Iterator[Job]:
-        """A job a shard; where there are no features, one for every 65,536 rows."""
-        blocks = tables.iter_batches("pool", self.table, columns=["id", "source"])
-        paths: Iterable[Path | None] = self.paths
-        if self.paths:
-            blocks = tables.rebatch(blocks, map(shards.row_count, self.paths))
-        else:
-            paths = repeat(None)
-        for path, block in zip(paths, blocks, strict=bool(self.paths)):
-            yield Job(path, block["id"].to_list(), block["source"].to_list())
+    groups, blocks = scorer.score(Pool(info, rows()))
 
-    def __iter__(self) -> Iterator[Rows]:
-        for rows in prefetch(job.read(self.names) for job in self.jobs()):
-            self.waiting.append((rows.id, usable(rows, self.names)))
-            yield rows
-
-    def parts(self, blocks: Iterator[Block], advance: Progress) -> Iterator[Part]:
-        """The scorer's blocks, of whatever size, with what is written beside them."""
+    def scored() -> Iterator[ScoredBlock]:
+        first = 0
         for block in blocks:
             count = len(block.group) if isinstance(block, SingleGroup) else len(block)
-            yield Part(*self._take(count), block)
-            advance(count)
+            span = slice(first, first + count)
+            yield ScoredBlock(ids[span], usable[span], block)
+            progress(count)
+            first += count
 
-    def _take(self, count: int) -> tuple[list[str], np.ndarray]:
-        """Ids of the next `count` rows, and which of them are usable."""
-        ids: list[str] = []
-        good: list[np.ndarray] = []
-        while count:
-            names, here = self.waiting.popleft()
-            ids += names[:count]
-            good.append(here[:count])
-            if len(names) > count:
-                self.waiting.appendleft((names[count:], here[count:]))
-            count -= len(good[-1])
-        return ids, np.concatenate(good) if good else np.empty(0, dtype=bool)
+    return groups, scored()
 
 
-def _write(groups: list[Group], parts: Iterable[Part], out: Path) -> tuple[int, list[str]]:
-    """Writes the groups and the scores; how many rows, and the ids of those not usable."""
-    frame = pl.DataFrame(
-        [(number, *group) for number, group in enumerate(groups)],
-        schema=tables.SCHEMAS["groups"],
-        orient="row",
-    )
-    tables.write("groups", frame, out / "groups.parquet")
+def _usable(rows: Rows, inputs: tuple[str, ...]) -> np.ndarray:
+    """Which rows (bool, b) have only finite numbers in the inputs."""
+    return finite_rows(rows.features, inputs) if inputs else np.ones(len(rows.id), dtype=bool)
+
+
+def _write(groups: list[Group], blocks: Iterable[ScoredBlock], out: Path) -> Scored:
+    numbered = [(number, *group) for number, group in enumerate(groups)]
+    table = pl.DataFrame(numbered, schema=tables.schema("groups"), orient="row")
+    tables.write("groups", table, out / "groups.parquet")
     first = 0
     unusable: list[str] = []
     with tables.open_writer("scores", out / "scores.parquet") as put:
-        for part in parts:
-            put(_frame(part, first))
-            unusable += [part.ids[i] for i in np.flatnonzero(~part.usable)]
-            first += part.rows
-    return first, unusable
+        for block in blocks:
+            put(_frame(block, first))
+            unusable += [block.ids[i] for i in np.flatnonzero(~block.usable)]
+            first += block.rows
+    return Scored(groups, first, unusable)
 
 
-def _frame(part: Part, first: int) -> pl.DataFrame:
+def _frame(block: ScoredBlock, first: int) -> pl.DataFrame:
     """A part of the scores table, from row number `first` on."""
-    block = part.block
-    scores = block.score[:, None] if isinstance(block, SingleGroup) else block
-    scores = np.where(part.usable[:, None], scores, -np.inf).astype(np.float32)
+    if isinstance(block.scores, SingleGroup):
+        groups, scores = block.scores.group.tolist(), block.scores.score[:, None]
+    else:
+        groups, scores = [None] * block.rows, block.scores
+    if len(scores) != block.rows:
+        raise ValueError(f"{len(scores)} scores for {block.rows} rows after row {first}")
+    scores = np.where(block.usable[:, None], scores, -np.inf).astype(np.float32)
     if np.isnan(scores).any():
         raise ValueError(f"NaN scores after row {first}: a scorer gives −∞ where it has none")
-    rows = pl.int_range(first, first + len(scores), eager=True)
-    width = pl.Array(pl.Float32, scores.shape[1])
-    of = block.group.tolist() if isinstance(block, SingleGroup) else [None] * len(scores)
-    columns = {"row": rows, "id": part.ids, "group": pl.Series(of, dtype=pl.Int64)}
-    return pl.DataFrame({**columns, "score": pl.Series(scores, dtype=width)})
+    return pl.DataFrame({
+        "row": pl.int_range(first, first + block.rows, eager=True),
+        "id": block.ids,
+        "group": pl.Series(groups, dtype=pl.Int64),
+        "score": pl.Series(scores, dtype=pl.Array(pl.Float32, scores.shape[1])),
+    })  # fmt: skip

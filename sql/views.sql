@@ -1,5 +1,5 @@
 -- The outputs as DuckDB views, from the repository's root. Nothing is read before it is asked for.
--- In Python: duckdb.sql(open("sql/views.sql").read()). Else: python sql/ask.py FILE.
+-- In Python: duckdb.sql(open("sql/views.sql").read()). Else: dataselect sql FILE.
 
 CREATE OR REPLACE VIEW pool AS FROM read_parquet('out/pool.parquet');
 CREATE OR REPLACE VIEW dropped AS FROM read_parquet('out/dropped.parquet');

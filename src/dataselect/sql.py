@@ -60,7 +60,7 @@ def execute(db: DuckDBPyConnection, file: Path, values: dict[str, str]) -> list[
     if not file.is_file():
         raise InputError(f"no file is called `{file}`. {did_you_mean(file, _recipes())}")
     try:
-        _make_views(db)
+        _make_views(db, file)
         statements = db.extract_statements(file.read_text(encoding="utf-8"))
         top = [*takewhile(lambda statement: statement.type == duckdb.StatementType.SET, statements)]
         db.execute("".join(statement.query for statement in top))
@@ -75,10 +75,11 @@ def execute(db: DuckDBPyConnection, file: Path, values: dict[str, str]) -> list[
         raise InputError(f"{file}: {reason}") from None
 
 
-def _make_views(db: DuckDBPyConnection) -> None:
+def _make_views(db: DuckDBPyConnection, recipe: Path) -> None:
     import duckdb
 
-    for view in db.extract_statements((FOLDER / VIEWS).read_text(encoding="utf-8")):
+    views = FOLDER / VIEWS if (FOLDER / VIEWS).is_file() else recipe.parent / VIEWS
+    for view in db.extract_statements(views.read_text(encoding="utf-8")):
         with suppress(duckdb.IOException, duckdb.CatalogException):  # the recipe may not need it
             db.execute(view)
 

@@ -1,1 +1,1 @@
-
+"""Fine-tuning on conversations: the stage `train`, and the fits that references are made of."""

@@ -1,11 +1,12 @@
-"""The rows that a reference is fitted on: which, in what order, and as tokens."""
+"""Rows to fit on, as tokens: of a JSON-lines file, or of the pool by number."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -17,34 +18,31 @@ from dataselect.errors import InputError
 from dataselect.numerics.draws import shuffled_rows
 
 if TYPE_CHECKING:
+    from dataselect.data.tables import Message
     from dataselect.models.chat import Chat, Encoded
 
+ROWS_PER_BLOCK = 4_096
 
-def sample_rows(pool: Path, seed: int, most: int) -> np.ndarray:
-    """At most so many row numbers (int64) of a pool, drawn by id and seed, in that order."""
+
+def sample_rows(pool: Path, seed: int, limit: int) -> np.ndarray:
+    """A random sample of at most `limit` row numbers (int64), in random order, seeded by id."""
     ids = pl.read_parquet(pool, columns=["id"])["id"].to_list()
-    return shuffled_rows(ids, seed)[:most]
+    return shuffled_rows(ids, seed)[:limit]
 
 
 def encode_rows(pool: Path, chat: Chat, rows: np.ndarray) -> list[Encoded]:
-    """The rows of these numbers as tokens, in this order, without those that have no response.
+    """The pool's rows with these numbers as tokens, without those that have no response token.
+
+    Args:
+        rows: distinct row numbers (int64), in the order of the result.
 
     Raises:
-        InputError: none of them has a response token.
+        InputError: no row is given, or none has a response token.
     """
-    place = np.full(tables.row_count(pool), -1)
-    place[rows] = np.arange(len(rows))
-    found: list[Encoded | None] = [None] * len(rows)
-    with report.progress("tokenise", len(rows)) as advance:
-        for block in tables.iter_batches("pool", pool, 4_096, columns=["row", "messages"]):
-            part = block.filter(place[block["row"].to_numpy()] >= 0)
-            encoded = chat.encode(part["messages"].to_list())
-            for row, one in zip(part["row"], encoded, strict=True):
-                found[place[row]] = one if one.has_response else None
-            advance(part.height)
     if len(rows) == 0:
         raise InputError(f"{pool}: there is no row to fit the reference on.")
-    kept = [one for one in found if one is not None]
+    encoded = _encode_blocks(_pool_blocks(pool, rows), chat, len(rows))
+    kept = [encoded[row] for row in rows.tolist() if encoded[row].has_response]
     if not kept:
         raise InputError(
             f"{pool}: none of the {len(rows)} rows that the reference is to be fitted on has a "
@@ -54,24 +52,53 @@ def encode_rows(pool: Path, chat: Chat, rows: np.ndarray) -> list[Encoded]:
     return kept
 
 
-def read_examples(path: Path, chat: Chat) -> tuple[list[Encoded], int]:
-    """Every row that has a response token, as tokens; and how many have none."""
-    kept: list[Encoded] = []
-    count = 0
-    with report.progress("tokenise", None) as advance:
-        for block in batched(_lines(path), 4_096):
-            encoded = chat.encode([row["messages"] for row in block])
-            kept += [row for row in encoded if row.has_response]
-            count += len(block)
-            advance(len(block))
+def encode_file(path: Path, chat: Chat) -> tuple[list[Encoded], int]:
+    """The rows of a JSON-lines file that have a response token, and how many have none.
+
+    Raises:
+        InputError: none has one.
+    """
+    encoded = _encode_blocks(_file_blocks(path), chat, None)
+    kept = [row for row in encoded.values() if row.has_response]
     if not kept:
         raise InputError(
-            f"{path}: none of the {count} rows has a response token within max_tokens "
+            f"{path}: none of the {len(encoded)} rows has a response token within max_tokens "
             f"({chat.max_tokens}). Raise `model.max_tokens` in params.yaml."
         )
-    return kept, count - len(kept)
+    return kept, len(encoded) - len(kept)
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+#: Row numbers, and the conversation of each.
+Block = tuple[Sequence[int], list["list[Message]"]]
+
+
+def _encode_blocks(blocks: Iterable[Block], chat: Chat, total: int | None) -> dict[int, Encoded]:
+    """Every row as tokens, by its number, in the order of the blocks.
+
+    Args:
+        total: the number of rows, if known, for the progress bar.
+    """
+    encoded: dict[int, Encoded] = {}
+    with report.progress("tokenise", total) as progress:
+        for numbers, messages in blocks:
+            encoded.update(zip(numbers, chat.encode(messages), strict=True))
+            progress(len(messages))
+    return encoded
+
+
+def _pool_blocks(pool: Path, rows: np.ndarray) -> Iterator[Block]:
+    """The wanted rows of the pool, in the pool's order."""
+    is_wanted = np.zeros(tables.row_count(pool), dtype=bool)
+    is_wanted[rows] = True
+    for block in tables.iter_batches("pool", pool, ROWS_PER_BLOCK, columns=["row", "messages"]):
+        wanted = block.filter(is_wanted[block["row"].to_numpy()])
+        yield wanted["row"].to_list(), wanted["messages"].to_list()
+
+
+def _file_blocks(path: Path) -> Iterator[Block]:
+    """The rows of a JSON-lines file, numbered by line."""
+    numbers = count()
     with path.open(encoding="utf-8") as file:
-        yield from map(json.loads, file)
+        for lines in batched(file, ROWS_PER_BLOCK):
+            messages = [json.loads(line)["messages"] for line in lines]
+            yield [next(numbers) for _ in lines], messages

@@ -1,9 +1,9 @@
-"""Fits a model on conversations with transformers' Trainer: what training and references share."""
+"""Fits a model on conversations with transformers' Trainer, for training and for references."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -14,12 +14,13 @@ from dataselect import report
 from dataselect.compute import distributed
 from dataselect.compute.memory import free_memory, is_out_of_memory
 from dataselect.errors import InputError
-from dataselect.models.chat import Encoded
 from dataselect.settings import Fraction, PositiveInt
-from dataselect.train.trainer import last_whole_checkpoint, make, progress
+from dataselect.train.trainer import last_complete_checkpoint, make_trainer, progress_bar
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerCallback
+
+    from dataselect.models.chat import Encoded
 
 T = TypeVar("T")
 
@@ -28,13 +29,13 @@ T = TypeVar("T")
 class Recipe:
     """How a model is fitted: the block `train` of params.yaml, and what references build.
 
-    On one machine and with the same number of threads and processes, runs repeat to the bit.
+    On one machine, runs with the same numbers of threads and processes repeat to the bit.
 
     Attributes:
-        epochs: passes over the rows; training may end within one.
+        epochs: passes over the rows; may be fractional.
         learning_rate: AdamW's highest.
         batch_size: rows per optimiser step, reached by accumulating micro-batches.
-        micro_batch_size: rows that pass through the model together; halved where memory runs out.
+        micro_batch_size: rows that pass through the model together; shrinks where memory runs out.
         schedule: how the learning rate falls after the warm-up.
         warmup: the fraction of all steps in which the learning rate rises.
         weight_decay: AdamW's.
@@ -42,19 +43,16 @@ class Recipe:
         loss_per: `token` averages over all response tokens of a step; `micro_batch` averages the
             means of its micro-batches, as older trainers do.
         method: `full` fine-tuning, or `lora`: adapters on frozen weights.
-        lora_rank: LoRA's r.
-        lora_alpha: LoRA's scale, times r.
-        lora_dropout: dropout before the adapters.
+        lora_rank, lora_alpha, lora_dropout: LoRA's; adapters are scaled by lora_alpha / lora_rank.
         lora_modules: names of the linear layers that get adapters, or `all-linear`.
         dtype: `bfloat16` trains fp32 weights under bf16 autocast; `auto` does so on a GPU that
-            supports it; `float32` never.
+            supports it.
         gradient_checkpointing: computes activations twice, to hold fewer of them in memory.
         save_steps: optimiser steps between two checkpoints to resume from.
-        threads: CPU threads; another number changes the last bits. None leaves torch's default.
-        processes: how many share every step by data (accelerate); `auto` is one per GPU. The
-            number is lowered until it divides the micro-batches of a step, and to 1 where
-            `loss_per` is `micro_batch`. Another number changes the last bits, and with dropout
-            the whole run.
+        threads: CPU threads; None leaves torch's default. Another number changes the last bits.
+        processes: how many share every step by data (accelerate); `auto` is one per GPU. Lowered
+            until it divides a step's micro-batches, and to 1 where `loss_per` is `micro_batch`.
+            Another number changes the last bits, and with dropout the whole run.
         seed: of the rows' order, LoRA's first weights and dropout.
 
     Source: the defaults are the recipe of arXiv 2503.01807.
@@ -82,26 +80,8 @@ class Recipe:
     seed: int = 0
 
 
-def reference_micro_batch(batch_size: int, micro_batch_size: int) -> int:
-    """The largest micro-batch that divides both: a reference's batch need not be train's."""
-    return gcd(batch_size, micro_batch_size)
-
-
-#: What `fit` reads of a recipe, with the defaults of what not every caller lets its user set.
-DEFAULTS: dict[str, Any] = {
-    "schedule": "linear",
-    "warmup": 0.03,
-    "weight_decay": 0.0,
-    "max_grad_norm": 1.0,
-    "loss_per": "token",
-    "dtype": "auto",
-    "gradient_checkpointing": False,
-    "save_steps": 100,
-}
-
-
-#: What LoRA can be put on.
-LINEAR = ("Linear", "Conv1D")
+#: Types of layers that LoRA can be put on.
+LINEAR_LAYERS = ("Linear", "Conv1D")
 
 
 def fit(
@@ -109,100 +89,102 @@ def fit(
     tokenizer: Any,
     rows: Sequence[Encoded],
     home: Path,
-    recipe: dict[str, Any],
+    recipe: Recipe,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Trainer:
-    """Trains on the response tokens of rows; goes on from the last checkpoint in `home`.
+    """Trains on the response tokens of rows, from the last checkpoint in `home` where one is.
 
-    The optimiser is AdamW; the order of the rows is drawn anew each epoch from the seed. Called in
-    several processes (see `ranks`), each does its part of every step: the same rows, in the same
-    order, as one alone.
+    The optimiser is AdamW; each epoch has an order of its own, drawn from the seed. Called in
+    several processes (see `fit_distributed`), each does its part of every step: the same rows, in
+    the same order, as in one process.
 
     Args:
-        net: the model, in fp32, as `prepare` returns it.
+        net: the model, in fp32, as `add_adapters` returns it.
         home: a folder for checkpoints; a run that was killed ends with the same weights.
-        recipe: epochs, learning_rate, batch_size, micro_batch_size, seed, and what changes of
-            `DEFAULTS`.
-        callbacks: what else is to be told of the steps, by the first process of several.
+        callbacks: called in the main process only.
+
+    Raises:
+        InputError: the model's own code does not let several processes share a step.
     """
     from transformers import set_seed
 
-    recipe = DEFAULTS | recipe
-    set_seed(recipe["seed"])
-    bar = progress()
+    set_seed(recipe.seed)
+    bar = progress_bar()
     shown = [bar, *callbacks] if distributed.is_main_process() else []
-    trainer = make(net, tokenizer, rows, home, recipe, shown)
-    if recipe["loss_per"] == "micro_batch":
+    trainer = make_trainer(net, tokenizer, rows, home, recipe, shown)
+    if recipe.loss_per == "micro_batch":
         trainer.model_accepts_loss_kwargs = False
     elif distributed.world_size() > 1 and not trainer.model_accepts_loss_kwargs:
         raise InputError(
-            "train.processes: this model's own code averages losses by micro-batch, and so cannot "
-            "share a step. Set `train.processes: 1`."
+            "train.processes: this model's own code averages losses by micro-batch, so several "
+            "processes cannot share a step. Set `train.processes: 1`."
         )
     with trainer.args.main_process_first(local=False):
-        last = last_whole_checkpoint(home)
-    if last and distributed.is_main_process():
-        report.console.print(f"goes on from step {last.rsplit('-', 1)[1]}")
+        checkpoint = last_complete_checkpoint(home)
+    if checkpoint and distributed.is_main_process():
+        report.console.print(f"continues from step {checkpoint.rsplit('-', 1)[1]}")
     try:
-        trainer.train(resume_from_checkpoint=last)
+        trainer.train(resume_from_checkpoint=checkpoint)
     finally:
         bar.close()
     return trainer
 
 
-def recipe(settings: dict[str, Any]) -> dict[str, Any]:
-    """What `fit` reads, of a reference's settings.
-
-    The micro-batch is train's, which need not divide the reference's batch: the most that do.
-    """
-    names = {"seed", "epochs", "learning_rate", "batch_size", "processes", *DEFAULTS}
-    answer = {name: value for name, value in settings.items() if name in names}
-    answer["micro_batch_size"] = gcd(settings["batch_size"], settings["micro_batch_size"])
-    return answer
-
-
 def check_batch(batch_size: int, micro_batch_size: int, where: str) -> None:
-    """Refuses a batch that is no multiple of its micro-batches.
+    """Checks that a batch consists of whole micro-batches.
+
+    Args:
+        where: the place in the user's file, for the message.
 
     Raises:
-        InputError: naming both.
+        InputError: it does not.
     """
     if batch_size % micro_batch_size:
         raise InputError(
             f"{where}.batch_size: expected a multiple of train.micro_batch_size "
-            f"({micro_batch_size}); found {batch_size}. Mend either there."
+            f"({micro_batch_size}); found {batch_size}. Change one of them."
         )
 
 
-def add_adapters(net: Any, settings: dict[str, Any]) -> Any:
-    """The model as it is to be fitted: itself, or with fresh LoRA adapters on frozen weights.
+def reference_micro_batch(batch_size: int, micro_batch_size: int) -> int:
+    """The largest micro-batch that divides both: a reference's batch need not be train's."""
+    return gcd(batch_size, micro_batch_size)
 
-    Adapters are drawn from torch's seed: set it before.
+
+def add_adapters(net: Any, recipe: Recipe) -> Any:
+    """The model ready to be fitted: itself, or with new LoRA adapters on frozen weights.
+
+    The adapters' first weights are drawn from torch's seed: set it before.
+
+    Raises:
+        InputError: the model has not all of `lora_modules`.
     """
     net.config.use_cache = False
-    if settings["method"] == "full":
+    if recipe.method == "full":
         return net
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
-        r=settings["lora_rank"],
-        lora_alpha=settings["lora_alpha"],
-        lora_dropout=settings["lora_dropout"],
-        target_modules=settings["lora_modules"],
+        r=recipe.lora_rank,
+        lora_alpha=recipe.lora_alpha,
+        lora_dropout=recipe.lora_dropout,
+        target_modules=recipe.lora_modules,
         task_type="CAUSAL_LM",
     )
-    if settings["gradient_checkpointing"]:
+    if recipe.gradient_checkpointing:
         net.enable_input_require_grads()
     try:
         return get_peft_model(net, config)
     except ValueError:
-        linear = {
-            n.rsplit(".", 1)[-1] for n, m in net.named_modules() if type(m).__name__ in LINEAR
+        layers = {
+            name.rsplit(".", 1)[-1]
+            for name, module in net.named_modules()
+            if type(module).__name__ in LINEAR_LAYERS
         }
         raise InputError(
             f"lora_modules (of the method in methods.yaml, or of train): the model has not all of "
-            f"{settings['lora_modules']}. Name some of its "
-            f"linear layers, {', '.join(sorted(linear))}; or `all-linear`."
+            f"{recipe.lora_modules}. Name some of its linear layers, {', '.join(sorted(layers))}; "
+            "or set `all-linear`."
         ) from None
 
 
@@ -212,54 +194,56 @@ def mean_loss(trainer: Trainer) -> float:
     return sum(losses) / len(losses)
 
 
-def fit_distributed(work: Callable[..., T], *given: Any, recipe: dict[str, Any]) -> T:
-    """Calls a function, in as many processes as share the recipe's steps, with the recipe last.
+def fit_distributed(work: Callable[..., T], *args: Any, recipe: Recipe) -> T:
+    """Runs `work(*args, recipe)` in every process that shares a step; the main one's result.
 
-    Where memory runs out it is called again, with smaller micro-batches: the same rows in the same
+    Where memory runs out it runs again with smaller micro-batches: the same rows in the same
     steps, from the last checkpoint on.
 
+    Args:
+        work: a module's function; it, its arguments and its result travel between processes.
+
     Raises:
-        InputError: a single row is too much.
+        InputError: there is not memory enough for a single row.
     """
-    asked = recipe.get("processes", "auto")
     while True:
         processes = process_count(recipe)
-        if asked not in ("auto", processes):
+        if recipe.processes not in ("auto", processes):
             report.console.print(
-                f"processes: {asked} asked for, {processes} of use; see the README"
+                f"train.processes: {recipe.processes} requested, {processes} used; see the README"
             )
         try:
-            return distributed.launch(processes, work, *given, recipe)
+            return distributed.launch(processes, work, *args, recipe)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-        # Beyond the handler, so that what the failed run held is free by now.
-        recipe = recipe | {"micro_batch_size": _next_micro_batch(recipe)}
-        size = recipe["micro_batch_size"]
-        report.console.print(f"out of memory: on with micro-batches of {size}")
+        # After the handler, so that what the failed run held is free by now.
+        recipe = replace(recipe, micro_batch_size=_next_micro_batch(recipe))
+        report.console.print(
+            f"out of memory: continuing with micro-batches of {recipe.micro_batch_size}"
+        )
         free_memory()
 
 
-def _next_micro_batch(recipe: dict[str, Any]) -> int:
+def _next_micro_batch(recipe: Recipe) -> int:
     """The largest micro-batch of at most half the rows that divides a batch."""
-    rows = recipe["batch_size"]
-    if recipe["micro_batch_size"] == 1:
+    if recipe.micro_batch_size == 1:
         raise InputError(
-            "out of memory in training on a row at a time. Set `train.gradient_checkpointing: "
-            "true`, `train.method: lora`, or lower `model.max_tokens`."
+            "out of memory while training on one row at a time. Set "
+            "`train.gradient_checkpointing: true`, `train.method: lora`, or lower "
+            "`model.max_tokens`."
         )
-    half = recipe["micro_batch_size"] // 2
-    return max(size for size in range(1, half + 1) if rows % size == 0)
+    half = recipe.micro_batch_size // 2
+    return max(size for size in range(1, half + 1) if recipe.batch_size % size == 0)
 
 
-def process_count(recipe: dict[str, Any]) -> int:
+def process_count(recipe: Recipe) -> int:
     """How many processes share a recipe's steps: each takes a micro-batch at a time.
 
-    Where losses are averaged by micro-batch, one: the rows that fill up an epoch for several would
-    count as one.
+    Where losses are averaged by micro-batch it is 1: the rows that fill up an epoch for several
+    processes would count as a micro-batch of their own.
     """
-    parts = recipe["batch_size"] // recipe["micro_batch_size"]
-    asked = recipe.get("processes", 1)
-    return (
-        1 if recipe.get("loss_per") == "micro_batch" else distributed.usable_processes(asked, parts)
-    )
+    if recipe.loss_per == "micro_batch":
+        return 1
+    micro_batches = recipe.batch_size // recipe.micro_batch_size
+    return distributed.usable_processes(recipe.processes, micro_batches)

@@ -1,4 +1,4 @@
-"""Keeps checkpoints of a model while it is fitted: evenly spaced, in training order."""
+"""Fits a model and keeps checkpoints of it: evenly spaced, in training order."""
 
 from __future__ import annotations
 
@@ -9,70 +9,76 @@ from typing import TYPE_CHECKING, Any
 
 from dataselect.data.checkpoints import Checkpoint, Fitted
 from dataselect.train.examples import encode_rows
-from dataselect.train.fit import add_adapters, fit, fit_distributed
+from dataselect.train.fit import Recipe, add_adapters, fit, fit_distributed
 
 if TYPE_CHECKING:
     import numpy as np
     from transformers import Trainer, TrainerCallback
 
     from dataselect.models.chat import Encoded
+    from dataselect.models.settings import ModelSettings
 
-#: Writes a model and its tokenizer (and, if it likes, its optimiser's state) into a folder. A
-#: module's function: it travels to the processes of several GPUs.
+#: (model, tokenizer, optimiser, folder) → None: writes a checkpoint. A module's function: it
+#: travels to the processes of several GPUs.
 Save = Callable[[Any, Any, Any, Path], None]
 
 
 def fit_with_snapshots(
-    model: dict[str, Any],
+    model: ModelSettings,
     pool: Path,
     rows: np.ndarray,
     home: Path,
-    recipe: dict[str, Any],
+    recipe: Recipe,
     count: int,
     save: Save,
-    adapters: dict[str, Any] | None = None,
 ) -> Fitted:
-    """Fits a model (see `fitting.fit`) on rows of a pool; keeps `count` checkpoints in `home`.
+    """Fits a model on rows of a pool (see `fit`) and keeps `count` checkpoints in `home`.
 
     Args:
-        rows: their numbers (int64), in the order of training.
-        adapters: what `fitting.prepare` reads of LoRA; without, all weights are fitted.
+        pool: the pool's table.
+        rows: row numbers (int64); their order and the seed give the order of training.
+        home: a folder that survives a kill.
+        count: how many checkpoints; fewer where there are fewer steps.
+
+    Raises:
+        InputError: no row has a response token.
     """
-    from dataselect.models.chat import Chat
-    from dataselect.models.load import load_tokenizer
+    from dataselect.models.chat import load_chat
 
-    chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
-    encoded = encode_rows(pool, chat, rows)
-    return fit_distributed(_fit, model, encoded, home, count, save, adapters, recipe=recipe)
+    encoded = encode_rows(pool, load_chat(model), rows)
+    return fit_distributed(_fit_in_process, model, encoded, home, count, save, recipe=recipe)
 
 
-def _fit(
-    model: dict[str, Any],
+def _fit_in_process(
+    model: ModelSettings,
     encoded: list[Encoded],
     home: Path,
     count: int,
     save: Save,
-    adapters: dict[str, Any] | None,
-    recipe: dict[str, Any],
+    recipe: Recipe,
 ) -> Fitted:
-    """The part of one process, most often the only one."""
+    """The part of one process; often the only one."""
     from transformers import set_seed
 
     from dataselect.models.flops import training_flops
     from dataselect.models.load import load_causal, load_tokenizer
 
     tokenizer = load_tokenizer(model)
-    set_seed(recipe["seed"])  # the adapters' first weights
-    net = add_adapters(load_causal(model, "float32"), adapters or {"method": "full"})
+    set_seed(recipe.seed)  # of LoRA's first weights
+    net = add_adapters(load_causal(model, "float32"), recipe)
     trainer = fit(net, tokenizer, encoded, home, recipe, [snapshots(home, count, tokenizer, save)])
-    tokens = recipe["epochs"] * sum(len(row.ids) for row in encoded)
-    steps = trainer.state.global_step
-    found = collect_checkpoints(home, count, trainer)
-    return Fitted(found, len(encoded), tokens, steps, training_flops(net, tokens))
+    tokens = int(recipe.epochs * sum(len(row.ids) for row in encoded))
+    return Fitted(
+        checkpoints=collect_checkpoints(home, count, trainer),
+        rows=len(encoded),
+        tokens=tokens,
+        steps=trainer.state.global_step,
+        flops=training_flops(net, tokens),
+    )
 
 
 def save_model(net: Any, tokenizer: Any, optimizer: Any, folder: Path) -> None:
-    """Saves a whole model, ready to load."""
+    """Saves a whole model, ready to load; a `Save`."""
     net.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
@@ -81,7 +87,7 @@ def snapshots(home: Path, count: int, tokenizer: Any, save: Save) -> TrainerCall
     """A callback that saves `count` checkpoints, the last of them after the last step.
 
     They lie in `home/checkpoints/00` and so on; each is written whole or not at all. A run that
-    is resumed before one of them writes it again, the same.
+    resumes before one of them writes it again, the same.
     """
     from transformers import TrainerCallback
 
@@ -91,12 +97,12 @@ def snapshots(home: Path, count: int, tokenizer: Any, save: Save) -> TrainerCall
             if state.global_step not in ends:
                 return
             folder = checkpoint_folder(home, ends.index(state.global_step))
-            fresh = folder.with_name(f".{folder.name}")
-            shutil.rmtree(fresh, ignore_errors=True)
-            fresh.mkdir(parents=True)
-            save(kwargs["model"], tokenizer, kwargs["optimizer"], fresh)
+            partial = folder.with_name(f".{folder.name}")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            save(kwargs["model"], tokenizer, kwargs["optimizer"], partial)
             shutil.rmtree(folder, ignore_errors=True)
-            fresh.rename(folder)
+            partial.rename(folder)
 
     return Snapshots()
 
@@ -119,8 +125,9 @@ def collect_checkpoints(home: Path, count: int, trainer: Trainer) -> list[Checkp
         for entry in trainer.state.log_history
         if "learning_rate" in entry
     }
-    answer = []
+    checkpoints = []
     for number, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
-        of = [rates[step] for step in range(start + 1, end + 1)]
-        answer.append(Checkpoint(checkpoint_folder(home, number), sum(of) / len(of)))
-    return answer
+        own_rates = [rates[step] for step in range(start + 1, end + 1)]
+        mean_rate = sum(own_rates) / len(own_rates)
+        checkpoints.append(Checkpoint(checkpoint_folder(home, number), mean_rate))
+    return checkpoints

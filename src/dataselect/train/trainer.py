@@ -1,4 +1,4 @@
-"""transformers' Trainer as it is set up here: rows, steps, progress, checkpoints."""
+"""transformers' Trainer, set up for `fit`: rows, steps, progress, checkpoints."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ import numpy as np
 
 from dataselect import report
 from dataselect.compute import distributed
-from dataselect.models.chat import Encoded
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
+    from dataselect.models.chat import Encoded
+    from dataselect.train.fit import Recipe
 
-class _Labelled:
-    """Rows as the trainer takes them: `labels` are the ids, −100 outside responses.
 
-    Beyond the last, a row of which there is nothing to learn.
+class _LabelledRows:
+    """Rows as Trainer reads them: `labels` are the ids, −100 outside responses.
+
+    An index beyond the last row gives a row without labels: it fills up a micro-batch, and adds
+    nothing to the loss.
     """
 
     def __init__(self, rows: Sequence[Encoded]) -> None:
@@ -39,26 +42,54 @@ class _Labelled:
         return {"input_ids": row.ids.tolist(), "labels": labels.tolist()}
 
 
-def make(
+class _FilledOrder:
+    """The order of an epoch's rows for several processes, filled up to whole micro-batches.
+
+    By default accelerate fills up with rows from the front, which would then count twice.
+
+    Args:
+        rows: the dataset.
+        seed: with the epoch, of the order.
+        rows_together: rows that all processes take at once.
+        epoch: () → the number of the current epoch.
+    """
+
+    def __init__(self, rows: Any, seed: int, rows_together: int, epoch: Callable[[], int]) -> None:
+        from accelerate.data_loader import SeedableRandomSampler
+
+        self.row_count, self.rows_together, self.epoch = len(rows), rows_together, epoch
+        self.order = SeedableRandomSampler(rows, data_seed=seed)
+
+    def __iter__(self) -> Iterator[int]:
+        # Read the epoch here: when a run resumes mid-epoch, accelerate wraps this so deep that
+        # Trainer's `set_epoch` never reaches it.
+        self.order.set_epoch(self.epoch())
+        yield from self.order
+        yield from range(self.row_count, len(self))
+
+    def __len__(self) -> int:
+        return -(-self.row_count // self.rows_together) * self.rows_together
+
+
+def make_trainer(
     net: Any,
     tokenizer: Any,
     rows: Sequence[Encoded],
     home: Path,
-    recipe: dict[str, Any],
+    recipe: Recipe,
     callbacks: Sequence[TrainerCallback],
 ) -> Any:
-    """A Trainer that tells only these callbacks of its steps.
+    """A Trainer with these callbacks and none that print.
 
     Args:
-        home: a folder for checkpoints.
-        recipe: see `fitting.fit`.
+        home: a folder for checkpoints to resume from.
     """
     from transformers import PrinterCallback, ProgressCallback
 
-    trainer = _trainer()(
+    trainer = _trainer_class()(
         model=net,
         args=_arguments(home, recipe, len(rows)),
-        train_dataset=_Labelled(rows),
+        train_dataset=_LabelledRows(rows),
         data_collator=_collator(tokenizer),
         callbacks=[*callbacks],
     )
@@ -67,90 +98,68 @@ def make(
     return trainer
 
 
-def _trainer() -> Any:
+def _trainer_class() -> Any:
     """transformers' Trainer, whose epochs are as long for each of several processes."""
     import torch
-    from accelerate.data_loader import SeedableRandomSampler
-    from torch.utils.data import Sampler
     from transformers import Trainer
 
-    class Filled(Sampler):
-        """One process's order of the rows, and empty ones up to a whole micro-batch for each.
-
-        Left to itself, accelerate fills up with rows from the front, which count twice.
-        """
-
-        def __init__(self, rows: Any, seed: int, together: int, epoch: Callable[[], int]) -> None:
-            self.rows, self.together, self.epoch = len(rows), together, epoch
-            self.order = SeedableRandomSampler(rows, data_seed=seed)
-
-        def __iter__(self) -> Iterator[int]:
-            # Asked for, not waited for: of a run that goes on within an epoch, accelerate wraps
-            # this so deep that transformers' own `set_epoch` does not reach it.
-            self.order.set_epoch(self.epoch())
-            yield from self.order
-            yield from range(self.rows, len(self))
-
-        def __len__(self) -> int:
-            return -(-self.rows // self.together) * self.together
-
-    class Together(Trainer):
+    class DistributedTrainer(Trainer):
         def _save_rng_state(self, output_dir: str) -> None:
             super()._save_rng_state(output_dir)
-            if (
-                distributed.world_size() > 1
-            ):  # all have written theirs before the checkpoint counts as whole
+            # All have written theirs before the checkpoint counts as complete.
+            if distributed.world_size() > 1:
                 torch.distributed.barrier()
 
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
             if distributed.world_size() == 1:
                 return super()._get_train_sampler(train_dataset)
-            together = distributed.world_size() * self.args.per_device_train_batch_size
+            rows_together = distributed.world_size() * self.args.per_device_train_batch_size
             rows = train_dataset or self.train_dataset
             seed = self.args.data_seed or 0
-            return Filled(rows, seed, together, lambda: int(self.state.epoch or 0))
+            return _FilledOrder(rows, seed, rows_together, lambda: int(self.state.epoch or 0))
 
-    return Together
+    return DistributedTrainer
 
 
-def _arguments(home: Path, settings: dict[str, Any], rows: int) -> Any:
+def _arguments(home: Path, recipe: Recipe, row_count: int) -> Any:
     import torch
     from transformers import TrainingArguments
 
     on_gpu = torch.cuda.is_available()
-    bf16 = settings["dtype"] == "bfloat16" or (
-        settings["dtype"] == "auto" and on_gpu and torch.cuda.is_bf16_supported()
-    )
-    more: dict[str, Any] = {"gradient_checkpointing": True}
-    together = settings["micro_batch_size"] * distributed.world_size()
-    steps = -(-rows // settings["batch_size"]) * settings["epochs"]
+    rows_together = recipe.micro_batch_size * distributed.world_size()
+    steps = -(-row_count // recipe.batch_size) * recipe.epochs
+    options: dict[str, Any] = {}
+    if recipe.gradient_checkpointing:  # a deprecated name, of which even False warns
+        options["gradient_checkpointing"] = True
     arguments = TrainingArguments(
         output_dir=str(home),
-        num_train_epochs=settings["epochs"],
-        per_device_train_batch_size=settings["micro_batch_size"],
-        gradient_accumulation_steps=settings["batch_size"] // together,
-        learning_rate=settings["learning_rate"],
-        lr_scheduler_type=settings["schedule"],
-        # Below 1: a share of all steps, rounded up. An only step would be at rate 0.
-        warmup_steps=settings["warmup"] if steps > 1 else 0,
-        weight_decay=settings["weight_decay"],
-        max_grad_norm=settings["max_grad_norm"],
-        **(more if settings["gradient_checkpointing"] else {}),
-        bf16=bf16,
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.micro_batch_size,
+        gradient_accumulation_steps=recipe.batch_size // rows_together,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.schedule,
+        # Below 1 it is a fraction of all steps, rounded up; a single step would be at rate 0.
+        warmup_steps=recipe.warmup if steps > 1 else 0,
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        **options,
+        bf16=recipe.dtype == "bfloat16"
+        or (recipe.dtype == "auto" and on_gpu and torch.cuda.is_bf16_supported()),
         use_cpu=not on_gpu,
-        seed=settings["seed"],
-        data_seed=settings["seed"],
+        seed=recipe.seed,
+        data_seed=recipe.seed,
         save_strategy="steps",
-        save_steps=settings["save_steps"],
+        save_steps=recipe.save_steps,
         save_total_limit=1,
         logging_steps=1,
         report_to=[],
         disable_tqdm=True,
-        log_level_replica="error",  # as the first process is, by `model`
+        log_level_replica="error",  # as models.load sets it in the main process
         dataloader_pin_memory=on_gpu,
         ddp_find_unused_parameters=False,
     )
-    # Several GPUs in one process would each take a micro-batch, and a step more rows than asked.
+    # Several GPUs in one process would each take a micro-batch, and a step more rows than
+    # `batch_size`.
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
 
@@ -163,34 +172,34 @@ def _collator(tokenizer: Any) -> Any:
     return DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100)
 
 
-def progress() -> Any:
-    """Progress on standard error, a step at a time, until it is closed."""
+def progress_bar() -> Any:
+    """A callback that shows progress on standard error, step by step, until `close` is called."""
     from transformers import TrainerCallback
 
-    class Bar(TrainerCallback):
+    class ProgressBar(TrainerCallback):
         def __init__(self) -> None:
-            self.shown = ExitStack()
+            self.open_bar = ExitStack()
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            shown = report.progress("train", state.max_steps)
-            self.advance = self.shown.enter_context(shown)
-            self.advance(state.global_step)
+            bar = report.progress("train", state.max_steps)
+            self.progress = self.open_bar.enter_context(bar)
+            self.progress(state.global_step)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            self.advance(1)
+            self.progress(1)
 
         def close(self) -> None:
-            self.shown.close()
+            self.open_bar.close()
 
-    return Bar()
+    return ProgressBar()
 
 
-def last_whole_checkpoint(home: Path) -> str | None:
-    """The newest checkpoint that was finished; its trainer state is what is written last."""
+def last_complete_checkpoint(home: Path) -> str | None:
+    """The newest checkpoint that was written to its end; removes the others that were not."""
     for folder in home.glob("checkpoint-*"):
         try:
-            json.loads((folder / "trainer_state.json").read_text())
+            json.loads((folder / "trainer_state.json").read_text())  # what is written last
         except (OSError, ValueError):
             shutil.rmtree(folder)
-    steps = sorted(home.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
-    return str(steps[-1]) if steps else None
+    newest = max(home.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]), default=None)
+    return str(newest) if newest else None

@@ -1,26 +1,30 @@
-"""out/model/, out/tests.parquet → metrics/eval.json, out/evaluation.parquet and the plots."""
+"""out/model/, out/tests.parquet → out/evaluation.parquet, metrics/eval.json and the plot."""
 
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from dataselect.compare import runs
+from dataselect.compare.runs import per_task, show
 from dataselect.data import files, tables
-from dataselect.eval import cost
-from dataselect.eval.run import cached, evaluate, summary
+from dataselect.eval.run import EvalSection, evaluate, summary
 from dataselect.stage import stage
 
-with stage("eval") as section:
-    base, run = section.pop("model"), section.pop("run")
-    tests = tables.read("tests", "out/tests.parquet")
-    trained = {**base, "name": "out/model", "revision": None}
-    after = evaluate(trained, tests, **section)
-    tables.write("evaluation", after, "out/evaluation.parquet")
-    scores = summary(after)
-    before = None
-    if section["before"]:
-        frame, _ = cached(base, tests, section)
-        before = summary(frame)
-    files.write_json(Path("metrics/eval.json"), {"run": run, **scores})
-    files.write_json(Path("out/before.json"), before)
-    files.write_json(Path("metrics/plots/tasks.json"), runs.per_task(scores, before))
-    files.write_json(Path("metrics/cost.json"), cost.cost())
-    runs.show(scores, before)
+OUT = Path("out")
+
+
+def main() -> None:
+    """Scores the trained model and prints its scores beside those before training."""
+    with stage("eval", EvalSection) as run:
+        section = run.section
+        trained = replace(section.model, name=str(OUT / "model"), revision=None, md5=None)
+        frame = evaluate(trained, tables.read("tests", OUT / "tests.parquet"), section.options)
+        tables.write("evaluation", frame, OUT / "evaluation.parquet")
+        baseline = tables.read("evaluation", OUT / "baseline.parquet")
+        after = summary(frame)
+        before = summary(baseline) if baseline.height else None
+        run.figures.update(run=asdict(section.run), **after)
+        files.write_json(Path("metrics/plots/tasks.json"), per_task(after, before))
+        show(after, before)
+
+
+if __name__ == "__main__":
+    main()

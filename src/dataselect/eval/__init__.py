@@ -1,1 +1,1 @@
-
+"""Evaluation: what a model scores on the tests, and what a run cost."""

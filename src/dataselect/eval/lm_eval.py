@@ -1,4 +1,4 @@
-"""…"""
+"""Runs lm-eval on our tests: writes them as tasks of its own form, and reads its results back."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
 import yaml
-from transformers import PreTrainedModel
 
 from dataselect.errors import InputError
 from dataselect.eval.task_kinds import KINDS_FOLDER
-from dataselect.models.chat import Chat
+
+if TYPE_CHECKING:
+    import polars as pl
+    from transformers import PreTrainedModel
+
+    from dataselect.models.chat import Chat
 
 
 def score_with_lm_eval(
@@ -25,7 +28,18 @@ def score_with_lm_eval(
     max_new_tokens: int,
     batch_size: int,
 ) -> pl.DataFrame:
-    """task, id, metric, value and output of every test, from lm-eval."""
+    """The columns task, id, metric, value and output of every test, in lm-eval's order.
+
+    Args:
+        net: the model, in evaluation mode.
+        chat: encodes prompts as the model was trained to see them.
+        kinds: task → kind: a file of `eval_kinds/`.
+        max_new_tokens: the longest output that is generated, in tokens.
+        batch_size: prompts that pass through the model together.
+
+    Raises:
+        InputError: lm-eval is not installed.
+    """
     import polars as pl
 
     from dataselect.data import tables
@@ -41,19 +55,22 @@ def score_with_lm_eval(
             max_length=chat.max_tokens,
             add_bos_token=bool(chat.prefix),
         )
-        if not sys.stderr.isatty():  # its bars are for people
+        if not sys.stderr.isatty():  # its progress bars are for people, not for logs
             lm.generate_until = partial(lm.generate_until, disable_tqdm=True)
             lm.loglikelihood = partial(lm.loglikelihood, disable_tqdm=True)
-        answer = lm_eval.simple_evaluate(
+        results = lm_eval.simple_evaluate(
             lm, tasks=list(names), task_manager=manager, log_samples=True, bootstrap_iters=0
         )
+    samples = results["samples"]
+    # A sample is logged once per filter of its task: the first filter's value is the score.
     rows = [
-        _row(names[name], sample)
-        for name in names
-        for sample in answer["samples"][name]
-        if sample.get("filter") in (None, "none", answer["samples"][name][0].get("filter"))
+        _row(task, sample)
+        for name, task in names.items()
+        for sample in samples[name]
+        if sample.get("filter") in (None, "none", samples[name][0].get("filter"))
     ]
-    schema = {k: v for k, v in tables.SCHEMAS["evaluation"].items() if k != "answer_nll_nats"}
+    columns = tables.schema("evaluation")
+    schema = {name: columns[name] for name in columns if name != "answer_nll_nats"}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -81,7 +98,7 @@ def _import_lm_eval() -> tuple[Any, Any, Any]:
 def _write_tasks(
     folder: Path, chat: Chat, tests: pl.DataFrame, kinds: dict[str, str], max_new_tokens: int
 ) -> dict[str, str]:
-    """One lm-eval task a task of ours, over a local file. Returns its name → ours."""
+    """Writes an lm-eval task, over a local file, for each of ours: its name there → ours."""
     import polars as pl
 
     names = {}
@@ -92,19 +109,24 @@ def _write_tasks(
         # Parquet, where text stays text: JSON readers take an answer like 2020-01-02 for a date.
         docs = part.select("id", "answer", "choices").with_columns(prompt=pl.Series(prompts))
         docs.write_parquet(rows)
-        source = yaml.load(Path(KINDS_FOLDER / f"{kind}.yaml").read_text(), _AnyTag)
-        config.write_text(yaml.safe_dump(_config(number, kind, rows, source, max_new_tokens)))
+        # PyYAML, not our own reader of YAML 1.2: lm-eval reads the file with it as well.
+        template = yaml.load((KINDS_FOLDER / f"{kind}.yaml").read_text(), _KindLoader)
+        config.write_text(yaml.safe_dump(_config(number, kind, rows, template, max_new_tokens)))
         names[f"dataselect_{number}"] = task
     return names
 
 
-class _AnyTag(yaml.SafeLoader):
+class _KindLoader(yaml.SafeLoader):
     """Reads a kind's plain settings; lm-eval itself resolves its `!function` tags."""
 
 
+_KindLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
+
+
 def _config(
-    number: int, kind: str, rows: Path, source: dict[str, Any], max_new_tokens: int
+    number: int, kind: str, rows: Path, template: dict[str, Any], max_new_tokens: int
 ) -> dict[str, Any]:
+    """An lm-eval task: the kind's settings, with our rows and limits."""
     config: dict[str, Any] = {
         "include": str((KINDS_FOLDER / f"{kind}.yaml").resolve()),
         "task": f"dataselect_{number}",
@@ -115,18 +137,17 @@ def _config(
         },
         "test_split": "test",
     }
-    if source.get("output_type") == "generate_until":
-        given = source.get("generation_kwargs") or {}
-        config["generation_kwargs"] = {**given, "max_gen_toks": max_new_tokens}
+    if template.get("output_type") == "generate_until":
+        generation = template.get("generation_kwargs") or {}
+        config["generation_kwargs"] = {**generation, "max_gen_toks": max_new_tokens}
     return config
 
 
 def _row(task: str, sample: dict[str, Any]) -> list[Any]:
+    """A sample that lm-eval logged, as task, id, metric, value and output."""
     metric = sample["metrics"][0]
     output = sample["filtered_resps"][0]
     if not isinstance(output, str):  # multiple choice: the log-likelihood of every choice
-        best = max(
-            range(len(sample["filtered_resps"])), key=lambda i: sample["filtered_resps"][i][0]
-        )
-        output = sample["doc"]["choices"][best]
+        likelihoods = [response[0] for response in sample["filtered_resps"]]
+        output = sample["doc"]["choices"][likelihoods.index(max(likelihoods))]
     return [task, sample["doc"]["id"], metric, float(sample[metric]), output]

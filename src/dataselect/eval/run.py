@@ -1,132 +1,158 @@
-"""The scores of a model on the tests: the loss of the gold answers, and each task's own metric."""
+"""Scores a model on the tests: the loss of the gold answers, and each task's own metric."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from annotated_types import Ge
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from dataselect import report
-from dataselect.data import files, fingerprint
-from dataselect.eval.lm_eval import _AnyTag, score_with_lm_eval
-from dataselect.eval.task_kinds import KINDS_FOLDER, task_kinds
+from dataselect.eval.lm_eval import score_with_lm_eval
+from dataselect.eval.task_kinds import check_kind
+from dataselect.models.settings import ModelSettings
+from dataselect.settings import PositiveInt
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-Count = Annotated[int, Ge(1)]
+@dataclass(frozen=True, kw_only=True)
+class EvalSettings:
+    """The block `eval` of params.yaml.
+
+    Attributes:
+        kinds: task → kind (a file of `eval_kinds/`), for tasks whose tests do not name theirs.
+            Without either, tests with choices are `multiple_choice`, others `exact_match`.
+        max_new_tokens: the longest output that is generated, in tokens.
+        batch_size: prompts that pass through the model together.
+        limit: how many tests of every task are used, the first ones; None: all.
+        before: whether the model is also scored as it was before training (stage `baseline`).
+        threads: CPU threads; None leaves torch's default.
+    """
+
+    kinds: dict[str, str] = field(default_factory=dict)
+    max_new_tokens: PositiveInt = 256
+    batch_size: PositiveInt = 16
+    limit: PositiveInt | None = None
+    before: bool = True
+    threads: PositiveInt | None = None
 
 
-def evaluate(
-    model: dict[str, Any],
-    tests: pl.DataFrame,
-    *,
-    kinds: dict[str, str] = {},  # noqa: B006  (never written to; shown by the plan)
-    max_new_tokens: Count = 256,
-    batch_size: Count = 16,
-    limit: Count | None = None,
-    before: bool = True,
-    threads: Count | None = None,
-) -> pl.DataFrame:
-    """Evaluates a model on every test: the `evaluation` table, in the tests' order.
+@dataclass(frozen=True)
+class EvalOptions:
+    """How a model is scored: what `evaluate` reads of `EvalSettings`; the same names."""
+
+    max_new_tokens: int
+    batch_size: int
+    limit: int | None
+    threads: int | None
+
+
+@dataclass(frozen=True)
+class RunLabel:
+    """What a run is called: the method, its budget (rows, or a share like "5%"), the seed."""
+
+    method: str
+    budget: int | str
+    seed: int
+
+
+@dataclass(frozen=True)
+class EvalSection:
+    """The plan's section `eval`.
+
+    Attributes:
+        model: the model before training; the trained one is loaded in the same way.
+        run: copied to metrics/eval.json, to tell runs apart.
+        code: the hash of the code that decides the scores.
+    """
+
+    model: ModelSettings
+    options: EvalOptions
+    run: RunLabel
+    code: str
+
+
+@dataclass(frozen=True)
+class BaselineSection:
+    """The plan's section `baseline`; nothing of a method in it, so that all methods share it.
+
+    Attributes:
+        model: the model before training; None where it is not to be scored.
+        code: the hash of the code that decides the scores.
+    """
+
+    model: ModelSettings | None
+    options: EvalOptions
+    code: str
+
+
+def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) -> pl.DataFrame:
+    """Scores a model on every test: the `evaluation` table, in the tests' order.
 
     The loss is that of the last response given all before it, in nats per token. The metric is
     lm-eval's, on the prompt as the model was trained to see it, decoded greedily.
 
     Args:
-        model: a model section; its folder holds the model and its tokenizer.
-        kinds: task → kind, for tasks whose tests do not say: a file of `eval_kinds/`. Else
-            `multiple_choice` where tests have choices, and `exact_match`.
-        limit: only the first so many tests of every task.
-        before: whether the stage evaluates the model before training as well (see `cached`).
-        threads: CPU threads. None: all there are.
+        model: its folder, or hub name, holds the model and its tokenizer.
+        tests: a `tests` table; its column `kind` decides how a task is scored.
 
     Raises:
-        InputError: a kind is not there; a choice is wanting; lm-eval is not installed.
+        InputError: a kind has no file, the model cannot be loaded, or lm-eval is not installed.
     """
     import polars as pl
 
     from dataselect.compute.threads import use_threads
     from dataselect.data import tables
-    from dataselect.models.chat import Chat, mark_last_response
-    from dataselect.models.load import load_causal, load_tokenizer
+    from dataselect.models.chat import load_chat, mark_last_response
+    from dataselect.models.load import load_causal
     from dataselect.models.nll import token_losses
 
-    use_threads(threads)
-    if limit is not None:
-        tests = tests.group_by("task", maintain_order=True).head(limit)
-    of_task = task_kinds(tests, kinds)
-    net, tokenizer = load_causal(model), load_tokenizer(model)
-    chat = Chat(tokenizer, model["chat"], model["max_tokens"])
-    with report.progress("loss of the answers", tests.height) as advance:
+    use_threads(options.threads)
+    if options.limit is not None:
+        tests = tests.group_by("task", maintain_order=True).head(options.limit)
+    kinds = dict(tests.select("task", "kind").unique(maintain_order=True).iter_rows())
+    for task, kind in kinds.items():
+        check_kind(kind, f"tests.path: task {task}")
+    net, chat = load_causal(model), load_chat(model)
+    with report.progress("loss of the answers", tests.height) as progress:
         gold = [mark_last_response(row) for row in chat.encode(tests["messages"].to_list())]
-        nll = token_losses(net, gold, advance).response
-    scored = score_with_lm_eval(net, chat, tests, of_task, max_new_tokens, batch_size)
+        nll = token_losses(net, gold, progress).response
+    scored = score_with_lm_eval(net, chat, tests, kinds, options.max_new_tokens, options.batch_size)
     frame = tests.select("task", "id").with_columns(answer_nll_nats=pl.Series(nll))
-    return frame.join(scored, on=["task", "id"], how="left", maintain_order="left").select(
-        list(tables.SCHEMAS["evaluation"])
-    )
-
-
-def cached(
-    model: dict[str, Any], tests: pl.DataFrame, settings: dict[str, Any]
-) -> tuple[pl.DataFrame, bool]:
-    """Evaluates a model as `evaluate`, once: the base model's scores are every method's.
-
-    Returns:
-        The evaluation, and whether it was already there.
-    """
-    from dataselect.data import tables
-    from dataselect.models.load import torch_dtype
-
-    kinds = sorted(str(p) for p in KINDS_FOLDER.glob("*") if p.is_file())
-    rows = tests.write_json()
-    precision = str(torch_dtype(model["dtype"]))
-    code = fingerprint.code_hash(Path(__file__))
-    key = files.content_key(model, precision, settings, rows, code, fingerprint.file_hashes(kinds))
-    path = files.scratch_folder() / "eval" / f"{key}.parquet"
-    if path.exists():
-        return tables.read("evaluation", path), True
-    frame = evaluate(model, tests, **settings)
-    tables.write("evaluation", frame, path)
-    return frame, False
-
-
-_AnyTag.add_multi_constructor("!", lambda loader, suffix, node: None)
+    joined = frame.join(scored, on=["task", "id"], how="left", maintain_order="left")
+    return joined.select(list(tables.schema("evaluation")))
 
 
 def summary(evaluation: pl.DataFrame) -> dict[str, dict[str, Any]]:
-    """Per task and for the mean over tasks: score and loss with their standard errors.
+    """Score and loss with their standard errors: `mean` over tasks, and `tasks` by name.
 
-    A task's error is that of a mean over its tests; the mean's is √Σ(error²) / tasks.
+    A task's error is that of a mean over its tests; the mean's is √Σ(error²) / tasks. The loss is
+    None where no test of a task has one.
     """
-    tasks = {}
+    tasks: dict[str, dict[str, Any]] = {}
     for (task,), part in evaluation.group_by("task", maintain_order=True):
         tasks[str(task)] = {
             "tests": part.height,
-            **_mean("score", part["value"]),
-            **_mean("answer_nll_nats", part["answer_nll_nats"].drop_nans()),
+            **_mean_and_error("score", part["value"]),
+            **_mean_and_error("answer_nll_nats", part["answer_nll_nats"].drop_nans()),
         }
     mean: dict[str, Any] = {}
     for name in ("score", "answer_nll_nats"):
-        there: list[dict[str, Any]] = [one for one in tasks.values() if one[name] is not None]
-        values = [one[name] for one in there]
-        errors = [one[f"{name}_stderr"] for one in there]
+        present = [scores for scores in tasks.values() if scores[name] is not None]
+        values = [scores[name] for scores in present]
+        errors = [scores[f"{name}_stderr"] for scores in present]
         mean[name] = round(sum(values) / len(values), 6) if values else None
-        mean[f"{name}_stderr"] = (
-            round(math.sqrt(sum(e * e for e in errors)) / len(errors), 6) if errors else None
-        )
+        error = math.sqrt(sum(e * e for e in errors)) / len(errors) if errors else None
+        mean[f"{name}_stderr"] = None if error is None else round(error, 6)
     return {"mean": mean, "tasks": tasks}
 
 
-def _mean(name: str, values: pl.Series) -> dict[str, float | None]:
+def _mean_and_error(name: str, values: pl.Series) -> dict[str, float | None]:
     if values.is_empty():
         return {name: None, f"{name}_stderr": None}
-    spread = float(values.std() or 0.0)  # ty: ignore[invalid-argument-type]
+    deviation = float(values.std() or 0.0)  # ty: ignore[invalid-argument-type]
     return {
         name: round(float(values.mean()), 6),  # ty: ignore[invalid-argument-type]
-        f"{name}_stderr": round(spread / math.sqrt(len(values)), 6),
+        f"{name}_stderr": round(deviation / math.sqrt(len(values)), 6),
     }

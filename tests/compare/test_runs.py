@@ -1,0 +1,47 @@
+"""The table and the plot of a run's scores, beside those before training."""
+
+from dataselect import report
+from dataselect.compare.runs import per_task, show
+
+
+def scores(value):
+    return {"score": value, "score_stderr": 0.1, "answer_nll_nats": 2 * value}
+
+
+AFTER = {"tasks": {"a": scores(0.5), "b": scores(0.75)}, "mean": scores(0.625)}
+BEFORE = {"tasks": {"a": scores(0.0), "b": scores(0.25)}, "mean": scores(0.125)}
+
+
+def shown(monkeypatch, *summaries):
+    """The rows and the header that `show` prints."""
+    printed = []
+    monkeypatch.setattr(report, "table", lambda title, *rest: printed.extend(rest))
+    show(*summaries)
+    return printed
+
+
+def test_the_table_has_the_scores_after_and_before(monkeypatch):
+    rows, header = shown(monkeypatch, AFTER, BEFORE)
+    assert len(header) == len(rows[0])
+    assert rows == [
+        ("a", 0.5, 0.1, 0.0, 1.0, 0.0),
+        ("b", 0.75, 0.1, 0.25, 1.5, 0.5),
+        ("mean over tasks", 0.625, 0.1, 0.125, 1.25, 0.25),
+    ]
+
+
+def test_without_a_baseline_its_columns_are_empty(monkeypatch):
+    rows, _ = shown(monkeypatch, AFTER, None)
+    assert rows[0] == ("a", 0.5, 0.1, None, 1.0, None)
+    assert per_task(AFTER, None) == per_task(AFTER, BEFORE)[:3]
+
+
+def test_the_plot_has_a_bar_per_task_and_their_mean():
+    assert per_task(AFTER, BEFORE) == [
+        {"task": "a", "score": 0.5, "of": "trained"},
+        {"task": "b", "score": 0.75, "of": "trained"},
+        {"task": "mean", "score": 0.625, "of": "trained"},
+        {"task": "a", "score": 0.0, "of": "before"},
+        {"task": "b", "score": 0.25, "of": "before"},
+        {"task": "mean", "score": 0.125, "of": "before"},
+    ]

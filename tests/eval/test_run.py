@@ -1,0 +1,202 @@
+"""Evaluation: summaries by hand, and lm-eval's outputs against plain generation."""
+
+import math
+import shutil
+import sys
+
+import polars as pl
+import pytest
+import torch
+
+from dataselect.data import tables
+from dataselect.errors import InputError
+from dataselect.eval.run import EvalOptions, EvalSettings, evaluate, summary
+from dataselect.models.chat import load_chat, mark_last_response
+from dataselect.models.load import load_causal, load_tokenizer
+from dataselect.models.nll import token_losses
+from dataselect.settings import check_settings
+from tests.helpers import MODEL, ROOT
+
+
+@pytest.fixture(autouse=True)
+def home(in_scratch):
+    shutil.copytree(ROOT / "eval_kinds", in_scratch / "eval_kinds")
+    return in_scratch
+
+
+def options(**changes):
+    """The options that plan makes of the defaults of params.yaml, with some changed."""
+    settings = {**check_settings(EvalSettings, {}, "eval"), **changes}
+    return EvalOptions(*(settings[name] for name in EvalOptions.__dataclass_fields__))
+
+
+def tests_table(rows):
+    """A tests table of (task, id, question, answer, choices, kind)."""
+    full = [
+        (
+            task,
+            name,
+            [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
+            answer,
+            choices,
+            kind,
+        )
+        for task, name, question, answer, choices, kind in rows
+    ]
+    return pl.DataFrame(full, schema=tables.schema("tests"), orient="row")
+
+
+def test_a_summary_by_hand():
+    frame = pl.DataFrame(
+        [
+            ("a", "1", "exact_match", 1.0, 2.0, "x"),
+            ("a", "2", "exact_match", 0.0, 4.0, "y"),
+            ("b", "1", "acc", 1.0, 1.0, "z"),
+            ("b", "2", "acc", 1.0, float("nan"), "z"),
+        ],
+        schema=tables.schema("evaluation"),
+        orient="row",
+    )
+    scores = summary(frame)
+    # a: mean 1/2, standard deviation √½, over √2 tests: ½
+    assert scores["tasks"]["a"] == {
+        "tests": 2,
+        "score": 0.5,
+        "score_stderr": 0.5,
+        "answer_nll_nats": 3.0,
+        "answer_nll_nats_stderr": 1.0,
+    }
+    assert scores["tasks"]["b"]["answer_nll_nats"] == 1.0  # a test without a loss is left out
+    assert scores["mean"] == {
+        "score": 0.75,
+        "score_stderr": 0.25,  # √(½² + 0²) / 2
+        "answer_nll_nats": 2.0,
+        "answer_nll_nats_stderr": 0.5,
+    }
+
+
+def test_a_task_without_any_loss_is_left_out_of_the_mean():
+    rows = [("a", "1", "acc", 1.0, float("nan"), "x"), ("b", "1", "acc", 0.0, 2.0, "x")]
+    scores = summary(pl.DataFrame(rows, schema=tables.schema("evaluation"), orient="row"))
+    assert scores["tasks"]["a"]["answer_nll_nats"] is None
+    assert scores["mean"]["answer_nll_nats"] == 2.0
+
+
+def test_an_empty_table_has_no_score():
+    scores = summary(tables.empty("evaluation"))
+    assert scores["tasks"] == {}
+    assert set(scores["mean"].values()) == {None}
+
+
+def test_the_settings_of_params_are_checked_and_completed():
+    settings = check_settings(EvalSettings, {"limit": 3, "kinds": {"t": "last_number"}}, "eval")
+    assert settings["kinds"] == {"t": "last_number"}
+    assert (settings["limit"], settings["before"], settings["batch_size"]) == (3, True, 16)
+    assert check_settings(EvalSettings, {}, "eval")["kinds"] == {}
+    with pytest.raises(InputError, match=r"eval\.limit: expected greater than or equal to 1"):
+        check_settings(EvalSettings, {"limit": 0}, "eval")
+
+
+def test_a_kind_without_a_file_is_refused():
+    tests = tests_table([("t", "1", "q", "a", None, "exact")])
+    with pytest.raises(InputError, match=r"task t: no kind is called `exact`\. Did you mean"):
+        evaluate(MODEL, tests, options())
+
+
+def greedy(question, tokens):
+    """The model's output, token by token, without any library's generation."""
+    net, tokenizer = load_causal(MODEL), load_tokenizer(MODEL)
+    prompt = load_chat(MODEL).prompt([{"role": "user", "content": question}])
+    ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt").input_ids
+    start = ids.shape[1]
+    with torch.inference_mode():
+        for _ in range(tokens):
+            following = net(ids).logits[0, -1].argmax()
+            if following == tokenizer.eos_token_id:
+                break
+            ids = torch.cat([ids, following.view(1, 1)], dim=1)
+    return tokenizer.decode(ids[0, start:]).strip()
+
+
+def test_outputs_scores_and_losses_are_those_of_the_model():
+    questions = ["Name a colour.", "Count to three, slowly, and then say something else.", "Hi"]
+    outputs = [greedy(question, 6) for question in questions]
+    assert len(set(outputs)) > 1
+    answers = [outputs[0], "something else", outputs[2]]
+    tests = tests_table(
+        [("t", str(i), questions[i], answers[i], None, "exact_match") for i in range(3)]
+    )
+    frame = evaluate(MODEL, tests, options(max_new_tokens=6, batch_size=2))
+    assert frame["output"].to_list() == outputs
+    assert frame["value"].to_list() == [1.0, 0.0, 1.0]
+    assert frame["metric"].unique().to_list() == ["exact_match"]
+    rows = [mark_last_response(row) for row in load_chat(MODEL).encode(tests["messages"].to_list())]
+    expected = token_losses(load_causal(MODEL), rows).response
+    assert frame["answer_nll_nats"].to_list() == pytest.approx(expected.tolist(), rel=1e-5)
+
+
+def add_kind(home, name, result):
+    """A kind of a user's own, whose metric is an expression of the test `doc`."""
+    kind = (home / "eval_kinds/last_number.yaml").read_text().replace("last_number", name)
+    (home / f"eval_kinds/{name}.yaml").write_text(kind)
+    function = f"def results(doc, outputs):\n    return {{'{name}': float({result})}}\n"
+    (home / f"eval_kinds/{name}.py").write_text(function)
+
+
+def test_answers_that_look_like_dates_stay_text(home):
+    tests = tests_table([("t", "2020-01-02", "When?", "2020-01-02", None, "date")])
+    add_kind(home, "date", "doc['answer'] == '2020-01-02'")
+    frame = evaluate(MODEL, tests, options(max_new_tokens=2))
+    assert frame.select("id", "value").rows() == [("2020-01-02", 1.0)]
+
+
+def test_multiple_choice_takes_the_likeliest():
+    choices = ["blue", "a very long and quite unlikely answer", "7"]
+    net, tokenizer, chat = load_causal(MODEL), load_tokenizer(MODEL), load_chat(MODEL)
+    question = {"role": "user", "content": "Which?"}
+    totals = []
+    for choice in choices:
+        text = chat.prompt([question]) + choice
+        ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
+        count = len(tokenizer(choice, add_special_tokens=False).input_ids)
+        with torch.inference_mode():
+            logp = net(ids).logits[0, :-1].log_softmax(-1)
+        picked = logp[torch.arange(ids.shape[1] - 1), ids[0, 1:]]
+        totals.append(float(picked[-count:].sum()))
+    likeliest = choices[max(range(3), key=totals.__getitem__)]
+    other = next(c for c in choices if c != likeliest)
+    tests = tests_table([("t", "1", "Which?", likeliest, choices, "multiple_choice"),
+                         ("t", "2", "Which?", other, choices, "multiple_choice")])  # fmt: skip
+    frame = evaluate(MODEL, tests, options())
+    assert frame["value"].to_list() == [1.0, 0.0]
+    assert frame["output"].to_list() == [likeliest] * 2
+    assert frame["metric"].unique().to_list() == ["acc"]
+
+
+def test_numbers_are_compared_as_the_last_ones(home):
+    sys.path.insert(0, str(home / "eval_kinds"))
+    from last_number import results
+
+    gold = {"answer": "so 1,204 #### 1,012"}
+    assert results(gold, ["3 and then 1012.0 apples"]) == {"last_number": 1.0}
+    assert results(gold, ["1,012 and then 3"]) == {"last_number": 0.0}
+    assert results(gold, ["none"]) == {"last_number": 0.0}
+
+
+def test_users_can_add_a_kind_and_tasks_have_their_own(home):
+    add_kind(home, "length", "len(doc['answer'])")
+    tests = tests_table(
+        [("t", "1", "q", "four", None, "length"), ("u", "1", "q", "4", None, "last_number")]
+    )
+    frame = evaluate(MODEL, tests, options(max_new_tokens=2))
+    assert frame["metric"].to_list() == ["length", "last_number"]
+    assert frame["value"][0] == 4.0
+
+
+def test_a_limit_takes_the_first_tests_of_every_task():
+    tests = tests_table(
+        [(t, str(i), "q", "a", None, "exact_match") for t in "ab" for i in range(3)]
+    )
+    frame = evaluate(MODEL, tests, options(max_new_tokens=1, limit=2))
+    assert frame.select("task", "id").rows() == [("a", "0"), ("a", "1"), ("b", "0"), ("b", "1")]
+    assert not any(math.isnan(v) for v in frame["answer_nll_nats"])

@@ -1,0 +1,260 @@
+"""Training repeats to the bit, resumes after a kill, and learns from responses only."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from safetensors.numpy import load_file
+
+from dataselect.errors import InputError
+from dataselect.train.fit import Recipe
+from dataselect.train.run import Trained, TrainSection, train
+from tests.helpers import MODEL
+
+pytestmark = pytest.mark.slow
+
+FAST = Recipe(epochs=2, learning_rate=1e-2, batch_size=4, threads=1)
+SHORT = replace(MODEL, max_tokens=64)
+
+
+def rows(count=12, prompt="Say it."):
+    responses = [f"word{i % 3} again" for i in range(count)]
+    return [
+        {
+            "id": str(i),
+            "source": "s",
+            "messages": [
+                {"role": "user", "content": prompt},
+                {"role": "assistant", "content": response},
+            ],
+        }
+        for i, response in enumerate(responses)
+    ]
+
+
+@pytest.fixture
+def file(in_scratch):
+    def write(rows, name="train.jsonl"):
+        path = in_scratch / name
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def run(path, name, model=MODEL, **settings):
+    """Trains on a file; returns what was done, and the weights."""
+    out = path.parent / name
+    section = TrainSection(model, replace(FAST, **settings), "code")
+    done = train(section, path, out, path.parent / f"{name}-curve")
+    return done, load_file(out / "model.safetensors")
+
+
+def curve(path, name):
+    """The lines of a run's loss curve, split into cells."""
+    text = (path.parent / f"{name}-curve/plots/metrics/loss.tsv").read_text()
+    return [line.split("\t") for line in text.splitlines()]
+
+
+def losses(path, name):
+    return [float(line[-1]) for line in curve(path, name)[1:]]
+
+
+def same(weights, other):
+    return weights.keys() == other.keys() and all(
+        np.array_equal(weights[name], other[name]) for name in weights
+    )
+
+
+def test_same_seed_same_weights_and_another_seed_others(file):
+    path = file(rows())
+    done, first = run(path, "first")
+    _, second = run(path, "second")
+    _, other = run(path, "other", seed=1)
+    assert same(first, second)
+    assert not same(first, other)
+    assert (done.rows, done.dropped, done.steps) == (12, 0, 6)
+    assert [line[0] for line in curve(path, "first")] == ["step", "1", "2", "3", "4", "5", "6"]
+
+
+def test_a_run_of_one_step_learns_too(file):
+    before = load_file(f"{MODEL.name}/model.safetensors")
+    done, after = run(file(rows(4)), "model", epochs=1)
+    assert done.steps == 1
+    assert not same(before, after)
+
+
+def test_training_lowers_the_loss_of_the_responses(file):
+    path = file(rows(24))
+    run(path, "model", epochs=6)
+    by_step = losses(path, "model")
+    assert np.mean(by_step[-3:]) < 0.5 * np.mean(by_step[:3])
+
+
+def test_the_first_loss_is_that_of_the_responses_only(file):
+    from dataselect.models.chat import load_chat
+    from dataselect.models.load import load_causal
+    from dataselect.models.nll import token_losses
+
+    path = file(rows(4))
+    run(path, "model", epochs=1)
+    encoded = load_chat(MODEL).encode([row["messages"] for row in rows(4)])
+    nll = token_losses(load_causal(MODEL), encoded).response
+    tokens = [int(row.response.sum()) for row in encoded]
+    assert losses(path, "model")[0] == pytest.approx(np.average(nll, weights=tokens), rel=1e-3)
+
+
+def test_rows_whose_response_is_cut_off_are_dropped_and_counted(file):
+    long = rows(2, prompt="word " * 200)
+    done, _ = run(file(rows(6) + long), "model", SHORT)
+    assert (done.rows, done.dropped) == (6, 2)
+    with pytest.raises(InputError, match="none of the 2 rows has a response token"):
+        run(file(long), "none", SHORT)
+    assert not (file(long).parent / "none").exists()
+
+
+def test_a_batch_must_hold_whole_micro_batches(file):
+    with pytest.raises(InputError, match=r"expected a multiple of train\.micro_batch_size"):
+        run(file(rows()), "model", batch_size=4, micro_batch_size=3)
+
+
+def test_lora_is_merged_into_a_model_that_loads_alone(file):
+    base = load_file(f"{MODEL.name}/model.safetensors")
+    _, merged = run(file(rows()), "lora", method="lora", lora_rank=4, lora_alpha=8)
+    assert merged.keys() == base.keys()
+    changed = {name for name in base if not np.array_equal(base[name], merged[name])}
+    assert changed
+    assert all("proj" in name for name in changed)
+
+
+def test_losses_may_be_averaged_per_micro_batch(file):
+    uneven = rows(8)
+    uneven[0]["messages"][1]["content"] = "a much longer answer " * 10
+    path = file(uneven)
+    _, by_token = run(path, "token")
+    _, by_batch = run(path, "batch", loss_per="micro_batch")
+    assert not same(by_token, by_batch)
+
+
+def test_micro_batches_shrink_where_memory_runs_out(file, monkeypatch, capsys):
+    path = file(rows(13))
+    settings = {"batch_size": 6, "micro_batch_size": 6, "save_steps": 2}
+    _, small = run(path, "small", **settings | {"micro_batch_size": 1})
+    training_step = transformers.Trainer.training_step
+
+    def limited(self, net, inputs, *args):
+        row_count = len(inputs["input_ids"])
+        if row_count > 3 or (self.state.global_step > 2 and row_count > 1):
+            run_out_of_memory()
+        return training_step(self, net, inputs, *args)
+
+    monkeypatch.setattr(transformers.Trainer, "training_step", limited)
+    done, shrunk = run(path, "shrunk", **settings)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "memory" in line]
+    assert lines == [f"out of memory: continuing with micro-batches of {size}" for size in (3, 1)]
+    assert done.steps == 6
+    for name, weights in small.items():
+        np.testing.assert_allclose(weights, shrunk[name], rtol=1e-2, atol=1e-4, err_msg=name)
+    assert [line[0] for line in curve(path, "shrunk")[1:]] == [str(step) for step in range(1, 7)]
+    monkeypatch.setattr(transformers.Trainer, "training_step", run_out_of_memory)
+    with pytest.raises(InputError, match="out of memory while training on one row at a time"):
+        run(path, "none", **settings | {"micro_batch_size": 1})
+
+
+def run_out_of_memory(*args):
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+# 13 rows: an epoch ends in a step of one, of which a second process has no row.
+def test_two_processes_train_to_the_weights_of_one(file):
+    varied = rows(13)
+    for i, row in enumerate(varied):  # lengths that differ: a row counts by its tokens
+        row["messages"][1]["content"] = f"word{i % 3} " * (1 + i % 5)
+    path = file(varied)
+    alone, weights = run(path, "alone", learning_rate=1e-3, processes=1)
+    shared, other_weights = run(path, "shared", learning_rate=1e-3, processes=2)
+    assert (alone.steps, alone.rows, alone.tokens) == (shared.steps, shared.rows, shared.tokens)
+    assert losses(path, "shared") == pytest.approx(losses(path, "alone"), rel=1e-3)
+    assert weights.keys() == other_weights.keys()
+    for name in weights:
+        np.testing.assert_allclose(
+            weights[name], other_weights[name], rtol=1e-3, atol=2e-5, err_msg=name
+        )
+
+
+def test_whatever_decides_a_run_gives_it_a_scratch_folder_of_its_own(file, monkeypatch):
+    homes = []
+
+    def record(work, model, examples, home, *args, recipe):
+        homes.append(home)
+        return Trained(1, 0, 1, 1, 1.0, 1, 1.0)
+
+    monkeypatch.setattr("dataselect.train.run.fit_distributed", record)
+    section, path = TrainSection(MODEL, FAST, "code"), file(rows(2))
+    sections = [
+        section,
+        replace(section, code="other code"),
+        replace(section, recipe=replace(FAST, seed=1)),
+        replace(section, model=replace(MODEL, md5="other weights")),
+    ]
+    for changed in sections:
+        train(changed, path, path.parent / "model", path.parent / "curve")
+    train(section, file(rows(3), "more.jsonl"), path.parent / "model", path.parent / "curve")
+    assert len(set(homes)) == 5
+    train(section, file(rows(2), "again.jsonl"), path.parent / "other", path.parent / "curve")
+    assert homes[-1] == homes[0]
+
+
+KILLED = """
+import json, sys
+from pathlib import Path
+from dataselect.settings import from_json
+from dataselect.train.run import TrainSection, train
+section, path = json.loads(sys.argv[1])
+done = train(from_json(TrainSection, section), Path(path), Path("killed"), Path("killed-curve"))
+print(json.dumps(done), flush=True)
+"""
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_killed_run_resumes_and_ends_with_the_same_weights(file, in_scratch, processes):
+    path = file(rows(40))
+    settings = {"epochs": 6, "save_steps": 7, "processes": processes}
+    done, uninterrupted = run(path, "uninterrupted", **settings)
+    section = TrainSection(MODEL, replace(FAST, **settings), "code")
+    command = [sys.executable, "-c", KILLED, json.dumps([asdict(section), str(path)])]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment)
+    home = in_scratch / ".scratch" / "train"
+    deadline = time.monotonic() + 120
+    # Step 14 or later, within an epoch of ten steps that is not the first.
+    while not list(home.glob("*/checkpoint-[1-9][0-9]/trainer_state.json")):
+        assert process.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (in_scratch / "killed").exists()
+    resumed = subprocess.run(
+        command, check=True, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert "continues from step " in resumed.stdout
+    assert json.loads(resumed.stdout.splitlines()[-1]) == list(done)
+    assert same(uninterrupted, load_file(in_scratch / "killed/model.safetensors"))
+    assert curve(path, "killed") == curve(path, "uninterrupted")
+    assert not list(home.glob("*/checkpoint-*"))  # nothing is left behind

@@ -2,14 +2,15 @@
 
     python benchmarks/aggregate.py
 
-Made-up scores, written as the score stage writes them; a process a case. The published algorithm is
-in a few plain lines of ours what `get_top_influences` of hamishivi/automated-instruction-selection
-does (as of ffcdc7f): nested dictionaries, sorted lists, and for every offer duplicates looked for
-anew among all that are chosen.
+Made-up scores, written as the score stage writes them; each case in a process of its own. The
+published algorithm is `get_top_influences` of hamishivi/automated-instruction-selection@ffcdc7f,
+in a few plain lines of ours: nested dictionaries, sorted lists, and all chosen rows searched for
+duplicates after every pick.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from measuring import apart, folder, keep, timed
+from measuring import in_new_process, save_result, temporary_folder, timed
 
 from dataselect.aggregate.round_robin import round_robin
 from dataselect.aggregate.run import read_scores
@@ -27,29 +28,32 @@ from dataselect.data.scores import Group
 
 #: Rows, groups, rows chosen.
 SIZES = ((5_800_000, 7, 326_000), (1_000_000, 500, 10_000))
-AGAINST = (100_000, 64, 10_000)
-BLOCK = 65_536
-SHARD = 2_048  # rows a block of the table, as the score stage has them
+PUBLISHED_SIZE = (100_000, 64, 10_000)
+BLOCK_ROWS = 65_536
+SHARD_ROWS = 2_048  # rows per block of the table, as the score stage writes them
 
 
 def main() -> None:
-    """Runs every size, and the comparison."""
+    """Runs every size, and the comparison; `--small` runs both on a few rows, and saves nothing."""
+    small = "--small" in sys.argv
     runs = []
-    with folder() as home:
-        for rows, groups, chosen in SIZES:
+    with temporary_folder() as home:
+        for rows, groups, chosen in [(20_000, 7, 1_000)] if small else SIZES:
             path = str(home / "scores.parquet")
             write(Path(path), rows, groups)
+            size = {"path": path, "groups": groups, "chosen": chosen}
             runs += [
-                apart("aggregate", "select", path=path, groups=groups, chosen=chosen, by=by)
+                in_new_process("aggregate", "select", by=by, **size)
                 for by in ("round_robin", "top")
             ]
-    rows, groups, chosen = AGAINST
-    against = apart("aggregate", "compare", rows=rows, groups=groups, chosen=chosen)
-    keep("aggregate", {"runs": runs, "against": against})
+    rows, groups, chosen = (2_000, 8, 200) if small else PUBLISHED_SIZE
+    against = in_new_process("aggregate", "compare", rows=rows, groups=groups, chosen=chosen)
+    if not small:
+        save_result("aggregate", {"runs": runs, "against": against})
 
 
 def scores(rows: int, groups: int, size: int) -> Iterator[np.ndarray]:
-    """Blocks of so many made-up scores: some rows are good for every group."""
+    """Blocks of `size` rows of made-up scores: some rows are good for every group."""
     rng = np.random.default_rng(0)
     for first in range(0, rows, size):
         count = min(size, rows - first)
@@ -61,7 +65,7 @@ def write(path: Path, rows: int, groups: int) -> None:
     """A scores table, block by block."""
     first = 0
     with tables.open_writer("scores", path) as put:
-        for block in scores(rows, groups, SHARD):
+        for block in scores(rows, groups, SHARD_ROWS):
             count = len(block)
             put(pl.DataFrame({
                 "row": pl.int_range(first, first + count, eager=True),
@@ -74,17 +78,17 @@ def write(path: Path, rows: int, groups: int) -> None:
 
 def select(path: str, groups: int, chosen: int, by: str) -> dict[str, Any]:
     """One selection from a table: reading it, and choosing."""
-    of = {"round_robin": round_robin, "top": top}[by]
+    aggregator = {"round_robin": round_robin, "top": top}[by]
     names = [Group(str(number), None) for number in range(groups)]
     run: dict[str, Any] = {"rows": tables.row_count(path), "groups": groups, "by": by}
     with timed(run):
-        picks = of(lambda: read_scores(Path(path)), names, chosen)
+        picks = aggregator(lambda: read_scores(Path(path)), names, chosen)
     return {**run, "chosen": len(picks.rows)}
 
 
 def compare(rows: int, groups: int, chosen: int) -> dict[str, Any]:
     """Ours and the published way on the same scores, in one process."""
-    blocks = list(scores(rows, groups, BLOCK))
+    blocks = list(scores(rows, groups, BLOCK_ROWS))
     names = [Group(str(number), None) for number in range(groups)]
     start = time.perf_counter()
     picks = round_robin(lambda: blocks, names, chosen)
@@ -104,7 +108,7 @@ Pair = tuple[int, int]
 
 
 def as_dictionaries(matrix: np.ndarray) -> dict[int, dict[Pair, float]]:
-    """Scores as they are kept there: query → (file, row) → score."""
+    """Scores in the form of the published code: query → (file, row) → score."""
     return {
         query: {(0, row): score for row, score in enumerate(column.tolist())}
         for query, column in enumerate(matrix.T)
@@ -112,19 +116,19 @@ def as_dictionaries(matrix: np.ndarray) -> dict[int, dict[Pair, float]]:
 
 
 def published_round_robin(nested: dict[int, dict[Pair, float]], n: int) -> list[int]:
-    """Every query's rows sorted whole; each offer leaves the front of its list for the chosen.
+    """Sorts every query's rows, and takes the first of each list in turns.
 
-    After each offer the chosen are made unique anew, which is quadratic. A whole round is finished,
-    and what is too much cut off.
+    After each pick duplicates are removed from all chosen rows, which is quadratic. The last round
+    is finished, and what is beyond `n` cut off.
     """
     ranked = {
-        query: sorted(of.items(), key=lambda item: item[1], reverse=True)
-        for query, of in nested.items()
+        query: sorted(by_pair.items(), key=lambda item: item[1], reverse=True)
+        for query, by_pair in nested.items()
     }
     chosen: list[Pair] = []
     while len(chosen) < n:
-        for offers in ranked.values():
-            pair, _ = offers.pop(0)
+        for pairs in ranked.values():
+            pair, _ = pairs.pop(0)
             chosen.append(pair)
             chosen = list(dict.fromkeys(chosen))
     return [row for _, row in chosen[:n]]

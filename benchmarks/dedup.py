@@ -3,8 +3,9 @@
     python benchmarks/dedup.py [--rows 5800000]
 
 Text is random words; lengths are drawn like those of instruction rows (log-normal, 1,000
-characters at the median); one row in a hundred repeats another. Plain DuckDB does the least that
+characters at the median); one row in a hundred repeats another. Plain DuckDB does the minimum that
 finds duplicates: the same key, the first row of each, written to parquet; nothing is checked.
+`--rows` other than the default saves no result.
 """
 
 from __future__ import annotations
@@ -16,32 +17,34 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from measuring import apart, folder, keep, timed
+from measuring import in_new_process, save_result, temporary_folder, timed
 
+from dataselect.compute import no_progress
 from dataselect.data import tables
-from dataselect.dedup import pool
+from dataselect.dedup.pool import write_pool
 
-BLOCK = 50_000
+ROWS = 5_800_000
+BLOCK_ROWS = 50_000
 WORDS = 4_000
-REPEATED = 100  # one row in so many
+REPEATED = 100  # every hundredth row
 
 
 def main() -> None:
     """Makes the file, and runs both on it, each in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=5_800_000)
+    parser.add_argument("--rows", type=int, default=ROWS)
     rows = parser.parse_args().rows
-    with folder() as home:
+    with temporary_folder() as home:
         path = str(home / "raw.parquet")
         make(Path(path), rows)
         size = round(Path(path).stat().st_size / 1e6)
-        ours = apart("dedup", "stage", path=path, out=str(home / "out"))
-        plain = apart("dedup", "plain", path=path, out=str(home / "plain.parquet"))
-    ratio = round(ours["seconds"] / plain["seconds"], 2)
+        ours = in_new_process("dedup", "stage", path=path, out=str(home / "out"))
+        plain = in_new_process("dedup", "plain", path=path, out=str(home / "plain.parquet"))
     result = {"rows": rows, "file_mb": size, "stage": ours, "duckdb": plain}
-    keep(
-        "dedup", {**result, "stage_over_duckdb": ratio, "same_rows": ours["kept"] == plain["kept"]}
-    )
+    result["stage_over_duckdb"] = round(ours["seconds"] / plain["seconds"], 2)
+    result["same_rows"] = ours["kept"] == plain["kept"]
+    if rows == ROWS:
+        save_result("dedup", result)
 
 
 def make(path: Path, rows: int) -> None:
@@ -50,13 +53,13 @@ def make(path: Path, rows: int) -> None:
 
     rng = np.random.default_rng(0)
     words = np.asarray(["".join(rng.choice(list("etaoinshrdlu"), 5)) for _ in range(WORDS)])
-    lengths = np.clip(rng.lognormal(np.log(1_000), 0.8, BLOCK) / 6, 2, 4_000).astype(int)
+    lengths = np.clip(rng.lognormal(np.log(1_000), 0.8, BLOCK_ROWS) / 6, 2, 4_000).astype(int)
     text = " ".join(words[rng.integers(WORDS, size=lengths.sum())])
     edges = np.concatenate([[0], np.cumsum(lengths * 6)])
     texts = pl.DataFrame({"text": [text[a : b - 1] for a, b in pairwise(edges)]})
     writer = None
-    for first in range(0, rows, BLOCK):
-        frame = _block(texts.head(min(BLOCK, rows - first)), first)
+    for first in range(0, rows, BLOCK_ROWS):
+        frame = _block(texts.head(min(BLOCK_ROWS, rows - first)), first)
         block = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
         writer = writer or pq.ParquetWriter(path, block.schema, compression="zstd")
         writer.write_table(block)
@@ -65,11 +68,11 @@ def make(path: Path, rows: int) -> None:
 
 
 def _block(texts: pl.DataFrame, first: int) -> pl.DataFrame:
-    """The texts again, each with a number of its own in front, but for those that repeat."""
+    """The texts, each after a number of its own, but for those that repeat an earlier row."""
     row = pl.int_range(first, first + texts.height)
-    again = row % REPEATED == 0
-    number = pl.when(again).then(row // (10 * REPEATED)).otherwise(row)
-    text = pl.when(again).then(pl.col("text").first()).otherwise(pl.col("text"))
+    repeats = row % REPEATED == 0
+    number = pl.when(repeats).then(row // (10 * REPEATED)).otherwise(row)
+    text = pl.when(repeats).then(pl.col("text").first()).otherwise(pl.col("text"))
     question = pl.concat_str([number.cast(pl.String), text.str.slice(0, 300)])
 
     def turn(role: str, content: pl.Expr) -> pl.Expr:
@@ -84,21 +87,21 @@ def _block(texts: pl.DataFrame, first: int) -> pl.DataFrame:
 
 
 def stage(path: str, out: str) -> dict[str, Any]:
-    """What the stage does, but for asking a tokenizer which long rows are cut off."""
+    """The stage's work, but for the tokenizer that finds which rows are truncated."""
     run: dict[str, Any] = {}
     with timed(run):
-        counts = pool.write_pool(
-            [path], Path(out), on_bad_row="error", cut_off=lambda rows: [False] * len(rows)
+        counts = write_pool(
+            [path],
+            Path(out),
+            on_bad_row="error",
+            truncation=lambda rows: [False] * len(rows),
+            progress=no_progress,
         )
-    return {
-        **run,
-        "kept": counts["kept"],
-        "rows_per_second": round(counts["read"] / run["seconds"]),
-    }
+    return {**run, "kept": counts.kept, "rows_per_second": round(counts.read / run["seconds"])}
 
 
 def plain(path: str, out: str) -> dict[str, Any]:
-    """The key, the first row of each, and a file of them."""
+    """The key, the first row of each, and a file of these."""
     import duckdb
 
     run: dict[str, Any] = {}

@@ -1,62 +1,74 @@
 """Measures the features against one row at a time, and against the processor's matrix product.
 
-    OMP_NUM_THREADS=2 python benchmarks/embed.py
+    OMP_NUM_THREADS=2 python benchmarks/embed.py [--small]
 
 On real rows and the 6.8 M-parameter model of ../shared (not shipped). The published way is written
 here in a few plain lines: batch 1, fp32, LM head on, scores in a dictionary. The last part is a
-Llama shape of some 100 M parameters with random weights, whose FLOPs a second are set against those
-of a plain matrix product in the same process and precision. Where there is a GPU, it is that part
-alone, with a 1 B and a 7 B shape, whose result is another file.
+Llama shape of some 100 M parameters with random weights, whose FLOPs per second are compared with
+those of a plain matrix product in the same process and precision. On a GPU only that part runs,
+with a 1 B and a 7 B shape, and its result is another file. `--small` takes a few rows, and saves
+nothing.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
-from measuring import apart, best_of, keep, timed
+from measuring import best_of, in_new_process, save_result, timed
 
 from dataselect.compute import no_progress
 from dataselect.data.checkpoints import Checkpoint
 from dataselect.data.shards import Featurizer
-from dataselect.embed import hidden_states, losses, trajectories
-from dataselect.models.chat import Chat, Encoded
+from dataselect.embed.hidden_states import hidden_states
+from dataselect.embed.losses import losses
+from dataselect.embed.trajectories import trajectories
+from dataselect.models.chat import Encoded, load_chat
 from dataselect.models.flops import forward_flops
 from dataselect.models.load import load_causal, load_encoder, load_tokenizer, torch_dtype
+from dataselect.models.settings import ModelSettings
 from dataselect.reference import warmup
-from dataselect.train.fit import add_adapters
+from dataselect.train.fit import Recipe, add_adapters
 
 SHARED = Path(__file__).parents[2] / "shared"
-MODEL = {"name": str(SHARED / "models/base"), "revision": None, "dtype": "auto", "chat": "tulu",
-         "max_tokens": 2_048, "trust_remote_code": False}  # fmt: skip
-#: Rows for the embeddings; for the losses, whose head costs more; and for the gradients.
-ROWS, FEWER, FEWEST = 2_000, 400, 48
+MODEL = ModelSettings(name=str(SHARED / "models/base"))
+#: Rows of each part: the LM head of the losses costs more, and gradients cost most.
+ROWS = {"vectors": 2_000, "loss": 400, "trajectory": 400, "gradient": 48}
 SHAPES = {
     size: dict(zip(("hidden_size", "intermediate_size", "num_hidden_layers",
                     "num_attention_heads", "num_key_value_heads"), numbers, strict=True))
     for size, numbers in {"100M": (768, 2_048, 12, 12, 12), "1B": (2_048, 5_632, 22, 32, 4),
                           "7B": (4_096, 11_008, 32, 32, 32)}.items()
 }  # fmt: skip
-LARGE_ROWS, ON_GPU = 48, 4_096
-#: Checkpoints of the trajectories, which the model itself stands in for.
+LARGE_ROWS, GPU_ROWS = 48, 4_096
+#: Checkpoints of the trajectories; the model itself stands in for each.
 CHECKPOINTS = 2
 
 
 def main() -> None:
     """Runs every part in a process of its own."""
+    small = "--small" in sys.argv
     if torch.cuda.is_available():
-        sizes = {size: apart("embed", "shape", size=size, count=ON_GPU) for size in ("1B", "7B")}
-        keep("embed_gpu", {"gpu": torch.cuda.get_device_name(), **sizes})
-        return
-    runs = {name: apart("embed", name) for name in ("vectors", "loss", "trajectory", "gradient")}
-    runs["large"] = apart("embed", "shape", size="100M", count=LARGE_ROWS)
-    keep("embed", {"threads": os.environ.get("OMP_NUM_THREADS"), **runs})
+        count = 64 if small else GPU_ROWS
+        sizes = {size: in_new_process("embed", "shape", size=size, count=count)
+                 for size in ("1B", "7B")}  # fmt: skip
+        name, result = "embed_gpu", {"gpu": torch.cuda.get_device_name(), **sizes}
+    else:
+        runs = {part: in_new_process("embed", part, count=4 if small else count)
+                for part, count in ROWS.items()}  # fmt: skip
+        count = 2 if small else LARGE_ROWS
+        runs["large"] = in_new_process("embed", "shape", size="100M", count=count)
+        name, result = "embed", {"threads": os.environ.get("OMP_NUM_THREADS"), **runs}
+    if not small:
+        save_result(name, result)
 
 
 def rows(count: int) -> list[list[dict[str, str]]]:
@@ -65,93 +77,98 @@ def rows(count: int) -> list[list[dict[str, str]]]:
     return pool.sample(count, seed=0)["messages"].to_list()
 
 
-def vectors() -> dict[str, Any]:
+def vectors(count: int) -> dict[str, Any]:
     """Embeddings: length-sorted batches without the head, against one row at a time with it."""
 
-    def alone(net: Any, one: Encoded) -> list[float]:
-        states = net(input_ids=_ids(one), output_hidden_states=True).hidden_states[-1][0]
+    def single(net: Any, row: Encoded) -> list[float]:
+        states = net(input_ids=_ids(row), output_hidden_states=True).hidden_states[-1][0]
         weight = torch.arange(1, len(states) + 1)[:, None]
         pooled = (states * weight).sum(0) / weight.sum()
         return (pooled / pooled.norm()).tolist()
 
-    run, ours, theirs = _against(hidden_states.hidden_states(MODEL), "vectors", ROWS, alone)
+    featurizer = hidden_states().load(MODEL, [])
+    run, ours, theirs = _compare(featurizer, "vectors", count, single)
     cosines = (ours.astype(np.float64) * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1)
-    return _ratio(run) | {"least_cosine": round(float(cosines.min()), 6)}
+    return _with_ratio(run) | {"least_cosine": round(float(cosines.min()), 6)}
 
 
-def loss() -> dict[str, Any]:
+def loss(count: int) -> dict[str, Any]:
     """Losses of whole rows, against one row at a time."""
 
-    def alone(net: Any, one: Encoded) -> float:
-        return net(input_ids=_ids(one), labels=_ids(one)).loss.item()
+    def single(net: Any, row: Encoded) -> float:
+        return net(input_ids=_ids(row), labels=_ids(row)).loss.item()
 
-    run, ours, theirs = _against(losses.losses(MODEL), "whole_nll", FEWER, alone)
-    return _ratio(run) | {"most_relative_gap": _gap(ours, theirs)}
+    run, ours, theirs = _compare(losses().load(MODEL, []), "whole_nll", count, single)
+    return _with_ratio(run) | {"most_relative_gap": _gap(ours, theirs)}
 
 
-def trajectory() -> dict[str, Any]:
+def trajectory(count: int) -> dict[str, Any]:
     """Losses of responses before training and at every checkpoint, against one row at a time."""
 
-    def alone(net: Any, one: Encoded) -> list[float]:
+    def single(net: Any, row: Encoded) -> list[float]:
         times = range(CHECKPOINTS + 1)
-        return [net(input_ids=_ids(one), labels=_labels(one)).loss.item() for _ in times][1:]
+        return [net(input_ids=_ids(row), labels=_labels(row)).loss.item() for _ in times][1:]
 
-    there = [Checkpoint(Path(str(MODEL["name"])), 1.0)] * CHECKPOINTS
-    compute = trajectories.trajectories(MODEL, there)
-    run, ours, theirs = _against(compute, "nll", FEWER, alone)
-    return _ratio(run) | {"checkpoints": CHECKPOINTS, "most_relative_gap": _gap(ours, theirs)}
+    checkpoints = [Checkpoint(Path(MODEL.name), 1.0)] * CHECKPOINTS
+    featurizer = trajectories().load(MODEL, checkpoints)
+    run, ours, theirs = _compare(featurizer, "nll", count, single)
+    gap = _gap(ours, theirs)
+    return _with_ratio(run) | {"checkpoints": CHECKPOINTS, "most_relative_gap": gap}
 
 
 def _gap(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(np.nanmax(np.abs(ours - theirs) / ours))
 
 
-def _ids(one: Encoded) -> torch.Tensor:
-    return torch.from_numpy(one.ids.astype(np.int64))[None]
+def _ids(row: Encoded) -> torch.Tensor:
+    return torch.from_numpy(row.ids.astype(np.int64))[None]
 
 
-def _labels(one: Encoded) -> torch.Tensor:
-    return torch.where(torch.from_numpy(one.response)[None], _ids(one), -100)
+def _labels(row: Encoded) -> torch.Tensor:
+    return torch.where(torch.from_numpy(row.response)[None], _ids(row), -100)
 
 
-def _against(
-    compute: Featurizer, name: str, count: int, alone: Callable[[Any, Any], Any]
+def _compare(
+    featurizer: Featurizer, name: str, count: int, single: Callable[[Any, Any], Any]
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """A feature of a sample and the same a row at a time into a dictionary: times, ours, theirs."""
+    """A feature of a sample, and the same row by row into a dictionary: times, ours, theirs."""
     sample = rows(count)
-    net, chat = load_causal({**MODEL, "dtype": "float32"}), _chat()
-    compute(sample[:16], "pool", no_progress)
-    run = _run(sample)
+    net, chat = load_causal(MODEL, "float32"), load_chat(MODEL)
+    featurizer(sample[:16], "pool", no_progress)
+    run = _size(sample)
     with timed(run):
-        ours = compute(sample, "pool", no_progress)[name]
+        ours = featurizer(sample, "pool", no_progress)[name]
     store = {}
     with timed(run, "batch_1_seconds"), torch.inference_mode():
         for number, row in enumerate(sample):
-            store[number] = alone(net, chat.encode([row])[0])
+            store[number] = single(net, chat.encode([row])[0])
     return run, ours, np.asarray(list(store.values()))
 
 
-def gradient() -> dict[str, Any]:
-    """LoRA gradients of rank 8: a batch with an adapter a row, against a pass a row."""
+def gradient(count: int) -> dict[str, Any]:
+    """LoRA gradients of rank 8: a batch with an adapter per row, against a pass per row."""
     from dataselect.embed.gradients import _of_rows
     from dataselect.models.batches import Batches
 
-    sample = rows(FEWEST)
-    adapters = {"method": "lora", "lora_rank": 8, "lora_alpha": 32, "lora_dropout": 0.0,
-                "lora_modules": list(warmup.MODULES), "gradient_checkpointing": False}  # fmt: skip
-    net = add_adapters(load_causal({**MODEL, "dtype": "float32"}), adapters).eval()
+    sample = rows(count)
+    recipe = Recipe(
+        method="lora", lora_rank=8, lora_alpha=32, lora_dropout=0.0,
+        lora_modules=list(warmup.MODULES),
+    )  # fmt: skip
+    net = add_adapters(load_causal(MODEL, "float32"), recipe).eval()
     names = {n: p for n, p in net.named_parameters() if p.requires_grad}
-    encoded = [one for one in _chat(512).encode(sample) if one.has_response]
-    run = _run(sample)
+    chat = load_chat(replace(MODEL, max_tokens=512))
+    encoded = [row for row in chat.encode(sample) if row.has_response]
+    run = _size(sample)
     with timed(run):
         ours = _of_rows(net, names, encoded, Batches(512))
     with timed(run, "batch_1_seconds"):
-        for one in encoded:
+        for row in encoded:
             net.zero_grad()
-            net(input_ids=_ids(one), labels=_labels(one)).loss.backward()
+            net(input_ids=_ids(row), labels=_labels(row)).loss.backward()
             theirs = torch.cat([p.grad.flatten() for p in names.values()])
     gap = float((ours[-1] - theirs).norm() / theirs.norm())
-    return _ratio(run) | {"relative_gap_of_the_last": gap}
+    return _with_ratio(run) | {"relative_gap_of_the_last": gap}
 
 
 def shape(size: str, count: int) -> dict[str, Any]:
@@ -159,19 +176,19 @@ def shape(size: str, count: int) -> dict[str, Any]:
     sample = rows(count)
     with tempfile.TemporaryDirectory() as folder:
         _make(folder, SHAPES[size])
-        model = {**MODEL, "name": folder}
-        compute, net = hidden_states.hidden_states(model), load_encoder(model)
-    compute(sample[:4], "pool", no_progress)
-    run = _run(sample)
+        model = replace(MODEL, name=folder)
+        featurizer, net = hidden_states().load(model, []), load_encoder(model)
+    featurizer(sample[:4], "pool", no_progress)
+    run = _size(sample)
     with timed(run):
-        compute(sample, "pool", no_progress)
+        featurizer(sample, "pool", no_progress)
     peak = _product(net)
-    done = forward_flops(net, head=False) * run["tokens"] / run["seconds"]
+    speed = forward_flops(net, head=False) * run["tokens"] / run["seconds"]
     return {
         **run, "parameters": sum(p.numel() for p in net.parameters()),
         "tokens_per_second": round(run["tokens"] / run["seconds"]),
-        "precision": str(net.dtype), "gflops": round(done / 1e9, 1),
-        "product_gflops": round(peak / 1e9, 1), "share_of_the_product": round(done / peak, 3),
+        "precision": str(net.dtype), "gflops": round(speed / 1e9, 1),
+        "product_gflops": round(peak / 1e9, 1), "share_of_the_product": round(speed / peak, 3),
     }  # fmt: skip
 
 
@@ -179,7 +196,7 @@ def _make(folder: str, shape: dict[str, int]) -> None:
     """A model of this shape, in the precision that it is loaded in, and a tokenizer."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    config = AutoConfig.from_pretrained(str(MODEL["name"]))
+    config = AutoConfig.from_pretrained(MODEL.name)
     for name, value in shape.items():
         setattr(config, name, value)
     config.head_dim = shape["hidden_size"] // shape["num_attention_heads"]
@@ -202,16 +219,12 @@ def _product(net: Any) -> float:
     return 2 * width**3 / best_of(20, once)
 
 
-def _chat(most: int = 2_048) -> Chat:
-    return Chat(load_tokenizer(MODEL), "tulu", most)
-
-
-def _run(sample: list[Any]) -> dict[str, Any]:
-    tokens = sum(len(one.ids) for one in _chat().encode(sample))
+def _size(sample: list[Any]) -> dict[str, Any]:
+    tokens = sum(len(row.ids) for row in load_chat(MODEL).encode(sample))
     return {"rows": len(sample), "tokens": tokens}
 
 
-def _ratio(run: dict[str, Any]) -> dict[str, Any]:
+def _with_ratio(run: dict[str, Any]) -> dict[str, Any]:
     speed = round(run["tokens"] / run["seconds"])
     ratio = round(run["batch_1_seconds"] / run["seconds"], 2)
     return {**run, "tokens_per_second": speed, "times_batch_1": ratio}

@@ -3,92 +3,103 @@
     OMP_NUM_THREADS=2 python benchmarks/growth.py
 
 Score and aggregate on made-up vectors; embed on rows of ../shared (not shipped) with the tests'
-own 0.4 M-parameter model, so that the largest takes minutes. A process a case. The result is also
-drawn, as `benchmarks/results/growth.svg`.
+own 0.4 M-parameter model, so that the largest takes minutes. Each case in a process of its own. The
+result is also drawn, as `benchmarks/results/growth.svg`. `--small` runs a few rows, and saves
+nothing.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from measuring import RESULTS, apart, folder, keep, timed
+from measuring import RESULTS, in_new_process, save_result, temporary_folder, timed
+
+from dataselect.aggregate.run import AggregateSection
+from dataselect.data import tables
+from dataselect.data.checkpoints import REFERENCE_FILE, write_checkpoints
+from dataselect.embed.run import EmbedSection
+from dataselect.models.settings import ModelSettings
+from dataselect.score.run import ScoreSection
+from dataselect.settings import Part
 from score import make
 
 ROOT = Path(__file__).parent.parent
 MADE_UP, REAL = (10_000, 100_000, 1_000_000), (1_000, 10_000, 60_000)
 CHOSEN = 0.05
+MODEL = ModelSettings(name=str(ROOT / "tests/golden/tiny-llama"), max_tokens=512)
+FEATURES = Part("hidden_states", {"pooling": "weighted_mean", "over": "all", "unit": True})
 
 
 def main() -> None:
     """Every size of every stage; then the plot."""
+    small = "--small" in sys.argv
     runs = []
-    for rows in MADE_UP:
-        with folder() as home:
+    for rows in (2_000,) if small else MADE_UP:
+        with temporary_folder() as home:
             make(home, rows, dimensions=256)
-            stages = ("score", "aggregate")
-            runs += [{"stage": name, **apart("growth", name, home=str(home))} for name in stages]
-    for rows in REAL:
-        with folder() as home:
-            take(home, rows)
-            runs.append({"stage": "embed", **apart("growth", "embed", home=str(home))})
-    keep("growth", {"threads": os.environ.get("OMP_NUM_THREADS"), "runs": runs})
+            runs += [run_stage("score", home), run_stage("aggregate", home)]
+    for rows in (100,) if small else REAL:
+        with temporary_folder() as home:
+            write_real_rows(home, rows)
+            runs.append(run_stage("embed", home))
+    if small:
+        return
+    save_result("growth", {"threads": os.environ.get("OMP_NUM_THREADS"), "runs": runs})
     draw(RESULTS / "growth.json", RESULTS / "growth.svg")
+
+
+def run_stage(name: str, home: Path) -> dict[str, Any]:
+    """The figures of one of the functions below, in a process of its own."""
+    return {"stage": name, **in_new_process("growth", name, home=str(home))}
 
 
 def score(home: str) -> dict[str, Any]:
     """The score stage's work."""
-    from dataselect.data import tables
     from dataselect.score.run import score
 
-    where = Path(home)
-    run: dict[str, Any] = {"rows": tables.row_count(where / "pool.parquet")}
-    section = {"scorer": {"name": "cosine", "settings": {"groups": "tasks"}}}
+    folder = Path(home)
+    run: dict[str, Any] = {"rows": tables.row_count(folder / "pool.parquet")}
+    section = ScoreSection(scorer=Part("cosine", {"groups": "tasks"}), code="")
     with timed(run):
-        score(section, where, where / "features")
+        score(section, folder, folder / "features")
     return run
 
 
 def aggregate(home: str) -> dict[str, Any]:
     """The aggregate stage's work, the training file included."""
     from dataselect.aggregate.run import select
-    from dataselect.data import tables
 
-    where = Path(home)
-    rows = tables.row_count(where / "pool.parquet")
-    tables.write("dropped", tables.empty("dropped"), where / "dropped.parquet")
-    section = {"aggregator": {"name": "round_robin", "settings": {}}, "budget": int(rows * CHOSEN)}
+    folder = Path(home)
+    rows = tables.row_count(folder / "pool.parquet")
+    tables.write("dropped", tables.empty("dropped"), folder / "dropped.parquet")
+    budget = int(rows * CHOSEN)
+    section = AggregateSection(aggregator=Part("round_robin", {}), budget=budget, code="")
     run: dict[str, Any] = {"rows": rows}
     with timed(run):
-        select(section, where)
+        select(section, folder)
     return run
 
 
-def take(home: Path, rows: int) -> None:
-    """A pool of so many real rows, and no reference."""
-    from dataselect.data import tables
-
+def write_real_rows(home: Path, rows: int) -> None:
+    """A pool of the first real rows, and no reference."""
     pool = pl.read_parquet(ROOT.parent / "shared/data/pool.parquet").head(rows)
     numbered = pool.with_row_index("row").cast({"row": pl.Int64})
-    tables.write("pool", numbered.select(list(tables.SCHEMAS["pool"])), home / "pool.parquet")
-    (home / "reference").mkdir()
-    (home / "reference/reference.json").write_text(json.dumps({"checkpoints": []}))
+    tables.write("pool", numbered.select(list(tables.schema("pool"))), home / "pool.parquet")
+    write_checkpoints(home / "reference" / REFERENCE_FILE, [])
 
 
 def embed(home: str) -> dict[str, Any]:
     """The embed stage's work on real rows."""
-    from dataselect.embed.run import embed, load
+    from dataselect.embed.run import embed, load_feature
 
-    model = {"name": str(ROOT / "tests/golden/tiny-llama"), "revision": None, "dtype": "auto",
-             "chat": "tulu", "max_tokens": 512, "trust_remote_code": False}  # fmt: skip
-    settings = {"pooling": "weighted_mean", "over": "all", "unit": True}
-    features = {"name": "hidden_states", "settings": settings}
-    section = {"features": features, "model": model, "queries": False, "reference": False}
+    section = EmbedSection(features=FEATURES, model=MODEL, queries=False, reference=False, code="")
     os.chdir(home)  # and so a scratch folder of its own
-    load(section, Path("reference"))  # what a run does once, and a cold disk decides
+    load_feature(section, [])  # a run does this once; how long depends on whether files are cached
     run: dict[str, Any] = {}
     with timed(run):
         done = embed(section, Path(home))["pool"]
@@ -102,12 +113,12 @@ def draw(result: Path, to: Path) -> None:
     runs = json.loads(result.read_text())["runs"]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for stage in dict.fromkeys(run["stage"] for run in runs):
-        mine = [run for run in runs if run["stage"] == stage]
-        rows = [run["rows"] for run in mine]
-        left.loglog(rows, [run["seconds"] for run in mine], marker="o", label=stage)
-        right.loglog(rows, [run["peak_mb"] for run in mine], marker="o", label=stage)
+        of_stage = [run for run in runs if run["stage"] == stage]
+        rows = [run["rows"] for run in of_stage]
+        left.loglog(rows, [run["seconds"] for run in of_stage], marker="o", label=stage)
+        right.loglog(rows, [run["peak_mb"] for run in of_stage], marker="o", label=stage)
     left.set(xlabel="rows", ylabel="seconds", title="Time")
-    right.set(xlabel="rows", ylabel="MB at most", title="Memory", ylim=(50, 10_000))
+    right.set(xlabel="rows", ylabel="peak MB", title="Memory", ylim=(50, 10_000))
     for axes in (left, right):
         axes.grid(visible=True, alpha=0.3)
         axes.legend()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from measuring import best_of, keep
+from measuring import best_of, save_result
 
 ROOT = Path(__file__).parent.parent
 STAGES = ("plan", "dedup", "score", "aggregate")
@@ -19,23 +19,21 @@ TIMES = 5
 def main() -> None:
     """The fastest of some runs of each."""
     dvc = str(Path(sys.executable).parent / "dvc")
-    said = _run([dvc, "repro"])
-    if "Running stage" in said.replace("Running stage 'plan'", ""):
+    output = _run([dvc, "repro"])
+    if "Running stage" in output.replace("Running stage 'plan'", ""):
         sys.exit("This run had something to do. Run `make repro` first, then this again.")
     idle = best_of(TIMES, lambda: _run([dvc, "repro"]))
-    starts = {stage: round(best_of(TIMES, lambda s=stage: _start(s)), 2) for stage in STAGES}
-    keep("idle", {"repro_seconds": round(idle, 2), "start_seconds": starts})
+    starts = {stage: round(best_of(TIMES, lambda s=stage: _import(s)), 2) for stage in STAGES}
+    save_result("idle", {"repro_seconds": round(idle, 2), "start_seconds": starts})
 
 
 def _run(command: list[str]) -> str:
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
-def _start(stage: str) -> None:
-    """What a stage's script imports, without its work."""
-    lines = (ROOT / "stages" / f"{stage}.py").read_text().splitlines()
-    imports = [line for line in lines if line.startswith(("import ", "from "))]
-    _run([sys.executable, "-c", "\n".join(imports)])
+def _import(stage: str) -> None:
+    """Runs a stage's script up to its `main()`: what it imports, without its work."""
+    _run([sys.executable, "-c", f"import runpy; runpy.run_path('stages/{stage}.py')"])
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python benchmarks/methods.py benchmarks/methods/demo.yaml [--workspace FOLDER] [--only METHOD …]
 
-The settings name params, what they change of methods.yaml, and runs. Each run is a `dvc repro` in a
-workspace of its own, so what two runs share is computed once and a killed benchmark goes on where
-it was; several may run side by side in several workspaces. The result is
+The settings hold changes of params.yaml and of methods.yaml, and the runs. Each run is a `dvc
+repro` in the workspace, so that what two runs share is computed once and a killed benchmark
+continues where it stopped; several may run side by side in several workspaces. The result is
 `benchmarks/results/<name>.json`.
 """
 
@@ -26,6 +26,11 @@ import polars as pl
 import yaml
 from filelock import FileLock
 
+from dataselect.data import tables
+from dataselect.eval.cost import read_metrics
+from dataselect.eval.run import summary
+from dataselect.plan.params import read_yaml
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -34,50 +39,53 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("settings", type=Path)
     parser.add_argument("--workspace", type=Path)
-    parser.add_argument("--only", nargs="*", metavar="METHOD", help="of the methods there, these")
-    given = parser.parse_args()
-    settings = yaml.safe_load(given.settings.read_text())
-    workspace = given.workspace or Path(tempfile.gettempdir()) / f"dataselect-{given.settings.stem}"
+    parser.add_argument("--only", nargs="*", metavar="METHOD", help="run only these methods")
+    arguments = parser.parse_args()
+    name = arguments.settings.stem
+    settings = read_yaml(arguments.settings)
+    workspace = arguments.workspace or Path(tempfile.gettempdir()) / f"dataselect-{name}"
     prepare(workspace, settings.get("methods", {}))
     if "sample" in settings:
         settings["params"]["pool"]["path"] = str(sample(workspace, settings))
-    result = ROOT / "benchmarks" / "results" / f"{given.settings.stem}.json"
+    result = ROOT / "benchmarks" / "results" / f"{name}.json"
     result.parent.mkdir(exist_ok=True)
-    whole = {
-        "params": yaml.safe_load(given.settings.read_text())["params"],
+    shared = {
+        "params": read_yaml(arguments.settings)["params"],
         "sample": settings.get("sample"),
         "methods": settings.get("methods"),
     }
     for method, seeds in settings["runs"].items():
-        if given.only and method not in given.only:
+        if arguments.only and method not in arguments.only:
             continue
         for seed in seeds:
-            if any((run["method"], run["seed"]) == (method, seed) for run in there(result, whole)):
+            runs = saved_runs(result, shared)
+            if any((run["method"], run["seed"]) == (method, seed) for run in runs):
                 continue
             without = settings.get("leave_out", {}).get(method, [])
-            keep(result, whole, measure(workspace, settings["params"], method, seed, without))
-    show(there(result, whole))
+            run = measure(workspace, settings["params"], method, seed, without)
+            save_run(result, shared, run)
+    show(saved_runs(result, shared))
 
 
-def there(result: Path, whole: dict[str, Any]) -> list[dict[str, Any]]:
-    """The runs that a result holds; ends where they are of other settings, and keeps them."""
+def saved_runs(result: Path, shared: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs in a result file; ends the program if the file's settings are not these."""
     if not result.exists():
         return []
-    before = json.loads(result.read_text())
-    if any(before.get(name) != value for name, value in whole.items()):
-        sys.exit(f"{result}: of other settings. Move it away, and the benchmark starts anew.")
-    return before["runs"]
+    saved = json.loads(result.read_text())
+    if any(saved.get(name) != value for name, value in shared.items()):
+        sys.exit(f"{result}: made with other settings. Move it away to start again.")
+    return saved["runs"]
 
 
-def keep(result: Path, whole: dict[str, Any], run: dict[str, Any]) -> None:
-    """Adds a run to the result; another benchmark may be adding its own."""
+def save_run(result: Path, shared: dict[str, Any], run: dict[str, Any]) -> None:
+    """Adds a run to the result file; another process may be adding its own."""
     with FileLock(Path(tempfile.gettempdir()) / f"{result.name}.lock"):
-        text = {**whole, "runs": [*there(result, whole), run]}
+        text = {**shared, "runs": [*saved_runs(result, shared), run]}
         result.write_text(json.dumps(text, indent=1) + "\n")
 
 
 def sample(workspace: Path, settings: dict[str, Any]) -> Path:
-    """A seeded sample of the pool's rows, in the pool's order, for machines that are slow."""
+    """A seeded sample of the pool's rows, in the pool's order, for slow machines."""
     pool = pl.read_parquet(ROOT / settings["params"]["pool"]["path"]).with_row_index("place")
     rows = pool.sample(settings["sample"]["rows"], seed=settings["sample"]["seed"]).sort("place")
     path = workspace / "sample.parquet"
@@ -87,10 +95,10 @@ def sample(workspace: Path, settings: dict[str, Any]) -> Path:
 
 def merged(changes: dict[str, Any]) -> dict[str, Any]:
     """params.yaml with a benchmark's changes."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml(ROOT / "params.yaml")
     for name, value in changes.items():
-        both = isinstance(value, dict) and isinstance(params.get(name), dict)
-        params[name] = {**params[name], **value} if both else value
+        blocks = isinstance(value, dict) and isinstance(params.get(name), dict)
+        params[name] = {**params[name], **value} if blocks else value
     return params
 
 
@@ -105,7 +113,7 @@ def prepare(workspace: Path, methods: dict[str, Any]) -> None:
         (workspace / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, workspace / name)
     path = workspace / "methods.yaml"
-    changed = {**yaml.safe_load(path.read_text()), **copy.deepcopy(methods)}
+    changed = {**read_yaml(path), **copy.deepcopy(methods)}
     for method in changed.values():
         if "name" in method.get("model", {}):
             method["model"]["name"] = located(method["model"]["name"])
@@ -117,7 +125,7 @@ def prepare(workspace: Path, methods: dict[str, Any]) -> None:
 
 
 def located(name: str) -> str:
-    """Where a file or model is: in a package (`package:name/folder`), beside the project, a hub."""
+    """The path of a file or model: in a package (`package:name/folder`), the project, or as is."""
     if name.startswith("package:"):
         package, folder = name.removeprefix("package:").split("/", 1)
         found = importlib.util.find_spec(package)
@@ -133,7 +141,7 @@ def measure(
     """Runs the pipeline for one method and seed; its scores, costs and rows per source.
 
     Args:
-        without: ids of queries that the method cannot look at, and that are left out.
+        without: ids of queries to leave out, as the method cannot use them.
     """
     params = merged(changes)
     for block, key in (("pool", "path"), ("queries", "path"), ("tests", "path"), ("model", "name")):
@@ -145,23 +153,22 @@ def measure(
     params.update(method=method, seed=seed)
     (workspace / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     print(f"{method}, seed {seed}", flush=True)  # noqa: T201
-    # The workspace's own copy of the code: what changes here meanwhile changes nothing there.
+    # The workspace's own copy of the code: edits of the project during the run change nothing.
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(workspace / "src"),
     }
     subprocess.run(["dvc", "repro"], cwd=workspace, check=True, env=environment)
-    read = {name: json.loads((workspace / f"metrics/{name}.json").read_text())
-            for name in ("eval", "train", "cost")}  # fmt: skip
+    baseline = tables.read("evaluation", workspace / "out/baseline.parquet")
     selection = pl.read_parquet(workspace / "out/selection.parquet")
     return {
         "method": method,
         "seed": seed,
-        "scores": read["eval"],
-        "before": json.loads((workspace / "out/before.json").read_text()),
-        "train": read["train"]["train"],
-        "cost": read["cost"],
+        "scores": read_metrics("eval", workspace),
+        "before": summary(baseline) if baseline.height else None,
+        "train": read_metrics("train", workspace),
+        "cost": read_metrics("cost", workspace),
         "rows_per_source": dict(selection["source"].value_counts(sort=True).rows()),
     }
 

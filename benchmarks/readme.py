@@ -1,4 +1,4 @@
-"""Writes the README's tables from committed results, and its answers from the demo's own run.
+"""Writes the README's tables from committed results, and its SQL examples from the demo's run.
 
 python benchmarks/readme.py      # after `make repro`; `--check` says whether it is up to date
 """
@@ -15,26 +15,26 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-QUESTIONS = ("share_per_source.sql", "chosen_by.sql group=velish most=3")
+RECIPES = ("share_per_source.sql", "chosen_by.sql group=velish most=3")
 
 
 def main() -> None:
-    """Replaces what stands between the README's markers."""
+    """Replaces the text between the README's markers."""
     path = ROOT / "README.md"
     text = path.read_text(encoding="utf-8")
     new = text
     for name, table in {"demo": demo, "coverage": coverage}.items():
-        new = _between(new, name, table(json.loads((RESULTS / f"{name}.json").read_text())))
-    new = _between(new, "scale", scale())
-    new = _between(new, "estimate", estimate(json.loads((RESULTS / "estimate.json").read_text())))
+        new = _replace(new, name, table(json.loads((RESULTS / f"{name}.json").read_text())))
+    new = _replace(new, "scale", scale())
+    new = _replace(new, "estimate", estimate(json.loads((RESULTS / "estimate.json").read_text())))
     if "--check" in sys.argv:
-        sys.exit(0 if new == text else "README.md: its tables are not those of the results")
+        sys.exit(0 if new == text else "README.md: its tables differ from the results")
     if (ROOT / "out" / "selection.parquet").exists():
-        new = _between(new, "ask", "\n\n".join(ask(question) for question in QUESTIONS))
+        new = _replace(new, "ask", "\n\n".join(ask(recipe) for recipe in RECIPES))
     path.write_text(new, encoding="utf-8")
 
 
-def _between(text: str, name: str, content: str) -> str:
+def _replace(text: str, name: str, content: str) -> str:
     pattern = rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end -->)"
     return re.sub(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, count=1, flags=re.S)
 
@@ -49,16 +49,20 @@ def demo(result: dict[str, Any]) -> str:
         f"| (before training) | {before['score']:.3f} | {before['answer_nll_nats']:.3f} | – |",
     ]
     for method in dict.fromkeys(run["method"] for run in runs):
-        of = [run["scores"]["mean"] for run in runs if run["method"] == method]
-        score, loss = [one["score"] for one in of], [one["answer_nll_nats"] for one in of]
-        lines.append(f"| `{method}` | {_spread(score)} | {_spread(loss)} | {len(of)} |")
-    slowest = max(sum(v for v in run["cost"]["seconds"].values() if v) for run in runs)
+        means = [run["scores"]["mean"] for run in runs if run["method"] == method]
+        score, loss = [m["score"] for m in means], [m["answer_nll_nats"] for m in means]
+        lines.append(f"| `{method}` | {_spread(score)} | {_spread(loss)} | {len(means)} |")
+    slowest = max(_seconds_before_evaluation(run["cost"]["seconds"]) for run in runs)
     note = (
         "Scores are exact matches (of one task, choices); ± is the standard deviation over the "
         f"seeds. One run took at most {slowest:.0f} s before evaluation, on 2 CPU cores. "
         "(`python benchmarks/methods.py benchmarks/methods/demo.yaml`)"
     )
     return "\n".join([*lines, "", note])
+
+
+def _seconds_before_evaluation(seconds: dict[str, float | None]) -> float:
+    return sum(value or 0 for name, value in seconds.items() if name not in ("baseline", "eval"))
 
 
 def coverage(result: dict[str, Any]) -> str:
@@ -78,13 +82,14 @@ def coverage(result: dict[str, Any]) -> str:
 
 
 def scale() -> str:
-    """What the benchmarks of large pools measured, a line a case."""
-    of = {name: json.loads((RESULTS / f"{name}.json").read_text())
-          for name in ("embed", "score", "aggregate", "dedup")}  # fmt: skip
+    """What the benchmarks of large pools measured, a line per case."""
+    results = {name: json.loads((RESULTS / f"{name}.json").read_text())
+               for name in ("embed", "score", "aggregate", "dedup")}  # fmt: skip
     lines = ["| what | how much | took | peak memory | against |", "|---|---|---|---|---|"]
-    lines += [_line(*case) for case in (*_features(of["embed"]), _score(of["score"]))]
-    lines += [_line(*case) for case in (*_aggregate(of["aggregate"]), _dedup(of["dedup"]))]
-    machine = of["score"]["machine"]
+    lines += [_line(*case) for case in (*_features(results["embed"]), _score(results["score"]))]
+    lines += [_line(*case) for case in _aggregate(results["aggregate"])]
+    lines.append(_line(*_dedup(results["dedup"])))
+    machine = results["score"]["machine"]
     idle = json.loads((RESULTS / "idle.json").read_text())["repro_seconds"]
     note = (
         f"A `dvc repro` with nothing to do takes {idle:.1f} s. On {machine['cores']} cores without "
@@ -96,16 +101,16 @@ def scale() -> str:
 
 
 def estimate(result: dict[str, Any]) -> str:
-    """How far the estimate is from what the run then takes, all stages of a method together."""
+    """How far the estimate is from the run, all stages of a method together."""
     methods = list(dict.fromkeys(run["method"] for run in result["runs"]))
     ranges = []
-    for of in ("seconds", "flops", "bytes"):
+    for unit in ("seconds", "flops", "bytes"):
         times = []
         for method in methods:
-            mine = [run for run in result["runs"] if run["method"] == method]
-            times.append(sum(r["estimate"][of] for r in mine) / sum(r["run"][of] for r in mine))
+            runs = [run for run in result["runs"] if run["method"] == method]
+            times.append(sum(r["estimate"][unit] for r in runs) / sum(r["run"][unit] for r in runs))
         ranges.append(
-            f"{min(times):.2f} to {max(times):.2f} times the {of.replace('flops', 'FLOPs')}"
+            f"{min(times):.2f} to {max(times):.2f} times the {unit.replace('flops', 'FLOPs')}"
         )
     names = ", ".join(f"`{method}`" for method in methods)
     return (
@@ -169,14 +174,13 @@ def _spread(values: list[float]) -> str:
     return f"{statistics.mean(values):.3f}{spread}"
 
 
-def ask(question: str) -> str:
-    """A question and its answer on the run in `out/`."""
-    command = ["sql/ask.py", *f"sql/{question}".split()]
-    answer = subprocess.run(
-        [sys.executable, *command], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout
-    lines = "\n".join(line.rstrip() for line in answer.splitlines()).strip()
-    return f"```\n$ python {' '.join(command)}\n{lines}\n```"
+def ask(recipe: str) -> str:
+    """A recipe of `sql/` and its result on the run in `out/`."""
+    command = f"dataselect sql sql/{recipe}"
+    program = [sys.executable, "-m", "dataselect.cli", *command.split()[1:]]
+    output = subprocess.run(program, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    lines = "\n".join(line.rstrip() for line in output.splitlines()).strip()
+    return f"```\n$ {command}\n{lines}\n```"
 
 
 if __name__ == "__main__":

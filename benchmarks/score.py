@@ -10,32 +10,37 @@ same process: the shards' bytes into memory, and a matrix product of a shard's s
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-from measuring import apart, best_of, folder, keep, timed
+from measuring import best_of, in_new_process, save_result, temporary_folder, timed
 from safetensors.numpy import save_file
 
 from dataselect.data import tables
 from dataselect.data.shards import ROWS_PER_SHARD
-from dataselect.score.run import score
+from dataselect.score.run import ScoreSection, score
+from dataselect.settings import Part
 
 POOL, DIMENSIONS, QUERIES, TASKS = 2_000_000, 1_024, 500, 7
 TURN = [{"role": "user", "content": "q"}]
 
 
 def main() -> None:
-    """Makes the features, scores them, and measures what bounds that."""
-    with folder() as home:
-        make(home, POOL)
-        keep("score", apart("score", "measure", home=str(home)))
+    """Makes the features, scores them, and measures what limits that; `--small` saves nothing."""
+    small = "--small" in sys.argv
+    with temporary_folder() as home:
+        make(home, 10_000 if small else POOL)
+        result = in_new_process("score", "measure", home=str(home))
+        if not small:
+            save_result("score", result)
 
 
 def make(home: Path, pool: int, dimensions: int = DIMENSIONS) -> None:
-    """A pool, queries, and their features: the same block of vectors again and again, scaled."""
+    """A pool, queries, and their features: one block of vectors repeated, its axes shifted."""
     rng = np.random.default_rng(0)
     features = home / "features"
     for side in ("pool", "queries"):
@@ -47,13 +52,13 @@ def make(home: Path, pool: int, dimensions: int = DIMENSIONS) -> None:
             block = np.roll(rows[:count], number, axis=1).astype(np.float16)
             save_file({"vectors": block}, features / f"pool/{number:05d}.safetensors")
             put(_rows(first, count))
-    asked = rng.standard_normal((QUERIES, dimensions), dtype=np.float32)
-    save_file({"vectors": asked}, features / "queries/00000.safetensors")
+    queries = rng.standard_normal((QUERIES, dimensions), dtype=np.float32)
+    save_file({"vectors": queries}, features / "queries/00000.safetensors")
     names = [str(number) for number in range(QUERIES)]
     frame = pl.DataFrame(
         {"task": [f"t{int(n) % TASKS}" for n in names], "id": names, "messages": [TURN] * QUERIES,
          "subtask": [None] * QUERIES},
-        schema=tables.SCHEMAS["queries"],
+        schema=tables.schema("queries"),
     )  # fmt: skip
     tables.write("queries", frame, home / "queries.parquet")
 
@@ -63,21 +68,21 @@ def _rows(first: int, count: int) -> pl.DataFrame:
     return pl.DataFrame(
         {"row": rows, "id": [f"{row:08}" for row in rows], "source": ["made up"] * count,
          "messages": [TURN] * count},
-        schema=tables.SCHEMAS["pool"],
+        schema=tables.schema("pool"),
     )  # fmt: skip
 
 
 def measure(home: str) -> dict[str, Any]:
     """Seconds of the stage's work, and of reading and multiplying alone."""
-    where = Path(home)
-    section = {"scorer": {"name": "cosine", "settings": {"groups": "tasks"}}}
-    run: dict[str, Any] = {"rows": tables.row_count(where / "pool.parquet")}
+    folder = Path(home)
+    section = ScoreSection(scorer=Part("cosine", {"groups": "tasks"}), code="")
+    run: dict[str, Any] = {"rows": tables.row_count(folder / "pool.parquet")}
     run |= {"dimensions": DIMENSIONS, "queries": QUERIES, "tasks": TASKS}
-    paths = sorted((where / "features/pool").iterdir())
-    forget(paths)
+    paths = sorted((folder / "features/pool").iterdir())
+    drop_from_cache(paths)
     with timed(run):
-        score(section, where, where / "features")
-    forget(paths)
+        score(section, folder, folder / "features")
+    drop_from_cache(paths)
     start = time.perf_counter()
     for path in paths:
         with path.open("rb", buffering=0) as file:
@@ -92,8 +97,8 @@ def measure(home: str) -> dict[str, Any]:
     return {**run, "share_of_the_slower": round(slower / run["seconds"], 3)}
 
 
-def forget(paths: list[Path]) -> None:
-    """Asks the system to drop the files from its cache, so that reading is from the disk."""
+def drop_from_cache(paths: list[Path]) -> None:
+    """Drops files from the system's cache, so that they are read from the disk."""
     if hasattr(os, "posix_fadvise"):
         for path in paths:
             with path.open("rb") as file:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
+from dataselect.plan.params import read_yaml
 
 ROOT = Path(__file__).parent.parent
 STAGES = ("reference", "embed", "score", "aggregate", "train")
@@ -20,13 +20,15 @@ Runs = list[dict[str, Any]]
 
 def main() -> None:
     """Prints the three tables, best mean loss first."""
-    settings = yaml.safe_load(Path(sys.argv[1]).read_text())
+    settings = read_yaml(sys.argv[1])
     result = ROOT / "benchmarks" / "results" / f"{Path(sys.argv[1]).stem}.json"
     runs = json.loads(result.read_text())["runs"]
-    of = {name: [r for r in runs if r["method"] == name] for name in {r["method"] for r in runs}}
-    order = sorted(of, key=lambda name: mean(of[name], "mean"))
+    by_method: dict[str, Runs] = {}
+    for run in runs:
+        by_method.setdefault(run["method"], []).append(run)
     named = [
-        (f"{name} ({len(of[name])})" if len(of[name]) > 1 else name, of[name]) for name in order
+        (f"{name} ({len(seeds)})" if len(seeds) > 1 else name, seeds)
+        for name, seeds in sorted(by_method.items(), key=lambda item: mean(item[1], "mean"))
     ]
     show(losses(named, list(runs[0]["scores"]["tasks"])))
     show(shares(named, settings["targets"]))
@@ -58,15 +60,15 @@ def losses(named: list[tuple[str, Runs]], tasks: list[str]) -> list[list[str]]:
     rows = [["chosen by", *tasks, "mean"]]
     rows.append(["(before training)", *first, f"{before['mean']['answer_nll_nats']:.3f}"])
     for name, runs in named:
-        all_ = values(runs, "mean")
-        spread = f" ± {statistics.stdev(all_):.3f}" if len(all_) > 1 else ""
-        each = [f"{mean(runs, task):.3f}" for task in tasks]
-        rows.append([name, *each, f"{statistics.mean(all_):.3f}{spread}"])
+        means = values(runs, "mean")
+        spread = f" ± {statistics.stdev(means):.3f}" if len(means) > 1 else ""
+        by_task = [f"{mean(runs, task):.3f}" for task in tasks]
+        rows.append([name, *by_task, f"{statistics.mean(means):.3f}{spread}"])
     return rows
 
 
 def shares(named: list[tuple[str, Runs]], targets: dict[str, list[str]]) -> list[list[str]]:
-    """The share of the chosen rows that comes from each task's sources."""
+    """The share of the chosen rows that come from each task's sources."""
     rows = [["chosen by", *targets, "all of these"]]
     for name, runs in named:
         parts = [
@@ -86,18 +88,20 @@ def costs(named: list[tuple[str, Runs]]) -> list[list[str]]:
     head = ["chosen by", *(f"{stage} s" for stage in STAGES), "features MB"]
     rows = [[*head, "FLOPs: tokens", "paper", "plots"]]
     for name, runs in named:
-        of = [run["cost"] for run in runs]
-        seconds = [statistics.mean(one["seconds"][stage] or 0 for one in of) for stage in STAGES]
-        flops = [_flops(of, way) for way in ("tokens", "paper", "plotting_code")]
-        size = of[0]["bytes"]["embed"] / 1e6
+        paid = [run["cost"] for run in runs]
+        seconds = [statistics.mean(c["seconds"][stage] or 0 for c in paid) for stage in STAGES]
+        flops = [_flops(paid, formula) for formula in ("tokens", "paper", "plotting_code")]
+        size = paid[0]["bytes"]["embed"] / 1e6
         rows.append([name, *(f"{s:,.1f}" for s in seconds), f"{size:,.1f}", *flops])
     return rows
 
 
-def _flops(costs_: list[dict[str, Any]], way: str) -> str:
-    both = [statistics.mean(one["flops"][way][of] for one in costs_) / 1e12
-            for of in ("selection", "training")]  # fmt: skip
-    return f"{both[0]:,.1f} + {both[1]:,.1f}"
+def _flops(paid: list[dict[str, Any]], formula: str) -> str:
+    selection, training = (
+        statistics.mean(cost["flops"][formula][part] for cost in paid) / 1e12
+        for part in ("selection", "training")
+    )
+    return f"{selection:,.1f} + {training:,.1f}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A data set on a hub, or in a bucket → remote/pool.parquet, as one file of rows.
+"""A data set on a hub, or in a bucket → remote/pool.parquet: one file of rows.
 
 dvc repro remote/dvc.yaml      # settings: remote/params.yaml
 dvc exp run -S pool.path=remote/pool.parquet
@@ -8,15 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dataselect import report
 from dataselect.data.files import atomic_write
 from dataselect.errors import InputError
+from dataselect.plan.params import read_yaml
 from dataselect.settings import check_settings
 
 HERE = Path(__file__).parent
-ROWS = 10_000  # a block: what is held in memory
+ROWS_PER_BLOCK = 10_000  # what is held in memory
 
 
 def fetch(
@@ -38,46 +37,51 @@ def fetch(
         The number of rows.
 
     Raises:
-        InputError: the data set, the split or the revision is not there, or has no rows.
+        InputError: the data set, the split or the revision does not exist, or has no rows.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
     from datasets import load_dataset
 
     rows = 0
-    with atomic_write(out) as temporary, report.progress("rows fetched", None) as advance:
+    with atomic_write(out) as temporary, report.progress("rows fetched", None) as progress:
         writer = None
         try:
             files: Any = {split: data_files} if data_files else None
             data = load_dataset(
                 name, config, split=split, revision=revision, data_files=files, streaming=True
             )
-            for block in data.with_format("arrow").iter(ROWS):
+            for block in data.with_format("arrow").iter(ROWS_PER_BLOCK):
                 table = pa.table(block) if writer is None else pa.table(block).cast(writer.schema)
                 writer = writer or pq.ParquetWriter(temporary, table.schema, compression="zstd")
                 writer.write_table(table)
                 rows += table.num_rows
-                advance(table.num_rows)
+                progress(table.num_rows)
         except (OSError, ValueError, ConnectionError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(
                 f"{name} (config {config}, split {split}, revision {revision}): {reason} "
-                "Mend remote/params.yaml."
+                "Fix remote/params.yaml."
             ) from None
         finally:
             if writer is not None:
                 writer.close()
         if rows == 0:
-            raise InputError(f"{name}: no rows in split `{split}`. Mend remote/params.yaml.")
+            raise InputError(
+                f"{name}: no rows in split `{split}`. Set another in remote/params.yaml."
+            )
     return rows
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Fetches what remote/params.yaml names; a user's mistake ends with a message and status 1."""
     try:
-        settings = yaml.safe_load((HERE / "params.yaml").read_text())
-        count = fetch(
-            HERE / "pool.parquet", **check_settings(fetch, settings, "remote/params.yaml")
-        )
-        report.table("Fetched", [("rows", count)])
-    except InputError as mistake:
-        sys.exit(f"fetch: {mistake}")
+        settings = check_settings(fetch, read_yaml(HERE / "params.yaml"), "remote/params.yaml")
+        rows = fetch(HERE / "pool.parquet", **settings)
+    except InputError as error:
+        sys.exit(f"fetch: {error}")
+    report.table("Fetched", [("rows", rows)])
+
+
+if __name__ == "__main__":
+    main()

@@ -4,9 +4,9 @@ SET VARIABLE "group" = 'all';
 SET VARIABLE most = 2;    -- rows of each group
 SET VARIABLE width = 76;  -- letters of the first user turn, and of the first response (after →)
 
-WITH best AS (  -- keeps `most` rows a group while the scores stream by; of equals, the first row
+WITH best AS (  -- keeps `most` rows per group as the scores stream; of equals, the first row
     SELECT "group", name,
-           unnest(max({'score': score, 'back': -row}, getvariable('most'))) AS one
+           unnest(max({'score': score, 'back': -row}, getvariable('most'))) AS candidate
     FROM scores
     WHERE row NOT IN (SELECT row FROM selection)
       AND (getvariable('group') = 'all' OR
@@ -15,6 +15,6 @@ WITH best AS (  -- keeps `most` rows a group while the scores stream by; of equa
 )
 SELECT short(turn(messages, 'user', 1), getvariable('width')) || chr(10) || '→ '
        || short(turn(messages, 'assistant', 1), getvariable('width')) AS text,
-       name AS "group", one.score AS score, id
-FROM best JOIN pool ON pool.row = -one.back
-ORDER BY best."group", one.score DESC, pool.row;
+       name AS "group", candidate.score AS score, id
+FROM best JOIN pool ON pool.row = -candidate.back
+ORDER BY best."group", candidate.score DESC, pool.row;

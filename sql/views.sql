@@ -1,4 +1,4 @@
--- The outputs as DuckDB views, from the repository's root. Nothing is read before it is asked for.
+-- The outputs as DuckDB views, from the repository's root. Nothing is read before a query needs it.
 -- In Python: duckdb.sql(open("sql/views.sql").read()). Else: dataselect sql FILE.
 
 CREATE OR REPLACE VIEW pool AS FROM read_parquet('out/pool.parquet');
@@ -7,13 +7,13 @@ CREATE OR REPLACE VIEW queries AS FROM read_parquet('out/queries.parquet');
 CREATE OR REPLACE VIEW tests AS FROM read_parquet('out/tests.parquet');
 CREATE OR REPLACE VIEW groups AS FROM read_parquet('out/groups.parquet');
 CREATE OR REPLACE VIEW selection AS FROM read_parquet('out/selection.parquet');
--- Told that a loss may be NaN, DuckDB does not trust the file's bounds, which never say so.
+-- With can_have_nan DuckDB does not skip blocks by their bounds, which leave out NaN losses.
 CREATE OR REPLACE VIEW evaluation AS
 FROM read_parquet('out/evaluation.parquet', can_have_nan = true);
 
--- One row a pool row and group; −∞ is "not a candidate". Where every row is in one group only, that
--- one is named. Else a product with the groups streams, and a filter on the group spares the others;
--- `unnest` does all of them first.
+-- One row per pool row and group; −∞ is "not a candidate". Where every row is in a single group, the
+-- column `group` names it. Otherwise a product with the groups: it streams, and a filter on the group
+-- skips the others, which `unnest` would not.
 CREATE OR REPLACE VIEW scores AS
 SELECT s.row, s.id, g."group", g.name, g.task, s.score[1] AS score
 FROM read_parquet('out/scores.parquet') s JOIN groups g ON s."group" = g."group"
@@ -31,15 +31,15 @@ SELECT source, p.rows AS pool, coalesce(s.rows, 0) AS selected,
 FROM (SELECT source, count(*) AS rows FROM pool GROUP BY source) p
 LEFT JOIN (SELECT source, count(*) AS rows FROM selection GROUP BY source) s USING (source);
 
--- The first turn of a role (the last with −1), and a text on one line of at most so many letters.
-CREATE OR REPLACE MACRO turn(messages, of_role, number) AS
-    list_filter(messages, lambda m: m.role = of_role)[number].content;
+-- The first turn of a role (the last with −1); a text on one line, cut to `letters` characters.
+CREATE OR REPLACE MACRO turn(messages, wanted_role, number) AS
+    list_filter(messages, lambda m: m.role = wanted_role)[number].content;
 CREATE OR REPLACE MACRO short(text, letters) AS list_transform(
     [trim(regexp_replace(coalesce(text, ''), '\s+', ' ', 'g'))],
     lambda t: CASE WHEN length(t) <= letters THEN t ELSE rtrim(left(t, letters - 1)) || '…' END)[1];
 CREATE OR REPLACE MACRO percent(share) AS printf('%.1f%%', 100 * share);
 
--- A name that must be one of a list's; an error names the nearest.
+-- A name that must be in a list; otherwise an error names the nearest.
 CREATE OR REPLACE MACRO one_of(what, wanted, names) AS
     CASE WHEN list_contains(names, wanted) THEN wanted ELSE error(
         what || ': there is no `' || wanted || '`. Did you mean `' || list_reverse_sort(

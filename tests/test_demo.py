@@ -1,4 +1,4 @@
-"""The demo's world is what its generator makes, and what the README says of it."""
+"""The demo's world is what its generator makes, and as its README describes it."""
 
 import shutil
 import subprocess
@@ -20,7 +20,7 @@ def world():
 
 
 def questions(frame):
-    """What is asked first in every row."""
+    """The first user turn of every row."""
     turns = pl.col("messages").list.eval(pl.element().filter(pl.element().struct["role"] == "user"))
     return frame.select(turns.list.first().struct["content"])["content"]
 
@@ -48,9 +48,9 @@ def test_the_world_is_as_large_as_it_should_be(world):
 
 
 def test_no_test_is_in_the_pool_or_among_the_queries(world):
-    asked = set(questions(world["tests"]))
-    assert not asked & set(questions(world["pool"]))
-    assert not asked & set(questions(world["queries"]))
+    test_questions = set(questions(world["tests"]))
+    assert not test_questions & set(questions(world["pool"]))
+    assert not test_questions & set(questions(world["queries"]))
 
 
 def test_the_base_model_is_small():

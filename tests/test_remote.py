@@ -1,4 +1,4 @@
-"""Fetching a data set: on local folders of the form that a hub has."""
+"""Fetching a data set, from local folders in the form of a hub's."""
 
 import json
 
@@ -21,13 +21,13 @@ def dataset(tmp_path, monkeypatch):
     return folder
 
 
-def test_a_folder_like_a_hubs_becomes_one_file(dataset, tmp_path):
+def test_a_folder_in_the_form_of_a_hub_becomes_one_file(dataset, tmp_path):
     out = tmp_path / "pool.parquet"
     assert fetch(out, name=str(dataset)) == 25
     assert pl.read_parquet(out).to_dicts() == ROWS
 
 
-def test_files_by_builder(tmp_path, dataset):
+def test_files_by_a_builder(tmp_path, dataset):
     lines = tmp_path / "rows.jsonl"
     lines.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     out = tmp_path / "pool.parquet"
@@ -35,7 +35,7 @@ def test_files_by_builder(tmp_path, dataset):
     assert pl.read_parquet(out)["source"].to_list() == ["s"] * 25
 
 
-def test_what_is_not_there_leaves_nothing(dataset, tmp_path):
+def test_a_data_set_that_does_not_exist_leaves_no_file(dataset, tmp_path):
     out = tmp_path / "pool.parquet"
     with pytest.raises(InputError, match="split validation"):
         fetch(out, name=str(dataset), split="validation")

@@ -42,6 +42,11 @@ def test_a_kind_is_set_or_named_by_the_tests_or_guessed():
         task_kinds(tests, {"sett": "exact_match"})
 
 
+def test_multiple_choice_is_guessed_only_where_every_test_has_choices():
+    tests = table(("t", "1", "a", ["a", "b"], None), ("t", "2", "a", None, None))
+    assert task_kinds(tests, {}) == {"t": "exact_match"}
+
+
 def test_a_task_has_one_kind():
     two = table(("t", "1", "1", None, "last_number"), ("t", "2", "1", None, "own"))
     with pytest.raises(InputError, match="expected one kind, found last_number, own"):

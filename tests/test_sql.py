@@ -1,8 +1,9 @@
-"""sql/*.sql and ask.py over outputs of a few rows; what they answer, worked by hand."""
+"""The recipes sql/*.sql over outputs of a few rows; their results, worked by hand."""
 
+import os
+import shutil
 import subprocess
 import sys
-from importlib import util
 from pathlib import Path
 
 import duckdb
@@ -11,13 +12,10 @@ import pytest
 
 from dataselect.data import tables
 from dataselect.errors import InputError
+from dataselect.sql import execute, run_recipe
+from tests.helpers import ROOT
 
-QUERIES = Path(__file__).parent.parent / "sql"
 NEVER = float("-inf")
-
-_spec = util.spec_from_file_location("ask", QUERIES / "ask.py")
-ask = util.module_from_spec(_spec)
-_spec.loader.exec_module(ask)
 
 
 def turns(prompt, response):
@@ -25,7 +23,7 @@ def turns(prompt, response):
 
 
 def write(name, rows, **types):
-    schema = tables.SCHEMAS[name] | types
+    schema = tables.schema(name) | types
     tables.write(name, pl.DataFrame(rows, schema=schema, orient="row"), f"out/{name}.parquet")
 
 
@@ -33,6 +31,7 @@ def write(name, rows, **types):
 def out(tmp_path, monkeypatch):
     """Six pool rows of three sources, two groups, a selection of three rows."""
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "sql", tmp_path / "sql")
     (tmp_path / "out").mkdir()
     system = {"role": "system", "content": "Be brief."}
     later = turns("And 2+3?", "five")
@@ -80,15 +79,15 @@ def out(tmp_path, monkeypatch):
 
 def answer(name, **given):
     with duckdb.connect() as db:
-        return ask.ask(db, QUERIES / f"{name}.sql", given)
+        return execute(db, Path(f"sql/{name}.sql"), given)
 
 
 def rows(tmp_path, sql):
-    """What a file of one's own is answered."""
+    """The result of a user's own recipe, in a folder without views."""
     file = tmp_path / "own.sql"
     file.write_text(sql)
     with duckdb.connect() as db:
-        return ask.ask(db, file, {})
+        return execute(db, file, {})
 
 
 def test_share_per_source(out):
@@ -132,7 +131,7 @@ def test_overlap_with_itself_and_with_another(out):
         (1, 8, "a2", "alpha", 0, None, 0.5),
         (2, 9, "c0", "gamma", 0, None, 0.5),
     ]
-    frame = pl.DataFrame(other, schema=tables.SCHEMAS["selection"], orient="row")
+    frame = pl.DataFrame(other, schema=tables.schema("selection"), orient="row")
     tables.write("selection", frame, "other.parquet")
     assert answer("overlap", other="other.parquet") == [
         ("all sources", 3, 3, 1, 0.2),
@@ -175,14 +174,14 @@ def test_a_method_with_one_group_and_no_task(out, tmp_path):
     assert answer("best_not_selected") == [("[b]What[/b] is 1+2?\n→ three", "pool", 0.25, "a1")]
 
 
-def test_every_query_says_what_it_answers_and_what_to_change():
-    for file in QUERIES.glob("*.sql"):
+def test_every_recipe_begins_with_its_question_and_what_to_change():
+    for file in (ROOT / "sql").glob("*.sql"):
         first, second = file.read_text().splitlines()[:2]
         assert first.startswith("-- ") and second.startswith("-- "), file
 
 
 def test_the_table_is_printed_as_it_is_in_80_columns(out, capsys):
-    ask.main(str(QUERIES / "chosen_by.sql"), "group=q0")
+    run_recipe(Path("sql/chosen_by.sql"), ["group=q0"])
     printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert printed == [
         "Which rows did a group (a query, a task, …) choose?",
@@ -198,8 +197,8 @@ def test_the_table_is_printed_as_it_is_in_80_columns(out, capsys):
     ]
 
 
-def test_no_rows_are_said_to_be_none(out, capsys):
-    ask.main(str(QUERIES / "hardest_tests.sql"), "most=0")
+def test_a_result_without_rows_says_so(out, capsys):
+    run_recipe(Path("sql/hardest_tests.sql"), ["most=0"])
     assert "no rows" in capsys.readouterr().out
 
 
@@ -214,7 +213,7 @@ def test_no_rows_are_said_to_be_none(out, capsys):
         (
             "chosen_by",
             {"most": "ten"},
-            "most: expected a value of type INTEGER; found `ten`. Mend it there.",
+            "most: expected a value of type INTEGER; found `ten`. Fix the value.",
         ),
         ("share_per_source", {"group": "q0"}, "no variable is called `group`. There are: none."),
         ("overlap", {"other": "gone.parquet"}, 'No files found that match the pattern "gone.pa'),
@@ -228,26 +227,39 @@ def test_a_mistake_is_one_message(out, name, given, message):
 
 
 @pytest.mark.parametrize("sql", ["", "-- only a comment", "SET VARIABLE a = 1;"])
-def test_a_file_that_asks_nothing(out, tmp_path, sql):
-    with pytest.raises(InputError, match="nothing is asked"):
+def test_a_file_without_a_query_is_refused(out, tmp_path, sql):
+    with pytest.raises(InputError, match="the file has no query"):
         rows(tmp_path, sql)
 
 
 def test_only_the_outputs_that_a_query_needs_must_be_there(out):
     (out / "evaluation.parquet").unlink()
     assert answer("share_per_source")[0][0] == "alpha"
-    with pytest.raises(InputError, match=r"found `ten`\. Mend"):  # another mistake, told without it
+    with pytest.raises(
+        InputError, match=r"found `ten`\. Fix"
+    ):  # another mistake, which needs no output
         answer("chosen_by", most="ten")
     message = r"evaluation does not exist! Not there: out/evaluation.parquet. Run `dvc repro` first"
     with pytest.raises(InputError, match=message):
         answer("hardest_tests")
 
 
-def test_without_outputs_the_script_ends_with_one_message(tmp_path):
-    command = [sys.executable, str(QUERIES / "ask.py"), str(QUERIES / "overlap.sql")]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert ended.returncode == 1
-    assert ended.stdout == ""
-    assert ended.stderr.startswith("ask: ")
-    assert "Run `dvc repro` first" in ended.stderr
-    assert ended.stderr.count("\n") == 1
+def test_a_command_without_a_recipe_lists_them(out):
+    with pytest.raises(
+        InputError, match=r"There are: sql/best_not_selected\.sql, .*source\.sql\.$"
+    ):
+        run_recipe(None, [])
+    with pytest.raises(InputError, match=r"`most`: expected name=value\. Run one recipe at a time"):
+        run_recipe(Path("sql/chosen_by.sql"), ["most"])
+
+
+def test_without_outputs_the_command_ends_with_one_message(tmp_path):
+    command = [sys.executable, "-m", "dataselect.cli", "sql", str(ROOT / "sql/overlap.sql")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "Run `dvc repro` first" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

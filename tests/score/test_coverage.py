@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dataselect.data.scores import Group, Pool, Rows
-from dataselect.score import coverage as room
-from dataselect.score.coverage import coverage, greedy, needs, strictly_decreasing
+from dataselect.data.scores import Group, Pool, PoolInfo, Rows
+from dataselect.score import coverage as module
+from dataselect.score.coverage import coverage, greedy, strictly_decreasing
 
 
 def pool_of(vectors, ids=None, block=1_000_000):
@@ -14,14 +14,14 @@ def pool_of(vectors, ids=None, block=1_000_000):
         Rows(ids[k : k + block], ["s"] * len(ids[k : k + block]), {"vectors": vectors[k:][:block]})
         for k in range(0, len(ids), block)
     ]
-    return Pool(len(ids), ["s"], blocks)
+    return Pool(PoolInfo(len(ids), ["s"]), blocks)
 
 
 def column(pool, budget):
-    groups, blocks = coverage(pool, budget=budget)
+    groups, blocks = coverage(budget=budget).score(pool)
     scores = np.concatenate(list(blocks))
     assert groups == [Group("pool", None)]
-    assert scores.shape == (pool.height, 1)
+    assert scores.shape == (pool.info.row_count, 1)
     assert scores.dtype == np.float32
     return scores[:, 0]
 
@@ -39,7 +39,7 @@ def random_vectors(seed, n=200, d=8):
 
 
 def plain_greedy(vectors, n):
-    """The definition, with every gain anew in every round, in float64; of equals, the first."""
+    """The definition, with all gains computed in every round, in float64; of equals, the first."""
     unit = vectors.astype(np.float64)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     cosines = np.maximum(unit @ unit.T, 0)
@@ -47,7 +47,7 @@ def plain_greedy(vectors, n):
     for _ in range(n):
         added = np.maximum(cosines - covered[:, None], 0).sum(axis=0)
         added[chosen] = -np.inf
-        chosen.append(int(np.flatnonzero(added >= added.max() - room.TIE)[0]))
+        chosen.append(int(np.flatnonzero(added >= added.max() - module.TIE)[0]))
         gains.append(added[chosen[-1]])
         covered = np.maximum(covered, cosines[:, chosen[-1]])
     return chosen, gains
@@ -83,14 +83,14 @@ def test_rows_beyond_the_budget_are_no_candidates():
     assert np.isneginf(scores[[0, 2, 4]]).all()
 
 
-def test_what_it_looks_at():
-    assert needs(budget=3) == ("vectors",)
+def test_its_inputs():
+    assert coverage(budget=3).inputs == ("vectors",)
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("rows", [7, 2_048])
 def test_lazy_greedy_is_plain_greedy(seed, rows, monkeypatch):
-    monkeypatch.setattr(room, "ROWS", rows)
+    monkeypatch.setattr(module, "ROWS", rows)
     vectors = random_vectors(seed)
     chosen, gains = plain_greedy(vectors, 120)
     scores = column(pool_of(vectors), 120)
@@ -98,7 +98,7 @@ def test_lazy_greedy_is_plain_greedy(seed, rows, monkeypatch):
     np.testing.assert_allclose(scores[chosen], gains, rtol=1e-4, atol=1e-5)
 
 
-def test_of_two_that_stand_only_for_each_other_the_lower_id_is_first():
+def test_of_two_that_represent_only_each_other_the_lower_id_is_first():
     """Pairs k = 0 to 29, each in a plane of its own, 10 + 2k degrees apart.
 
     Either of a pair adds 1 + cos, so the first of each comes first, nearest pair first; the others
@@ -116,10 +116,10 @@ def test_of_two_that_stand_only_for_each_other_the_lower_id_is_first():
 
 
 @pytest.mark.parametrize("width", [1, 3, 200])
-def test_how_many_are_looked_at_together_changes_nothing(width, monkeypatch):
+def test_how_many_are_evaluated_together_changes_nothing(width, monkeypatch):
     vectors = random_vectors(9)
     chosen = order_of(column(pool_of(vectors), 100))
-    monkeypatch.setattr(room, "WIDTH", width)
+    monkeypatch.setattr(module, "WIDTH", width)
     assert order_of(column(pool_of(vectors), 100)) == chosen
 
 
@@ -169,7 +169,7 @@ def test_a_pool_without_any_vector_has_no_candidates():
     assert np.isneginf(column(pool_of(np.zeros((3, 2), dtype=np.float32)), 2)).all()
 
 
-def test_lengths_that_squares_would_lose_are_no_matter():
+def test_lengths_whose_squares_overflow_do_not_matter():
     vectors = by_angle(ANGLES)
     scales = np.float32([1e30, 1e-30, 1, 1e-38, 1e38])[:, None] / 5
     assert order_of(column(pool_of(vectors * scales), 5)) == [row for row, _ in BY_HAND]
@@ -193,7 +193,7 @@ def test_a_pool_of_one_vector_is_taken_by_id():
     assert scores.max() == pytest.approx(100)
 
 
-def test_scores_fall_strictly_whatever_the_gains():
+def test_scores_decrease_strictly_whatever_the_gains():
     gains = np.array([6e4, 6e4, 6e4 - 1e-9, 2.0, 1.0, 1.0, 1e-30, 1e-30, 0.0, 0.0, 0.0])
     scores = strictly_decreasing(gains)
     assert scores.dtype == np.float32
@@ -204,9 +204,9 @@ def test_scores_fall_strictly_whatever_the_gains():
     assert len(strictly_decreasing(np.zeros(0))) == 0
 
 
-def test_gains_fall():
+def test_gains_decrease():
     unit = random_vectors(8, n=300)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     chosen, gains = greedy(unit, 300)
     assert sorted(chosen.tolist()) == list(range(300))
-    assert (np.diff(gains) <= room.TIE).all()
+    assert (np.diff(gains) <= module.TIE).all()

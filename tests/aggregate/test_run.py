@@ -1,0 +1,123 @@
+"""The aggregate stage: the selection, the training file, shares and the histogram."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dataselect.aggregate.run import (
+    AggregateSection,
+    histogram,
+    read_scores,
+    select,
+    source_shares,
+    write_plots,
+)
+from dataselect.data import tables
+from dataselect.data.scores import SingleGroup
+from dataselect.errors import InputError
+from dataselect.settings import Part
+from tests.aggregate import NO, matrix
+
+
+@pytest.fixture
+def scored(tmp_path):
+    """Four pool rows of two sources, scored for one group; the last is no candidate."""
+    turns = [
+        [{"role": "user", "content": "q"}, {"role": "assistant", "content": a}] for a in "wxyz"
+    ]
+    pool = pl.DataFrame(
+        [(i, f"id{i}", "ab"[i % 2], turns[i]) for i in range(4)],
+        schema=tables.schema("pool"),
+        orient="row",
+    )
+    tables.write("pool", pool, tmp_path / "pool.parquet")
+    tables.write("dropped", tables.empty("dropped"), tmp_path / "dropped.parquet")
+    groups = pl.DataFrame([(0, "t", "t", None)], schema=tables.schema("groups"), orient="row")
+    tables.write("groups", groups, tmp_path / "groups.parquet")
+    write_scores(tmp_path, matrix([[0.25], [0.75], [0.5], [NO]]))
+    return tmp_path
+
+
+def write_scores(out, scores, groups=None):
+    columns = {
+        "row": range(len(scores)),
+        "id": [f"id{row}" for row in range(len(scores))],
+        "group": pl.Series(groups or [None] * len(scores), dtype=pl.Int64),
+        "score": pl.Series(scores, dtype=pl.Array(pl.Float32, scores.shape[1])),
+    }
+    tables.write("scores", pl.DataFrame(columns), out / "scores.parquet")
+
+
+def section(budget):
+    return AggregateSection(Part("round_robin", {}), budget, code="")
+
+
+def test_a_selection_and_its_training_file(scored):
+    selection = select(section(2), scored)
+    assert selection.rows() == [
+        (0, 1, "id1", "b", 0, "t", 0.75),
+        (1, 2, "id2", "a", 0, "t", 0.5),
+    ]
+    lines = (scored / "train.jsonl").read_text().splitlines()
+    assert lines[0] == (
+        '{"id": "id1", "source": "b", "messages": [{"role": "user", "content": "q"}, '
+        '{"role": "assistant", "content": "x"}]}'
+    )
+    assert len(lines) == 2
+    assert source_shares(selection, scored / "pool.parquet").rows() == [
+        ("a", 2, 1, 0.5, 0.5),
+        ("b", 2, 1, 0.5, 0.5),
+    ]
+
+
+def test_a_budget_above_the_candidates_is_refused_and_leaves_nothing(scored):
+    with pytest.raises(InputError, match="4 rows requested, but only 3 of the 4 in the pool are"):
+        select(section(4), scored)
+    assert not (scored / "selection.parquet").exists()
+    assert not (scored / "train.jsonl").exists()
+
+
+def test_a_method_without_any_candidate_says_what_to_do(scored):
+    write_scores(scored, matrix([[NO]] * 4))
+    with pytest.raises(
+        InputError, match=r"none of the 4 rows .* is a candidate .*`dtype: float32`"
+    ):
+        select(section(1), scored)
+
+
+def test_scores_are_read_as_they_were_written(tmp_path):
+    scores = np.arange(5_000, dtype=np.float32).reshape(-1, 2)
+    write_scores(tmp_path, scores)
+    np.testing.assert_array_equal(
+        np.concatenate(list(read_scores(tmp_path / "scores.parquet"))), scores
+    )
+    write_scores(tmp_path, scores[:, :1], [row % 7 for row in range(2_500)])
+    blocks = list(read_scores(tmp_path / "scores.parquet"))
+    assert all(isinstance(block, SingleGroup) for block in blocks)
+    groups, single = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    np.testing.assert_array_equal(groups, np.arange(2_500) % 7)
+    np.testing.assert_array_equal(single, scores[:, 0])
+
+
+def test_plots_are_shares_of_sources_and_a_histogram(scored):
+    selection = select(section(1), scored)
+    write_plots(selection, scored / "pool.parquet", scored / "plots")
+    assert json.loads((scored / "plots/sources.json").read_text()) == [
+        {"source": "b", "share": 0.5, "of": "pool"},
+        {"source": "b", "share": 1.0, "of": "selected"},
+        {"source": "a", "share": 0.5, "of": "pool"},
+        {"source": "a", "share": 0.0, "of": "selected"},
+    ]
+    bars = json.loads((scored / "plots/scores.json").read_text())
+    assert bars == histogram(selection)
+    assert sum(bar["rows"] for bar in bars) == 1
+
+
+def test_histogram_counts_every_row_once(scored):
+    bars = histogram(select(section(3), scored), bins=2)
+    assert bars == [
+        {"low": 0.25, "high": 0.5, "rows": 1, "task": "t"},
+        {"low": 0.5, "high": 0.75, "rows": 2, "task": "t"},
+    ]

@@ -1,0 +1,33 @@
+"""The files that a path stands for, and their hashes."""
+
+from pathlib import Path
+
+import pytest
+
+from dataselect.data.fingerprint import matching_files
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("data/b.jsonl", ["data/b.jsonl"]),
+        (["data/b.jsonl", "data/a.jsonl"], ["data/b.jsonl", "data/a.jsonl"]),
+        ("data/*.jsonl", ["data/a.jsonl", "data/b.jsonl"]),
+        ("data/**/*.jsonl", ["data/a.jsonl", "data/b.jsonl", "data/deep/c.jsonl"]),
+        (["data/b.jsonl", "data/*"], ["data/b.jsonl", "data/a.jsonl"]),
+        ("[odd].jsonl", ["[odd].jsonl"]),
+    ],
+    ids=str,
+)
+def test_one_file_a_list_or_a_glob(in_scratch, path, names):
+    (in_scratch / "data/deep").mkdir(parents=True)
+    for name in ("data/a.jsonl", "data/b.jsonl", "data/deep/c.jsonl", "[odd].jsonl"):
+        Path(name).touch()
+    assert [file.path for file in matching_files(path, "pool.path")] == names
+
+
+def test_a_file_is_known_by_its_bytes(in_scratch):
+    Path("a.jsonl").write_bytes(b"one\n")
+    assert matching_files("a.jsonl", "x")[0].md5 == "5bbf5a52328e7439ae6e719dfe712200"
+    Path("a.jsonl").write_bytes(b"three\n")
+    assert matching_files("a.jsonl", "x")[0].md5 == "febe6995bad457991331348f7b9c85fa"

@@ -1,0 +1,257 @@
+"""A record in any of its forms → messages; keys of duplicates; reasons to drop, by hand."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dataselect.dedup.conversations import (
+    BadRow,
+    duplicate_key,
+    parse_messages,
+    reason_to_drop,
+    text_field,
+    text_list_field,
+)
+from dataselect.dedup.read import read_rows
+from tests.dedup import turns
+
+
+def turn(role, content):
+    return {"role": role, "content": content}
+
+
+PROMPT, ANSWER = turn("user", "Which?\n\n3, 5"), turn("assistant", "5")
+SYSTEM = turn("system", "Be short.")
+TALK = [turn("user", "Hi"), turn("assistant", "Hello"), turn("user", "Bye"), turn("assistant", "")]
+SPEAKERS = {"user": "human", "assistant": "gpt", "system": "system"}
+
+
+def sharegpt(messages):
+    return [{"from": SPEAKERS[turn["role"]], "value": turn["content"]} for turn in messages]
+
+
+FORMS = {
+    "messages": ({"messages": [PROMPT, ANSWER]}, [PROMPT, ANSWER]),
+    "messages with a system turn": ({"messages": [SYSTEM, *TALK]}, [SYSTEM, *TALK]),
+    "messages with more in a turn": (
+        {"messages": [{**PROMPT, "weight": 1}, {**ANSWER, "name": "x"}]},
+        [PROMPT, ANSWER],
+    ),
+    "alpaca with an input": (
+        {"instruction": "Which?", "input": "3, 5", "output": "5"},
+        [PROMPT, ANSWER],
+    ),
+    "alpaca with an empty input": (
+        {"instruction": "Which?\n\n3, 5", "input": "", "output": "5"},
+        [PROMPT, ANSWER],
+    ),
+    "alpaca with a null input": (
+        {"instruction": "Which?\n\n3, 5", "input": None, "output": "5"},
+        [PROMPT, ANSWER],
+    ),
+    "alpaca without an input": (
+        {"instruction": "Which?\n\n3, 5", "output": "5"},
+        [PROMPT, ANSWER],
+    ),
+    "alpaca with a system column": (
+        {"system_prompt": "Be short.", "instruction": "Which?\n\n3, 5", "output": "5"},
+        [SYSTEM, PROMPT, ANSWER],
+    ),
+    "prompt and completion, texts": (
+        {"prompt": "Which?\n\n3, 5", "completion": "5"},
+        [PROMPT, ANSWER],
+    ),
+    "prompt and completion, messages": (
+        {"prompt": [SYSTEM, PROMPT], "completion": [ANSWER]},
+        [SYSTEM, PROMPT, ANSWER],
+    ),
+    "prompt as messages, completion as text": (
+        {"prompt": [PROMPT], "completion": "5"},
+        [PROMPT, ANSWER],
+    ),
+    "prompt as text, completion as messages": (
+        {"prompt": "Which?\n\n3, 5", "completion": [ANSWER]},
+        [PROMPT, ANSWER],
+    ),
+    "prompt alone": ({"prompt": "Which?\n\n3, 5"}, [PROMPT]),
+    "ShareGPT": ({"conversations": sharegpt([PROMPT, ANSWER])}, [PROMPT, ANSWER]),
+    "ShareGPT, multi-turn": ({"conversations": sharegpt(TALK)}, TALK),
+    "ShareGPT with a system turn": (
+        {"conversations": sharegpt([SYSTEM, *TALK])},
+        [SYSTEM, *TALK],
+    ),
+    "ShareGPT with a system column": (
+        {"system": "Be short.", "conversations": sharegpt(TALK)},
+        [SYSTEM, *TALK],
+    ),
+    "ShareGPT with an empty system column": (
+        {"system": "", "conversations": sharegpt(TALK)},
+        TALK,
+    ),
+    "ShareGPT with roles": ({"conversations": TALK}, TALK),
+    "messages before all else": (
+        {"messages": [PROMPT, ANSWER], "prompt": "x", "instruction": "y", "output": "z"},
+        [PROMPT, ANSWER],
+    ),
+    "null messages": ({"messages": None, "prompt": "Which?\n\n3, 5"}, [PROMPT]),
+    "no turns": ({"messages": []}, []),
+}
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_messages(in_scratch, form, kind):
+    row, expected = FORMS[form]
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist([row]), "x.parquet")
+    else:
+        (in_scratch / "x.jsonl").write_text(json.dumps(row, ensure_ascii=False))
+    (raw,) = read_rows([f"x.{kind}"])
+    assert parse_messages(raw.record) == expected
+
+
+BAD = {
+    "nothing": (
+        {"question": "Which?", "answer": "5"},
+        "no messages: expected a column `messages`, `conversations`, `instruction` and `output`, "
+        "or `prompt` and `completion`; found question, answer",
+    ),
+    "no columns": (
+        {},
+        "no messages: expected a column `messages`, `conversations`, `instruction` and `output`, "
+        "or `prompt` and `completion`; found nothing",
+    ),
+    "tool role": (
+        {"messages": [PROMPT, turn("tool", "5")]},
+        "messages: turn 2: unknown role 'tool'; expected one of system, user, assistant",
+    ),
+    "no role": (
+        {"messages": [{"content": "x"}]},
+        "messages: turn 1: unknown role None; expected one of system, user, assistant",
+    ),
+    "role in a list": (
+        {"messages": [turn(["user"], "x")]},
+        "messages: turn 1: unknown role ['user']; expected one of system, user, assistant",
+    ),
+    "ShareGPT speaker": (
+        {"conversations": [{"from": "function_call", "value": "x"}]},
+        "conversations: turn 1: unknown role 'function_call'; "
+        "expected one of system, user, assistant",
+    ),
+    "null content": (
+        {"messages": [PROMPT, turn("assistant", None)]},
+        "messages: turn 2: expected text, found null",
+    ),
+    "content in parts": (
+        {"messages": [turn("user", [{"type": "text", "text": "x"}])]},
+        "messages: turn 1: expected text, found a list",
+    ),
+    "number as content": (
+        {"messages": [turn("user", 5)]},
+        "messages: turn 1: expected text, found a number",
+    ),
+    "messages as text": (
+        {"messages": '[{"role": "user"}]'},
+        "messages: expected a list of turns, found text",
+    ),
+    "turn as text": (
+        {"messages": ["Hi"]},
+        "messages: turn 1: expected an object, found 'Hi'",
+    ),
+    "number as output": (
+        {"instruction": "x", "output": 5},
+        "output: expected text, found a number",
+    ),
+    "number as prompt": ({"prompt": 5}, "prompt: expected a list of turns, found a number"),
+    "number as system": (
+        {"system": 5, "prompt": "x"},
+        "system: expected text, found a number",
+    ),
+    "half a surrogate pair": (
+        {"messages": [turn("user", "x\ud83c")]},
+        "messages: turn 1: not valid Unicode: half a surrogate pair, '\\ud83c'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_row_that_cannot_be_understood_says_why(name):
+    row, expected = BAD[name]
+    with pytest.raises(BadRow) as error:
+        parse_messages(row)
+    assert str(error.value) == expected
+
+
+@pytest.mark.parametrize(
+    ("row", "names", "expected"),
+    [
+        ({"id": "a"}, ["id"], "a"),
+        ({"id": 7}, ["id"], "7"),
+        ({"id": 0}, ["id"], "0"),
+        ({"id": ""}, ["id"], None),
+        ({"id": None}, ["id"], None),
+        ({}, ["id"], None),
+        ({"source": "a", "dataset": "b"}, ["source", "dataset"], "a"),
+        ({"source": "", "dataset": "b"}, ["source", "dataset"], "b"),
+        ({"dataset": 3}, ["source", "dataset"], "3"),
+    ],
+)
+def test_a_text_field_is_the_first_column_that_is_not_empty(row, names, expected):
+    assert text_field(row, *names) == expected
+
+
+def test_a_text_field_is_valid_unicode():
+    with pytest.raises(BadRow, match=r"^id: not valid Unicode: half a surrogate pair, '\\ud83c'$"):
+        text_field({"id": "\ud83c"}, "id")
+
+
+QUESTION = ("user", "x")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ([QUESTION, ("assistant", "y")], [("user", " x\n"), ("assistant", "\ty")], True),
+        ([QUESTION, ("assistant", "y")], [QUESTION, ("assistant", "Y")], False),
+        ([QUESTION, ("assistant", "y")], [QUESTION, ("user", "y")], False),
+        ([QUESTION, ("assistant", "y z")], [QUESTION, ("assistant", "y  z")], False),
+        ([QUESTION, ("assistant", "y")], [("system", ""), QUESTION, ("assistant", "y")], False),
+        (
+            [("user", "x\nassistant: y")],
+            [QUESTION, ("assistant", "y")],
+            True,
+        ),  # as the reference does
+    ],
+)
+def test_the_key_is_every_role_and_stripped_content(first, second, same):
+    assert (duplicate_key(turns(*first)) == duplicate_key(turns(*second))) is same
+
+
+def test_the_key_is_the_md5_of_the_lines():
+    # printf 'user: 1 + 2?\nassistant: 3' | md5sum
+    expected = "95a0cff51fa2969a937de47b3253850e"
+    assert duplicate_key(turns(("user", "1 + 2? "), ("assistant", "3"))) == expected
+
+
+@pytest.mark.parametrize(
+    ("pairs", "reason"),
+    [
+        ([], "empty"),
+        ([("user", ""), ("assistant", " ")], "empty"),
+        ([("system", "Be short."), QUESTION], "no assistant turn"),
+        ([QUESTION, ("assistant", "\n")], "empty response"),
+        ([QUESTION, ("assistant", ""), QUESTION, ("assistant", "y")], None),
+        ([("assistant", "y")], None),
+        ([QUESTION, ("assistant", "y"), QUESTION], None),
+    ],
+)
+def test_conversations_without_a_response_have_a_reason_to_be_dropped(pairs, reason):
+    assert reason_to_drop(turns(*pairs)) == reason
+
+
+def test_a_list_of_texts_or_numbers_becomes_texts():
+    assert text_list_field({"choices": ["a", 2, 0.5]}, "choices") == ["a", "2", "0.5"]
+    assert text_list_field({"choices": None}, "choices") is None
+    assert text_list_field({}, "choices") is None

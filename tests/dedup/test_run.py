@@ -1,0 +1,84 @@
+"""The dedup stage: its four tables, and every test with its kind."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from dataselect.compute import no_progress
+from dataselect.data import tables
+from dataselect.data.fingerprint import matching_files
+from dataselect.dedup.run import Deduped, DedupSection, dedup
+from dataselect.models.settings import TokenizerSettings
+from tests.dedup import row, write
+from tests.helpers import GOLDEN, ROOT, mistake
+
+
+@pytest.fixture
+def section(in_scratch):
+    """A pool of four rows, a query and five tests of three tasks."""
+    shutil.copytree(ROOT / "eval_kinds", in_scratch / "eval_kinds")
+    write("pool.jsonl", [row("x", "y"), row("x", "y"), row("z"), row("z", "y", id="kept")])
+    write("queries.jsonl", [row("q", "a", task="sums"), row("q", "b", task="chats")])
+    choices = {"task": "chats", "choices": ["a", "b"]}
+    tests = [
+        row("1?", "1", id="t1", task="sums"),
+        row("2?", "2", id="t2", task="sums", kind="last_number"),
+        row("a?", "a", id="t3", **choices),
+        row("b?", "b", id="t4", **choices),
+        row("c?", "c", id="t5", task="words"),
+    ]
+    write("tests.jsonl", tests)
+    return DedupSection(
+        pool=matching_files("pool.jsonl", "pool.path"),
+        on_bad_row="error",
+        queries=matching_files("queries.jsonl", "queries.path"),
+        tests=matching_files("tests.jsonl", "tests.path"),
+        tasks="all",
+        query_tasks=["sums"],
+        kinds={"words": "last_number"},
+        model=TokenizerSettings(name=str(GOLDEN / "tiny-llama")),
+        code="",
+    )
+
+
+def test_four_tables_and_what_became_of_the_rows(section, in_scratch):
+    rows = []
+    done = dedup(section, in_scratch / "out", rows.append)
+    assert done == Deduped(
+        read=4,
+        kept=2,
+        dropped={"duplicate": 1, "no assistant turn": 1},
+        tasks=[("sums", 1, 2), ("chats", 0, 2), ("words", 0, 1), ("all", 1, 5)],
+    )
+    assert sum(rows) == 4
+    heights = {}
+    for name in ("pool", "queries", "tests", "dropped"):
+        heights[name] = tables.read(name, in_scratch / f"out/{name}.parquet").height
+    assert heights == {"pool": 2, "queries": 1, "tests": 5, "dropped": 2}
+
+
+def test_every_test_has_a_kind_set_named_or_guessed(section, in_scratch):
+    dedup(section, in_scratch / "out", no_progress)
+    tests = tables.read("tests", in_scratch / "out/tests.parquet")
+    assert tests.select("id", "kind").rows() == [
+        ("t1", "last_number"),  # another test of the task names it
+        ("t2", "last_number"),
+        ("t3", "multiple_choice"),
+        ("t4", "multiple_choice"),
+        ("t5", "last_number"),
+    ]
+
+
+def test_a_wrong_kind_is_refused_before_the_pool_is_read(section, in_scratch):
+    wrong = replace(section, kinds={"sumz": "last_number"})
+    message = mistake(dedup, wrong, in_scratch / "out", no_progress)
+    assert message.startswith("eval.kinds: `sumz` has no tests. Did you mean `sums`?")
+    assert not (in_scratch / "out").exists()
+
+
+def test_files_are_found_from_an_experiments_own_folder(section, in_scratch, monkeypatch):
+    (in_scratch / ".dvc/tmp/exps/one/.dvc").mkdir(parents=True)
+    shutil.copytree("eval_kinds", ".dvc/tmp/exps/one/eval_kinds")
+    monkeypatch.chdir(in_scratch / ".dvc/tmp/exps/one")
+    assert dedup(section, in_scratch / "out", no_progress).kept == 2

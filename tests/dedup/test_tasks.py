@@ -1,0 +1,155 @@
+"""The queries and the tests, worked by hand: tasks, ids, answers, and mistakes in them."""
+
+import pytest
+
+from dataselect.data import tables
+from dataselect.dedup.conversations import duplicate_key
+from dataselect.dedup.tasks import read_queries, read_tests, task_counts
+from tests.dedup import row, write
+from tests.helpers import mistake
+
+
+@pytest.fixture(autouse=True)
+def here(in_scratch):
+    return in_scratch
+
+
+def test_queries_keep_their_order_and_are_named_after_their_file(here):
+    write("river.jsonl", [row("a", id="q1", task="town"), row("b", "c")])
+    write("road.jsonl", [row("d", id=1), {"prompt": "e", "task": 7, "id": "q1"}])
+    frame = read_queries(["road.jsonl", "river.jsonl"], "all")
+    tables.check("queries", frame)
+    assert frame.rows() == [
+        ("road", "1", row("d")["messages"], None),
+        ("7", "q1", row("e")["messages"], None),
+        ("town", "q1", row("a")["messages"], None),
+        ("river", duplicate_key(row("b", "c")["messages"])[:20], row("b", "c")["messages"], None),
+    ]
+    some = read_queries(["road.jsonl", "river.jsonl"], ["town", "road"])
+    assert some["task"].to_list() == ["road", "town"]
+
+
+def test_queries_may_be_of_other_tasks_than_the_tests():
+    path = write("queries.jsonl", [row("x", id="c", task="chats"), row("x", id="s", task="sums")])
+    assert read_queries([path], "all")["task"].to_list() == ["chats", "sums"]
+    assert read_queries([path], ["chats"])["task"].to_list() == ["chats"]
+    assert read_queries([], "all").is_empty()
+
+
+def test_subtasks_are_kept():
+    path = write("queries.jsonl", [row("x", id=1, subtask="one"), row("x", id=2, subtask=None)])
+    assert read_queries([path], "all")["subtask"].to_list() == ["one", None]
+
+
+def test_tasks_are_counted_and_summed_up():
+    queries = read_queries([write("a.jsonl", [row("x"), row("y"), row("x", task="b")])], "all")
+    tests = read_tests([write("c.jsonl", [row("x", "y"), row("x", "y", task="b")])], "all")
+    assert task_counts(queries, tests) == [("a", 2, 0), ("b", 1, 1), ("c", 0, 1), ("all", 3, 2)]
+
+
+def test_tests_end_with_their_answer(here):
+    write(
+        "sums.jsonl",
+        [
+            row("1 + 1?", "2", id="t1"),
+            row("1 + 2?", "The sum is 3", id="t2", answer=3),
+            row("1 + 3?", id="t3", answer="4", choices=[3, 4], kind="multiple_choice"),
+            {"prompt": "1 + 4?", "answer": "5", "task": "more"},
+        ],
+    )
+    frame = read_tests(["sums.jsonl"], "all")
+    tables.check("tests", frame)
+    made = duplicate_key(row("1 + 4?", "5")["messages"])[:20]
+    assert frame.rows() == [
+        ("sums", "t1", row("1 + 1?", "2")["messages"], "2", None, None),
+        ("sums", "t2", row("1 + 2?", "The sum is 3")["messages"], "3", None, None),
+        ("sums", "t3", row("1 + 3?", "4")["messages"], "4", ["3", "4"], "multiple_choice"),
+        ("more", made, row("1 + 4?", "5")["messages"], "5", None, None),
+    ]
+    assert read_tests(["sums.jsonl"], ["more", "untested"])["id"].to_list() == [made]
+
+
+MISTAKES = {
+    "no query": (
+        read_queries,
+        [],
+        "all",
+        "queries.path: no row in a.jsonl. Expected at least one.",
+    ),
+    "no test": (read_tests, [], "all", "tests.path: no row in a.jsonl. Expected at least one."),
+    "a query without messages": (
+        read_queries,
+        [row("x"), {"question": "x"}],
+        "all",
+        "queries.path: a.jsonl:2: no messages: expected a column `messages`, `conversations`, "
+        "`instruction` and `output`, or `prompt` and `completion`; found question. Fix the row.",
+    ),
+    "an empty query": (
+        read_queries,
+        [row(" ")],
+        "all",
+        "queries.path: a.jsonl:1: empty: expected at least one message with text. Fix the row.",
+    ),
+    "a query that is no object": (
+        read_queries,
+        [5],
+        "all",
+        "queries.path: a.jsonl:1: expected an object with messages, found a number. Fix the row.",
+    ),
+    "ids of queries twice": (
+        read_queries,
+        [row("x", id=1), row("y", id=2), row("z", id="1"), row("q"), row("q "), row("z", id=9)],
+        "all",
+        "queries.path: 2 ids are repeated within a task: `1` of a at a.jsonl:1, a.jsonl:3, "
+        "`d05bc21d2d020552d20e` of a at a.jsonl:4, a.jsonl:5. Expected one id per row; a row "
+        "without one gets it from its content. Fix the ids, or remove equal rows.",
+    ),
+    "ids of tests twice": (
+        read_tests,
+        [row("x", "y", id=1), row("z", "y", id=1)],
+        "all",
+        "tests.path: 1 ids are repeated within a task: `1` of a at a.jsonl:1, a.jsonl:2. Expected "
+        "one id per row; a row without one gets it from its content. Fix the ids, or remove equal "
+        "rows.",
+    ),
+    "a test without an answer": (
+        read_tests,
+        [row("x", "y"), row("z")],
+        "all",
+        "tests.path: a.jsonl:2: no answer: expected a last assistant turn or a column `answer`. "
+        "Fix the row.",
+    ),
+    "choices that are no list": (
+        read_tests,
+        [row("x", "y", choices={"text": ["y"]})],
+        "all",
+        "tests.path: a.jsonl:1: choices: expected a list, found an object. Fix the row.",
+    ),
+    "a choice that is null": (
+        read_tests,
+        [row("x", "y", choices=["y", None])],
+        "all",
+        "tests.path: a.jsonl:1: choices: expected text, found null. Fix the row.",
+    ),
+    "a task without queries": (
+        read_queries,
+        [row("x", task="gsm8k"), row("x", task="bbh")],
+        ["bbh", "gsm8"],
+        "tasks: `gsm8` has no queries. Did you mean `gsm8k`? There are: gsm8k, bbh. "
+        "To take all queries, also of other tasks than the tests', set `queries: {path: …, tasks: "
+        "all}`.",
+    ),
+    "no tests of the tasks": (
+        read_tests,
+        [row("x", "y", task="gsm8k"), row("x", "y", task="bbh")],
+        ["squad", "mmlu"],
+        "tests.path: no test of squad, mmlu; there are tests of gsm8k, bbh. Add tests, or fix "
+        "`tasks`.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_in_queries_and_tests(name):
+    read, rows, tasks, message = MISTAKES[name]
+    assert mistake(read, [write("a.jsonl", rows)], tasks) == message

@@ -1,0 +1,88 @@
+"""Rows whose response `max_tokens` cuts off entirely."""
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from dataselect.dedup.truncation import find_truncated
+from dataselect.errors import InputError
+from dataselect.models.chat import Chat, load_chat
+from dataselect.models.load import load_tokenizer
+from dataselect.models.settings import TokenizerSettings
+from tests.dedup import turns
+from tests.helpers import GOLDEN
+
+TOKENIZER = TokenizerSettings(name=str(GOLDEN / "tiny-llama"))
+
+
+def words(n):
+    """For the golden tokenizer `<|user|>\\n` is 7 tokens, `<|assistant|>\\n` is 8, and ` a` is one.
+
+    So n words make a prompt of 7 + n + 1 + 8 tokens.
+    """
+    return " ".join("a" * n)
+
+
+def truncated(rows, **changes):
+    return find_truncated(replace(TOKENIZER, **changes))(rows)
+
+
+@pytest.mark.parametrize(
+    ("conversation", "enough"),
+    [
+        ([("user", words(100)), ("assistant", "a")], 117),
+        ([("user", f"\n{words(100)}  "), ("assistant", "a")], 117),
+        ([("user", words(100)), ("assistant", words(50))], 117),
+        ([("user", words(50)), ("assistant", "a"), ("user", words(90)), ("assistant", "a")], 67),
+        ([("assistant", "a"), ("user", words(100)), ("assistant", "a")], 9),
+    ],
+)
+def test_a_row_is_cut_off_where_no_token_of_a_response_fits(conversation, enough):
+    rows = [turns(*conversation)]
+    assert truncated(rows, max_tokens=enough) == [False]
+    assert truncated(rows, max_tokens=enough - 1) == [True]
+
+
+def test_the_golden_rows_without_a_response_token_are_those_cut_off():
+    pool = pl.read_parquet(GOLDEN / "pool.parquet")
+    losses = pl.read_parquet(GOLDEN / "losses.parquet")
+    golden = set(losses.filter(pl.col("n_response_tokens") == 0)["id"])
+    assert golden
+    assert set(pool["id"].filter(pl.Series(truncated(pool["messages"].to_list())))) == golden
+
+
+@pytest.mark.parametrize("max_tokens", [2, 17, 120, 500])
+def test_tokenising_only_long_rows_changes_nothing(max_tokens):
+    pool = pl.read_parquet(GOLDEN / "pool.parquet")["messages"].to_list()
+    encoded = load_chat(replace(TOKENIZER, max_tokens=max_tokens)).encode(pool)
+    expected = [not row.response[1:].any() for row in encoded]
+    assert truncated(pool, max_tokens=max_tokens) == expected
+
+
+def test_no_tokenizer_is_loaded_where_no_row_is_long(in_scratch):
+    model = {"name": str(in_scratch / "nowhere"), "max_tokens": 400}
+    fits = turns(("user", "a" * 271), ("assistant", "a" * 9_999))  # 271 + 2 headers of 64 < 400
+    assert truncated([fits] * 3, **model) == [False] * 3
+    with pytest.raises(InputError, match=r"nowhere.* cannot be loaded"):
+        truncated([fits, turns(("user", "a" * 272), ("assistant", "a"))], **model)
+
+
+def test_with_a_template_of_its_own_every_row_is_tokenised():
+    with pytest.raises(InputError, match="has no chat template"):
+        truncated([turns(("user", "x"), ("assistant", "y"))], chat="model")
+
+
+def test_what_a_models_own_template_rejects_is_named(monkeypatch):
+    tokenizer = load_tokenizer(TOKENIZER)
+    tokenizer.chat_template = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system turns') }}{% endif %}"
+        "{% for turn in messages %}{{ turn.role }}: {{ turn.content }}\n{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    chat = Chat(tokenizer, "model", 512)
+    monkeypatch.setattr("dataselect.models.chat.load_chat", lambda settings: chat)
+    conversation = [("user", "x"), ("assistant", "y")]
+    rows = [turns(("system", "Be short."), *conversation), turns(*conversation)]
+    rejected = ["refused by the model's chat template", False]
+    assert truncated(rows, chat="model", max_tokens=512) == rejected

@@ -1,4 +1,4 @@
-"""The same function on all GPUs of this machine at once: training, split up by accelerate."""
+"""The same function in several processes of this machine: training, shared by accelerate."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from dataselect.settings import PositiveInt
 Processes = PositiveInt | Literal["auto"]
 
 
-def usable_processes(asked: Processes, parts: int) -> int:
-    """How many processes share a step that has so many parts: as many as divide it.
+def usable_processes(requested: Processes, parts: int) -> int:
+    """How many processes share a step of `parts` equal parts: the most that divide it.
 
     No two share a GPU, which NCCL refuses.
     """
     import torch
 
     gpus = torch.cuda.device_count()
-    asked = max(1, gpus) if asked == "auto" else min(asked, gpus or asked)
-    return max(number for number in range(1, asked + 1) if parts % number == 0)
+    limit = max(1, gpus) if requested == "auto" else min(requested, gpus or requested)
+    return max(number for number in range(1, limit + 1) if parts % number == 0)
 
 
 def launch(processes: int, work: Callable[..., Any], *args: Any) -> Any:
-    """Calls a function in so many processes that torch.distributed joins; what the first returns.
+    """Calls a function in processes that torch.distributed joins; returns the first one's result.
 
-    Each has a GPU of its own where there are any, and its share of the threads. One is this
-    process.
+    Each has a GPU of its own where there are any, and its share of the threads. A single one is
+    this process.
 
     Args:
-        work: a module's function; it, its arguments and what it returns travel between processes.
+        work: a module's function; it, its arguments and its result travel between processes.
 
     Raises:
-        InputError: that of a process; or one was killed.
+        InputError: raised by a process, or a process was killed.
         MemoryError: a process ran out of memory.
     """
     if processes == 1:
@@ -55,79 +55,73 @@ def launch(processes: int, work: Callable[..., Any], *args: Any) -> Any:
     )
 
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
-    free_memory()  # the first process has the GPU that this one may have used
-    answers = get_context("spawn").SimpleQueue()
+    free_memory()  # the first process needs the GPU that this one may have used
+    results = get_context("spawn").SimpleQueue()
     threads = max(1, torch.get_num_threads() // processes)
-    told: BaseException | None = None
+    failure: BaseException | None = None
     try:
-        spawn(
-            _run_process, (processes, _free_port(), threads, answers, work, args), nprocs=processes
-        )
+        arguments = (processes, _free_port(), threads, results, work, args)
+        spawn(_run_process, arguments, nprocs=processes)
     except (ProcessExitedException, ProcessRaisedException) as error:
-        told = error
-    # What a process says of itself, before how the others then ended: they lost their connection.
-    answer = None if answers.empty() else answers.get()
-    if isinstance(answer, BaseException):
-        raise answer
-    if isinstance(told, ProcessRaisedException):
-        raise told
-    if told and answer is None:
+        failure = error
+    # What a process reports comes first: how the others ended (a lost connection) follows from it.
+    result = None if results.empty() else results.get()
+    if isinstance(result, BaseException):
+        raise result
+    if isinstance(failure, ProcessRaisedException):
+        raise failure
+    if failure and result is None:
         raise InputError(
-            "a training process ended by itself; the system may have run out of memory. Run again: "
-            "it goes on from the last checkpoint. Lower `train.micro_batch_size` or "
-            "`train.processes` if need be."
-        ) from told
-    return answer
-
-
-#: Of this process: which it is of those that share the work, and how many they are.
-_place = {"number": 0, "of": 1}
+            "a training process was killed; the machine may have run out of memory. Run again: it "
+            "continues from the last checkpoint. Lower `train.micro_batch_size` or "
+            "`train.processes` if it happens again."
+        ) from failure
+    return result
 
 
 def world_size() -> int:
-    """How many processes share the work that this one is a part of."""
-    return _place["of"]
+    """How many processes share the work of this one."""
+    return int(os.environ.get("WORLD_SIZE", 1))
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that shows progress and writes what all have done."""
-    return _place["number"] == 0
+    """Whether this is the process that shows progress and writes results."""
+    return int(os.environ.get("RANK", 0)) == 0
 
 
 def _run_process(
-    number: int, processes: int, port: int, threads: int, answers: Any, work: Any, args: Any
+    rank: int, processes: int, port: int, threads: int, results: Any, work: Any, args: Any
 ) -> None:
     import torch
 
     exit_with_parent()
     report.quiet_libraries()
-    told = {
-        **dict.fromkeys(("RANK", "LOCAL_RANK"), number),
+    variables = {
+        **dict.fromkeys(("RANK", "LOCAL_RANK"), rank),
         **dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), processes),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": port,
-        "OMP_NUM_THREADS": threads,  # accelerate sets threads of its own where this is not said
+        "OMP_NUM_THREADS": threads,  # without it accelerate chooses another number
     }
-    os.environ.update({name: str(value) for name, value in told.items()})
-    _place.update(number=number, of=processes)
+    os.environ.update({name: str(value) for name, value in variables.items()})
     use_threads(threads)
     if torch.cuda.is_available():
-        torch.cuda.set_device(number)
+        torch.cuda.set_device(rank)
     try:
-        answer = work(*args)
+        result = work(*args)
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
     except Exception as error:
         if not isinstance(error, InputError) and not is_out_of_memory(error):
             raise
-        # torch's own may not travel.
-        answers.put(error if isinstance(error, InputError) else MemoryError(str(error)))
-        os._exit(1)  # the others are not waited for: they may be waiting for this one
-    if number == 0:
-        answers.put(answer)
+        # torch's own exceptions may not travel between processes.
+        results.put(error if isinstance(error, InputError) else MemoryError(str(error)))
+        os._exit(1)  # does not wait for the others: they may be waiting for this one
+    if rank == 0:
+        results.put(result)
 
 
 def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -11,47 +11,54 @@ from functools import partial
 from threading import Thread
 from typing import Any, Literal
 
-from dataselect.compute import Run, Start, Work, no_progress, ordered_results
+from dataselect.compute import Engine, Run, StartWorker, Work, no_progress, ordered_results
 from dataselect.compute.memory import memory_bytes, with_memory_limit
 from dataselect.compute.threads import cores, use_threads
 from dataselect.errors import InputError
 from dataselect.report import Progress
 from dataselect.settings import PositiveInt
 
+Workers = PositiveInt | Literal["auto"]
 
-@contextmanager
-def local(
-    start: Start, *, workers: PositiveInt | Literal["auto"] = "auto", memory: str | None = None
-) -> Generator[Run]:
+
+def local(*, workers: Workers = "auto", memory: str | None = None) -> Engine:
     """Works in this process; with several GPUs, in a process for each of them.
 
     Args:
-        start: see `engines`.
-        workers: processes, each with a GPU of its own where there are any. `auto`: as many as
-            there are GPUs.
-        memory: at most so much for a worker, like `6GB`: of its GPU, or without one of the
-            machine's. Batches shrink to fit. None: all there is.
+        workers: processes, each with a GPU of its own where there are any. `auto`: one per GPU.
+        memory: the most a worker may use, like `6GB`: of its GPU, or, without one, of the machine.
+            Batches shrink to fit. None: no limit.
 
     Raises:
-        InputError: a process was killed; what was finished stays.
+        InputError: `memory` is not a size; or, while it runs, a worker process was killed.
     """
+    limit = None if memory is None else memory_bytes(memory)
+    return Engine(
+        open=partial(_open, workers, limit),
+        one_machine=True,
+        parallel_workers=partial(_parallel_workers, workers),
+    )
+
+
+@contextmanager
+def _open(workers: Workers, limit: int | None, start: StartWorker) -> Generator[Run]:
     gpus = _gpus()
     count = _worker_count(workers, gpus)
-    most = None if memory is None else memory_bytes(memory)
+    limited = partial(with_memory_limit, limit, start)
     if count == 1:
-        yield _in_process(partial(with_memory_limit, most, start))
+        yield _in_process(limited)
         return
-    with _processes(partial(with_memory_limit, most, start), count, gpus) as run:
+    with _processes(limited, count, gpus) as run:
         yield run
 
 
-def parallel_workers(workers: PositiveInt | Literal["auto"] = "auto", **settings: object) -> int:
-    """How many times faster than one worker so many are: those that have a GPU of their own."""
+def _parallel_workers(workers: Workers) -> int:
+    """Workers that have a GPU of their own: others share the cores that one would use."""
     gpus = _gpus()
     return max(1, min(_worker_count(workers, gpus), len(gpus)))
 
 
-def _worker_count(workers: PositiveInt | Literal["auto"], gpus: list[str]) -> int:
+def _worker_count(workers: Workers, gpus: list[str]) -> int:
     return max(1, len(gpus)) if workers == "auto" else workers
 
 
@@ -61,41 +68,41 @@ def _gpus() -> list[str]:
 
     if not torch.cuda.is_available():
         return []
-    named = [one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
+    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     return named or [str(number) for number in range(torch.cuda.device_count())]
 
 
-def _in_process(start: Start) -> Run:
+def _in_process(start: StartWorker) -> Run:
     work: Work | None = None
 
-    def run(jobs: Iterable[Any], advance: Progress) -> Iterator[Any]:
+    def run(jobs: Iterable[Any], progress: Progress) -> Iterator[Any]:
         nonlocal work
         for job in jobs:
             work = work or start()
-            yield work(job, advance)
+            yield work(job, progress)
 
     return run
 
 
 @contextmanager
-def _processes(start: Start, count: int, gpus: list[str]) -> Generator[Run]:
+def _processes(start: StartWorker, count: int, gpus: list[str]) -> Generator[Run]:
     import multiprocessing
 
     context = multiprocessing.get_context("spawn")  # a forked process cannot use its parent's GPU
-    mine = context.Queue()
+    free_gpus = context.Queue()
     for number in range(count):
-        mine.put(gpus[number % len(gpus)] if gpus else "")
+        free_gpus.put(gpus[number % len(gpus)] if gpus else "")
     threads = max(1, cores() // count)
-    with ProcessPoolExecutor(count, context, _init_worker, (mine, threads, start)) as pool:
+    with ProcessPoolExecutor(count, context, _init_worker, (free_gpus, threads, start)) as pool:
 
-        def run(jobs: Iterable[Any], advance: Progress) -> Iterator[Any]:
+        def run(jobs: Iterable[Any], progress: Progress) -> Iterator[Any]:
             try:
                 futures = (pool.submit(_run_job, job) for job in jobs)
-                yield from ordered_results(futures, 2 * count, Future.result, advance)
+                yield from ordered_results(futures, 2 * count, Future.result, progress)
             except BrokenProcessPool:
                 raise InputError(
-                    "a worker process was killed; the system may have run out of memory. What was "
-                    "finished is kept: run `dvc repro` again, with fewer `workers` if need be."
+                    "a worker process was killed; the machine may have run out of memory. Finished "
+                    "work is kept: run `dvc repro` again, with fewer `workers` if it happens again."
                 ) from None
 
         try:
@@ -109,8 +116,8 @@ def _processes(start: Start, count: int, gpus: list[str]) -> Generator[Run]:
 _worker: dict[str, Any] = {}
 
 
-def _init_worker(gpus: Any, threads: int, start: Start) -> None:
-    if gpu := gpus.get():
+def _init_worker(free_gpus: Any, threads: int, start: StartWorker) -> None:
+    if gpu := free_gpus.get():
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     else:
         use_threads(threads)
@@ -119,11 +126,11 @@ def _init_worker(gpus: Any, threads: int, start: Start) -> None:
 
 
 def exit_with_parent() -> None:
-    """Has this process end when the one it works for is killed: it would keep its GPU's memory."""
-    Thread(target=_end_with_parent, daemon=True).start()
+    """Ends this process when its parent is killed: it would keep its GPU's memory."""
+    Thread(target=_wait_for_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def _wait_for_parent() -> None:
     import multiprocessing
     from multiprocessing.connection import wait
 

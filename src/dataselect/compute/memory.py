@@ -1,4 +1,4 @@
-"""…"""
+"""Memory that runs out, and limits on it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ import gc
 import re
 import resource
 
-from dataselect.compute import Start, Work
+from dataselect.compute import StartWorker, Work
 from dataselect.errors import InputError
 
-#: torch's words for it, of a GPU and of the machine's own memory.
-OUT_OF_MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")
+#: What torch says when the machine's own memory is not enough; accelerate knows the GPU's messages.
+CPU_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error is that there was not enough memory, of a GPU or the machine's own."""
+    """Whether an error means that there was not enough memory, of a GPU or of the machine."""
+    from accelerate.utils.memory import should_reduce_batch_size
+
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
-    return isinstance(error, RuntimeError) and any(
-        words in str(error) for words in OUT_OF_MEMORY_MESSAGES
-    )
+    if not isinstance(error, RuntimeError):
+        return False
+    return should_reduce_batch_size(error) or any(text in str(error) for text in CPU_MESSAGES)
 
 
 def free_memory() -> None:
-    """Gives memory that torch keeps for later back to the GPU."""
+    """Returns the GPU memory that torch keeps for later."""
     import torch
 
     gc.collect()  # a model under accelerate is part of a cycle
-
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
@@ -37,27 +38,27 @@ def memory_bytes(text: str) -> int:
     """`6GB` as a number of bytes.
 
     Raises:
-        InputError: it is no such size.
+        InputError: it is not such a size.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB|TB)", text)
     if not found or float(found[1]) == 0:
         raise InputError(
             "params.yaml: engine.local.memory: expected a size in MB, GB or TB, like `6GB`; found "
-            f"{text!r}. Mend it there."
+            f"{text!r}. Fix it there."
         )
     return int(float(found[1]) * {"MB": 1e6, "GB": 1e9, "TB": 1e12}[found[2]])
 
 
-def with_memory_limit(most: int | None, start: Start) -> Work:
-    """Starts a worker that may take so many bytes."""
-    if most is not None:
+def with_memory_limit(limit: int | None, start: StartWorker) -> Work:
+    """Starts a worker that may use at most `limit` bytes."""
+    if limit is not None:
         import torch
 
         if torch.cuda.is_available():
-            whole = torch.cuda.get_device_properties(0).total_memory
-            torch.cuda.set_per_process_memory_fraction(min(1.0, most / whole))
+            total = torch.cuda.get_device_properties(0).total_memory
+            torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total))
         else:
-            least, hard = resource.getrlimit(resource.RLIMIT_DATA)
-            others = [one for one in (least, hard) if one != resource.RLIM_INFINITY]
-            resource.setrlimit(resource.RLIMIT_DATA, (min([most, *others]), hard))
+            soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+            present = [value for value in (soft, hard) if value != resource.RLIM_INFINITY]
+            resource.setrlimit(resource.RLIMIT_DATA, (min([limit, *present]), hard))
     return start()

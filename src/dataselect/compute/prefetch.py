@@ -1,4 +1,4 @@
-"""Iterates: ahead of what is worked on, and by the block."""
+"""Iterators: the next item made in a thread, and lists of a fixed size."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ T = TypeVar("T")
 
 
 def prefetch(items: Iterable[T]) -> Iterator[T]:
-    """The same items, the next of which is always being made in a thread.
+    """The same items; a thread makes the next one while the current one is used.
 
-    Pays where making one waits for a disk, or computes without Python's lock. Holds one more.
+    It pays where making an item waits for a disk or releases the GIL. Holds one item more.
     """
     source, end = iter(items), object()
     with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(next, source, end)
-        while (item := waiting.result()) is not end:
-            waiting = thread.submit(next, source, end)
+        pending = thread.submit(next, source, end)
+        while (item := pending.result()) is not end:
+            pending = thread.submit(next, source, end)
             yield item  # ty: ignore[invalid-yield]
 
 
-def batched(rows: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of at most so many of what comes, in order."""
-    rows = iter(rows)
-    while block := list(islice(rows, size)):
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of `size` consecutive items; the last may be shorter."""
+    items = iter(items)
+    while block := list(islice(items, size)):
         yield block

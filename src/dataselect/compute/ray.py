@@ -13,60 +13,68 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt
 
-from dataselect.compute import Run, Start, no_progress, ordered_results
+from dataselect.compute import Engine, Run, StartWorker, Work, no_progress, ordered_results
 from dataselect.errors import InputError
 from dataselect.report import Progress
 
 PACKAGE = Path(__file__).parents[1]
 
-#: A worker whose machine or process dies begins anew so many times, and its job with it.
+#: Restarts of a worker whose machine or process dies, and retries of its job.
 RETRIES = 5
 
 
-@contextmanager
 def ray(
-    start: Start,
     *,
     address: str | None = None,
     cpus: Annotated[float, Gt(0)] = 1,
     gpus: Annotated[float, Ge(0)] = 0,
-) -> Generator[Run]:
-    """Works on a Ray cluster. A worker that dies begins anew, where there is room, with its job.
+) -> Engine:
+    """Works on a Ray cluster. A worker that dies starts again, on any machine, with its job.
 
     The project's folder and the models must be at the same path on every machine: workers write
     finished shards into the scratch folder themselves. They run this code from that path.
 
     Args:
-        start: see `engines`. A worker process keeps what it loaded from job to job.
-        address: of a running cluster (`auto`: the one this machine belongs to); None: where
+        address: of a running cluster (`auto`: the one this machine belongs to); None: what
             RAY_ADDRESS says, else a cluster of this machine alone.
-        cpus: cores a job; also its threads.
-        gpus: GPUs a job; half of one puts two jobs on each.
+        cpus: cores per job; also its threads.
+        gpus: GPUs per job; 0.5 puts two jobs on each.
 
     Raises:
-        InputError: Ray is not installed, there is no such cluster, or it has nothing that big.
+        InputError: while it runs: Ray is not installed, there is no such cluster, or no machine of
+            it is large enough for a job.
     """
-    cluster = _connected(address)
+    return Engine(
+        open=partial(_open, address, cpus, gpus),
+        one_machine=False,
+        parallel_workers=lambda: 1,  # the estimate measures one worker, and says so
+    )
+
+
+@contextmanager
+def _open(address: str | None, cpus: float, gpus: float, start: StartWorker) -> Generator[Run]:
+    cluster = _connect(address)
     slots = _slots(cluster.nodes(), cpus, gpus)
     # Actors, not tasks: a process stays with its GPU, and keeps its model.
-    asked = {"num_cpus": cpus, "num_gpus": gpus}
-    again = {"max_restarts": RETRIES, "max_task_retries": RETRIES}
-    worker = cluster.remote(**asked, **again)(_Worker)
-    workers = [worker.remote(str(Path.cwd()), start) for _ in range(slots)]
+    resources = {"num_cpus": cpus, "num_gpus": gpus}
+    retries = {"max_restarts": RETRIES, "max_task_retries": RETRIES}
+    actor = cluster.remote(**resources, **retries)(_Worker)
+    workers = [actor.remote(str(Path.cwd()), start) for _ in range(slots)]
 
-    def run(jobs: Iterable[Any], advance: Progress) -> Iterator[Any]:
-        given = (one.work.remote(job) for one, job in zip(cycle(workers), jobs, strict=False))
-        yield from ordered_results(given, 2 * slots, partial(_result, cluster), advance)
+    def run(jobs: Iterable[Any], progress: Progress) -> Iterator[Any]:
+        pairs = zip(cycle(workers), jobs, strict=False)
+        started = (worker.run.remote(job) for worker, job in pairs)
+        yield from ordered_results(started, 2 * slots, partial(_result, cluster), progress)
 
     try:
         yield run
     finally:
-        for one in workers:
-            cluster.kill(one)
+        for worker in workers:
+            cluster.kill(worker)
 
 
-def _connected(address: str | None) -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers
+def _connect(address: str | None) -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     try:
         import ray as cluster
     except ModuleNotFoundError:
@@ -75,34 +83,38 @@ def _connected(address: str | None) -> Any:
             "`engine: local`."
         ) from None
     if not cluster.is_initialized():
-        options: dict[str, Any] = {"env_vars": {"PYTHONPATH": str(PACKAGE.parent)}}
-        options = {"runtime_env": options, "log_to_driver": False, "logging_level": logging.ERROR}
+        environment = {"env_vars": {"PYTHONPATH": str(PACKAGE.parent)}}
         try:
-            cluster.init(address, **options)
+            cluster.init(
+                address,
+                runtime_env=environment,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
         except (ConnectionError, RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(
                 f"engine.ray.address: no cluster answers at `{address}`: {reason} Start one with "
-                "`ray start --head`, mend the address, or set `engine: local`."
+                "`ray start --head`, fix the address, or set `engine: local`."
             ) from None
     return cluster
 
 
 def _slots(nodes: list[dict[str, Any]], cpus: float, gpus: float) -> int:
     """How many jobs fit on the cluster at a time, each on one machine."""
-    alive = [node["Resources"] for node in nodes if node["Alive"]]
-    fit = 0
-    for there in alive:
-        of_cpus = int(there.get("CPU", 0) / cpus)
-        fit += min(of_cpus, int(there.get("GPU", 0) / gpus)) if gpus else of_cpus
-    if fit < 1:
-        most = [max((one.get(kind, 0) for one in alive), default=0) for kind in ("CPU", "GPU")]
+    machines = [node["Resources"] for node in nodes if node["Alive"]]
+    slots = 0
+    for machine in machines:
+        by_cpu = int(machine.get("CPU", 0) / cpus)
+        slots += min(by_cpu, int(machine.get("GPU", 0) / gpus)) if gpus else by_cpu
+    if slots < 1:
+        largest = [max((m.get(kind, 0) for m in machines), default=0) for kind in ("CPU", "GPU")]
         raise InputError(
-            f"engine.ray: the largest machine of the cluster has {most[0]:g} cores and {most[1]:g} "
-            f"GPUs; a job asks for {cpus:g} and {gpus:g}. Lower `engine.ray.cpus` or `gpus`, or "
-            "add machines."
+            f"engine.ray: the largest machine of the cluster has {largest[0]:g} cores and "
+            f"{largest[1]:g} GPUs; a job needs {cpus:g} and {gpus:g}. Lower `engine.ray.cpus` or "
+            "`gpus`, or add machines."
         )
-    return fit
+    return slots
 
 
 def _result(cluster: Any, reference: Any) -> Any:
@@ -115,18 +127,19 @@ def _result(cluster: Any, reference: Any) -> Any:
     except cluster.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"engine: ray: a job was lost {RETRIES + 1} times: {reason} What was finished is kept: "
-            "mend the cluster, or give a job more `cpus` (and so more memory), and run again."
+            f"engine: ray: a job was lost {RETRIES + 1} times: {reason} Finished work is kept: fix "
+            "the cluster, or give a job more `cpus` (and so more memory), and run again."
         ) from None
 
 
 class _Worker:
     """A process of the cluster, which keeps what it loads from job to job."""
 
-    def __init__(self, home: str, start: Start) -> None:
-        os.chdir(home)  # paths of the project's files are seen from there
-        self.start, self.do = start, None
+    def __init__(self, home: str, start: StartWorker) -> None:
+        os.chdir(home)  # paths of the project's files are relative to it
+        self.start = start
+        self.work: Work | None = None
 
-    def work(self, job: Any) -> Any:
-        self.do = self.do or self.start()
-        return self.do(job, no_progress)
+    def run(self, job: Any) -> Any:
+        self.work = self.work or self.start()
+        return self.work(job, no_progress)

@@ -1,4 +1,4 @@
-"""Jobs on this process's threads: for numpy's work, which lets go of Python's lock."""
+"""Jobs on this process's threads: for numpy work, which releases the GIL."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from dataselect.compute import Run, Start, no_progress, ordered_results
+from dataselect.compute import Run, StartWorker, no_progress, ordered_results
 from dataselect.report import Progress
 
 
 @contextmanager
-def threads(start: Start) -> Generator[Run]:
-    """Works as an engine does, in a thread a core (or as many as OMP_NUM_THREADS says).
+def threads(start: StartWorker) -> Generator[Run]:
+    """Runs jobs as an engine does, in one thread per core (or as many as OMP_NUM_THREADS says).
 
-    A matrix product within a job keeps to its thread. So results do not depend on how many there
-    are, and what lies between two products keeps no core waiting.
+    A matrix product within a job uses one thread. So results do not depend on the number of
+    threads, and no core waits between two products.
     """
     from threadpoolctl import threadpool_limits
 
-    own = threading.local()
+    local = threading.local()
 
     def work(job: Any) -> Any:
-        if not hasattr(own, "work"):
-            own.work = start()
-        return own.work(job, no_progress)
+        if not hasattr(local, "work"):
+            local.work = start()
+        return local.work(job, no_progress)
 
-    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    count = int(asked) if asked.isdigit() and int(asked) else cores()
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    count = int(wanted) if wanted.isdigit() and int(wanted) else cores()
     with threadpool_limits(1), ThreadPoolExecutor(count) as pool:
 
-        def run(jobs: Iterable[Any], advance: Progress) -> Iterator[Any]:
+        def run(jobs: Iterable[Any], progress: Progress) -> Iterator[Any]:
             futures = (pool.submit(work, job) for job in jobs)
-            yield from ordered_results(futures, 2 * count, Future.result, advance)
+            yield from ordered_results(futures, 2 * count, Future.result, progress)
 
         yield run
 
@@ -46,7 +46,7 @@ def cores() -> int:
 
 
 def use_threads(count: int | None) -> None:
-    """Computes with so many CPU threads; None: with all there are."""
+    """Sets torch's CPU threads; None leaves the default."""
     import torch
 
     if count:

@@ -2,53 +2,39 @@
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from dataselect.data import tables
 from dataselect.errors import InputError
 
 
-def budget_rows(budget: int | str, height: int, dropped: pl.DataFrame) -> int:
-    """How many rows a budget is, of a pool of so many; a share is rounded down, to at least 1.
+def budget_rows(budget: int | str, pool_rows: int, dropped: pl.DataFrame) -> int:
+    """The budget in rows, for a pool of `pool_rows`; a share is rounded down, to at least 1.
+
+    Args:
+        dropped: the table of dropped rows, for the message.
 
     Raises:
         InputError: more rows than the pool has.
     """
     if isinstance(budget, str):
-        return share_of(budget, height)
-    if budget > height:
-        twice = dropped.filter(pl.col("reason").str.starts_with("duplicate of ")).height
-        other = dropped.height - twice
-        also = f" and {other} other rows" if other else ""
+        return share_of(budget, pool_rows)
+    if budget > pool_rows:
+        duplicates = dropped.filter(pl.col("reason").str.starts_with("duplicate of ")).height
+        others = dropped.height - duplicates
+        also = f" and {others} other rows" if others else ""
         raise InputError(
-            f"budget: {budget} rows asked of a pool of {height} (after removing {twice} exact "
-            f"duplicates{also}). Lower `budget` in params.yaml to at most {height}."
+            f"budget: {budget} rows asked of a pool of {pool_rows} (after removing {duplicates} "
+            f"exact duplicates{also}). Lower `budget` in params.yaml to at most {pool_rows}."
         )
     return budget
 
 
-def check_budget(out: Path) -> None:
-    """Refuses what aggregate would, before it costs; the budget changes nothing of what is done.
-
-    Raises:
-        InputError: more rows than the pool has.
-    """
-    given = json.loads(Path("plan.json").read_text())["aggregate"]["budget"]
-    budget_rows(
-        given,
-        tables.row_count(out / "pool.parquet"),
-        tables.read("dropped", out / "dropped.parquet"),
-    )
-
-
-def share_of(budget: str, height: int) -> int:
-    """How many of so many rows a share such as "5%" is: rounded down, at least 1."""
-    return max(1, int(Fraction(budget.removesuffix("%")) / 100 * height))
+def share_of(budget: str, pool_rows: int) -> int:
+    """A share such as "5%" of a pool of `pool_rows`: rounded down, at least 1."""
+    return max(1, int(Fraction(budget.removesuffix("%")) / 100 * pool_rows))
 
 
 def parse_budget(given: Any) -> int | str:
@@ -59,7 +45,7 @@ def parse_budget(given: Any) -> int | str:
     """
     wrong = InputError(
         "params.yaml: budget: expected a whole number of rows above 0, or a share of the pool "
-        f'above 0% and at most 100%, like "5%"; found {given!r:.60}. Mend it there.'
+        f'above 0% and at most 100%, like "5%"; found {given!r:.60}. Fix it there.'
     )
     if isinstance(given, int) and not isinstance(given, bool) and given > 0:
         return given

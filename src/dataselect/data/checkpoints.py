@@ -1,9 +1,4 @@
-"""Models that are fitted to look at the pool: one file a way to fit them.
-
-A reference is a function of the model that looks, the pool's table, a folder and its settings: it
-writes checkpoints into the folder and returns what it `Fitted`. Its file says what they are:
-`FITS = "models"` (whole, ready to load) or `"adapters"` (LoRA, with Adam's moments).
-"""
+"""Checkpoints that the reference stage leaves, and the file that lists them."""
 
 from __future__ import annotations
 
@@ -22,9 +17,14 @@ class Checkpoint(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """What was fitted: checkpoints in training order, rows, tokens, steps and FLOPs.
+    """A fitted reference.
 
-    Tokens and FLOPs are of all that it took, also of measuring what to fit on.
+    Attributes:
+        checkpoints: in training order.
+        rows: rows that it was fitted on.
+        tokens: tokens of the whole work, also of measuring which rows to fit on.
+        steps: optimiser steps.
+        flops: of the whole work, computed from the tokens.
     """
 
     checkpoints: list[Checkpoint]
@@ -34,17 +34,17 @@ class Fitted(NamedTuple):
     flops: float
 
 
-#: What a folder of checkpoints says of them.
+#: The file, in a folder of checkpoints, that lists them.
 REFERENCE_FILE = "reference.json"
 
 
-def write_checkpoints(file: Path, found: list[Checkpoint], **more: Any) -> None:
-    """Writes down, beside checkpoints, what they are, and what else there is to say."""
-    named = [(one.folder.name, one.mean_learning_rate) for one in found]
+def write_checkpoints(file: Path, checkpoints: list[Checkpoint], **more: Any) -> None:
+    """Lists checkpoints by their folders' names and rates, in a file with other entries, `more`."""
+    named = [(checkpoint.folder.name, checkpoint.mean_learning_rate) for checkpoint in checkpoints]
     files.write_json(file, {**more, "checkpoints": named})
 
 
 def read_checkpoints(folder: Path) -> list[Checkpoint]:
     """The checkpoints that the reference stage left in its folder, in training order."""
-    told = json.loads((folder / REFERENCE_FILE).read_text())["checkpoints"]
-    return [Checkpoint(folder / name, rate) for name, rate in told]
+    listed = json.loads((folder / REFERENCE_FILE).read_text())["checkpoints"]
+    return [Checkpoint(folder / name, rate) for name, rate in listed]

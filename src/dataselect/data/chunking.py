@@ -7,15 +7,14 @@ from collections.abc import Iterable, Iterator
 
 import polars as pl
 
-#: A shard has at least an eighth of the rows asked for, at most four times as many, and on average
-#: about as many.
+#: A shard has at least an eighth of `rows`, at most four times as many; on average about `rows`.
 SMALLEST, LARGEST = 8, 4
 
 
 def chunks(blocks: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
-    """Cuts a table into shards of about so many rows, whose ends depend on the rows' ids alone.
+    """Cuts a table into shards of about `rows` rows, whose ends depend on the rows' ids alone.
 
-    So rows that are added or lost change the shard that they are in, and perhaps the next; behind
+    So rows that are added or lost change the shard that they are in, and perhaps the next; after
     the first end that both pools share, all shards are as they were. (Shards of equal counts would
     all shift.) An id ends a shard if its CRC-32 is a multiple of `rows`.
 

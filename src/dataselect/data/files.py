@@ -1,8 +1,8 @@
-"""The scratch folder beside the DVC cache: where long work survives a kill.
+"""Paths, atomic writes, and the scratch folder, where long work survives a kill.
 
-DVC deletes a stage's outs before its command runs, and the workspaces of failed experiments
-altogether. Work that must outlive both goes to `<repo root>/.dvc/tmp/scratch`, the same folder for
-the workspace and for every experiment's own, so that two of them never compute a thing twice.
+DVC deletes a stage's outs before its command runs, and removes the workspaces of failed
+experiments. Work that must outlive both goes to `<repo root>/.dvc/tmp/scratch`: one folder for the
+main workspace and all experiments, so that no two of them compute the same thing.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ def scratch_folder(start: Path | None = None) -> Path:
     Without a `.dvc` folder above (a script outside a repository), one in the working directory.
     """
     start = (start or Path.cwd()).resolve()
-    homes = [folder for folder in (start, *start.parents) if (folder / ".dvc").is_dir()]
-    # An experiment's workspace is <root>/.dvc/tmp/exps/…: the outermost home is the repository.
-    inside = [h for h in homes if ".dvc" in start.relative_to(h).parts[:1]]
-    home = inside[-1] if inside else (homes[0] if homes else None)
-    return home / ".dvc" / "tmp" / "scratch" if home else start / ".scratch"
+    roots = [folder for folder in (start, *start.parents) if (folder / ".dvc").is_dir()]
+    # An experiment's workspace is <root>/.dvc/tmp/exps/…: the outermost root is the repository.
+    outer = [folder for folder in roots if ".dvc" in start.relative_to(folder).parts[:1]]
+    root = outer[-1] if outer else (roots[0] if roots else None)
+    return root / ".dvc" / "tmp" / "scratch" if root else start / ".scratch"
 
 
 def repo_root() -> Path:
-    """The repository's own folder, also from within an experiment's workspace."""
-    home = scratch_folder()
-    return home.parents[2] if home.parent.parent.name == ".dvc" else home.parent
+    """The repository's folder, also from within an experiment's workspace."""
+    scratch = scratch_folder()
+    return scratch.parents[2] if scratch.parent.parent.name == ".dvc" else scratch.parent
 
 
 def resolve(path: str) -> str:
-    """Where a file or folder of the user's is: as named, or from the repository's own folder.
+    """A path as it is if it exists, else relative to the repository's folder.
 
-    An experiment in a workspace of its own has only what git or DVC track; a pool that neither
-    knows still lies in the repository.
+    The workspace of an experiment has only what git or DVC track; a pool that neither tracks is
+    in the repository.
     """
     if Path(path).exists() or Path(path).is_absolute():
         return path
-    beside = repo_root() / path
-    return str(beside) if beside.exists() else path
+    in_repository = repo_root() / path
+    return str(in_repository) if in_repository.exists() else path
 
 
 def content_key(*parts: Any) -> str:
-    """A short fingerprint of anything that JSON can say."""
+    """A hash (24 hexadecimal digits) of values that JSON can hold."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
@@ -71,22 +71,22 @@ def atomic_write(path: Path) -> Generator[Path]:
 
 
 def remove_partial(path: Path) -> None:
-    """Removes what a killed process had begun of a file: only for who alone may write it."""
-    for half in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        half.unlink(missing_ok=True)
+    """Removes temporary files that a killed process left of a file; hold the file's lock."""
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        temporary.unlink(missing_ok=True)
 
 
 def remove_partials(folder: Path) -> None:
-    """Removes what a killed stage left half-written in its out folder; DVC's own file stays."""
+    """Removes the temporary files and folders that a killed stage left in its out folder."""
     import shutil
 
-    for left in folder.glob(".*"):
-        if left.name == ".gitignore":
+    for path in folder.glob(".*"):
+        if path.name == ".gitignore":  # DVC's
             continue
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
         else:
-            left.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,8 +1,7 @@
-"""What a file holds, as a hash that is computed once for as long as the file stays as it is."""
+"""Hashes of files and folders; a file is read again only when its size or time of change differ."""
 
 from __future__ import annotations
 
-import ast
 import glob
 import hashlib
 import json
@@ -11,8 +10,6 @@ from pathlib import Path
 
 from dataselect.data.files import content_key, repo_root, resolve, scratch_folder, write_json
 from dataselect.errors import InputError
-
-PACKAGE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -24,21 +21,27 @@ class File:
 
 
 def matching_files(path: str | list[str], where: str) -> list[File]:
-    """The files that a path, a glob or a list of both stands for, in order, with their hashes.
+    """The files that a path, a glob or a list of both matches, in order, with their hashes.
 
-    A file that is named twice is there once.
+    A file that matches twice is listed once.
+
+    Args:
+        where: the key of params.yaml, for messages.
 
     Raises:
-        InputError: nothing is there, or it cannot be read.
+        InputError: nothing matches, or a file cannot be read.
     """
-    given = [path] if isinstance(path, str) else path
-    found = list(dict.fromkeys(name for one in given for name in _matches(one, where)))
-    if not found:
+    patterns = [path] if isinstance(path, str) else path
+    matches = [match for pattern in patterns for match in _matches(pattern, where)]
+    paths = list(dict.fromkeys(matches))
+    if not paths:
         raise InputError(f"{where}: an empty list. Name at least one file.")
     try:
-        return [File(path=p, md5=h) for p, h in zip(found, file_hashes(found), strict=True)]
+        return [File(path=p, md5=h) for p, h in zip(paths, file_hashes(paths), strict=True)]
     except OSError as error:
-        raise InputError(f"{where}: cannot be read: {error}. Mend that.") from None
+        raise InputError(
+            f"{where}: cannot be read: {error}. Check the file and its permissions."
+        ) from None
 
 
 def _matches(path: str, where: str) -> list[str]:
@@ -56,10 +59,10 @@ def _matches(path: str, where: str) -> list[str]:
     return names
 
 
-def _glob(path: str, home: Path) -> list[str]:
-    """The files that a path stands for in a folder, named as the path is."""
-    found = sorted(glob.glob(path, root_dir=home, recursive=True))  # noqa: PTH207
-    return [name for name in found if (home / name).is_file()]
+def _glob(pattern: str, folder: Path) -> list[str]:
+    """The files that a pattern matches in a folder, relative to it as the pattern is."""
+    names = sorted(glob.glob(pattern, root_dir=folder, recursive=True))  # noqa: PTH207
+    return [name for name in names if (folder / name).is_file()]
 
 
 def folder_hash(path: str) -> str:
@@ -77,7 +80,7 @@ def file_hashes(paths: list[str]) -> list[str]:
         known: dict[str, list] = json.loads(memory.read_text())
     except (OSError, ValueError):
         known = {}
-    answer, changed = [], False
+    hashes, changed = [], False
     for path in map(resolve, paths):
         stat = Path(path).stat()
         name = str(Path(path).resolve())
@@ -86,30 +89,7 @@ def file_hashes(paths: list[str]) -> list[str]:
             with Path(path).open("rb") as file:
                 known[name] = [state, hashlib.file_digest(file, "md5").hexdigest()]
             changed = True
-        answer.append(known[name][1])
+        hashes.append(known[name][1])
     if changed:
         write_json(memory, known)
-    return answer
-
-
-def code_hash(file: Path) -> str:
-    """One hash of a module of this package and of every other that it imports, however deep."""
-    return content_key(sorted(file_hashes([str(path) for path in _imported_files(file, set())])))
-
-
-def _imported_files(file: Path, seen: set[Path]) -> set[Path]:
-    if file not in seen:
-        seen.add(file)
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            for name in _imported(node):
-                path = PACKAGE.joinpath(*name.split(".")[1:]).with_suffix(".py")
-                if path.is_file():
-                    _imported_files(path, seen)
-    return seen
-
-
-def _imported(node: ast.AST) -> list[str]:
-    """The modules of this package that an import statement may name."""
-    if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("dataselect"):
-        return []
-    return [str(node.module), *(f"{node.module}.{one.name}" for one in node.names)]
+    return hashes

@@ -1,19 +1,17 @@
-"""Resumable sharded work: features of a table's rows, one file a shard.
+"""Resumable sharded work: the features of a table's rows, a file per shard.
 
 A shard is computed under a file lock, written to a temporary name in the scratch folder, renamed,
-and hard-linked into the stage's out. Its name there is the fingerprint of the rows' content and
-of everything that decides their features; so what was finished before a kill, by another
-experiment, or for a pool that has grown since, is never computed again.
+and hard-linked into the stage's out. Its name there is a hash of the rows' content, in a folder
+named by everything else that decides their features. So no shard is computed twice: not after a
+kill, not by another experiment, and not for a pool that has grown.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,38 +23,31 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from dataselect import report
-from dataselect.compute import Run, Work
+from dataselect.compute import Engine, Run, Work
 from dataselect.compute.local import local
 from dataselect.compute.memory import is_out_of_memory
 from dataselect.data import files, tables
 from dataselect.data.chunking import chunks
+from dataselect.data.shard_records import ShardTotals, read_record, write_record
+from dataselect.data.tables import Message
 from dataselect.errors import InputError
 from dataselect.report import Progress
 
-ROWS_PER_SHARD = (
-    2_048  # rows a shard, about: seconds to minutes of work; a feature whose rows are dearer or
-)
-# larger says so by a `ROWS` of its own
+#: Rows per shard, on average: seconds to minutes of work. Features with slower or larger rows set
+#: their own `rows_per_shard`.
+ROWS_PER_SHARD = 2_048
 
+#: (rows, side, progress) → {name: array with one entry a row}. `rows` are conversations, `side` is
+#: "pool" or "queries". No row's values may depend on other rows. Where a row has nothing to
+#: measure, or the model overflows, a number is NaN or infinite.
+Featurizer = Callable[[list[list[Message]], str, Progress], dict[str, np.ndarray]]
 
-@dataclass
-class ShardTotals:
-    """What a run of shards did: rows, shards computed and found, bytes, earlier runs' seconds.
-
-    Tokens and FLOPs are of all shards, whenever they were computed.
-    """
-
-    rows: int = 0
-    computed: int = 0
-    found: int = 0
-    bytes: int = 0
-    tokens: int = 0
-    flops: float = 0.0
-    earlier_seconds: float = 0.0
+#: A file in a folder of shards that holds the key whose hash names the folder.
+KEY_FILE = "key.json"
 
 
 class Job(NamedTuple):
-    """A shard to be computed: its file, `pool` or `queries`, and the rows with their messages."""
+    """A shard to compute: its file, `pool` or `queries`, and the rows with their messages."""
 
     path: Path
     side: str
@@ -64,7 +55,7 @@ class Job(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """A shard that is there: its file, its rows, and whether it was computed just now."""
+    """A finished shard: its file, its number of rows, and whether this run computed it."""
 
     path: Path
     rows: int
@@ -73,21 +64,25 @@ class Shard(NamedTuple):
 
 @contextmanager
 def open_writer(
-    load: Callable[[], Featurizer], key: list[Any], engine: Any = local, home: Path | None = None
+    load: Callable[[], Featurizer],
+    key: list[Any],
+    engine: Engine | None = None,
+    home: Path | None = None,
 ) -> Generator[Callable[..., ShardTotals]]:
-    """Yields `write`, which writes the features of a table; workers live as long as this does.
+    """Yields `write`, which writes the features of a table; workers live until the context ends.
 
     Args:
-        load: loads the model and returns the feature's function; called by a worker at the first
-            shard that is not there yet, so that a run with nothing to do loads nothing.
-        key: all that the features depend on besides the rows: settings, model, precision, code.
-        engine: where the work runs: see `engines`.
-        home: where the shards lie; None: in the scratch folder.
+        load: returns the featurizer; a worker calls it at the first shard to compute, so that a
+            run with nothing to do loads no model. Travels between processes.
+        key: everything that decides the features besides the rows: settings, model, code.
+        engine: where the work runs; None: in this process.
+        home: the folder of the shards; None: in the scratch folder.
     """
-    home = (home or files.scratch_folder() / "embed") / files.content_key(key)
-    home.mkdir(parents=True, exist_ok=True)
-    with engine(partial(_start_worker, load)) as run:
-        yield partial(_write, run, home)
+    folder = shards_folder(key, home)
+    if not (folder / KEY_FILE).exists():
+        files.write_json(folder / KEY_FILE, key)
+    with (engine or local(workers=1)).open(partial(_start_worker, load)) as run:
+        yield partial(_write, run, folder)
 
 
 def write(
@@ -99,9 +94,25 @@ def write(
     rows: int = ROWS_PER_SHARD,
     home: Path | None = None,
 ) -> ShardTotals:
-    """Writes the features of one table in this process: see `writing` and `_write`."""
-    with open_writer(load, key, partial(local, workers=1), home) as put:
+    """Writes the features of one table in this process: see `open_writer` and `_write`."""
+    with open_writer(load, key, home=home) as put:
         return put(side, table, out, rows)
+
+
+def shards_folder(key: list[Any], home: Path | None = None) -> Path:
+    """The folder of the shards that a key decides."""
+    return (home or files.scratch_folder() / "embed") / files.content_key(key)
+
+
+def shard_jobs(folder: Path, side: str, table: Path, rows: int) -> Iterator[Job]:
+    """A job per shard of a table, with the file that it has in the folder of its key.
+
+    Args:
+        side: `pool` or `queries`: which table it is.
+        rows: rows per shard, on average.
+    """
+    for block in chunks(tables.iter_batches(side, table, 4_096), rows):
+        yield Job(folder / f"{_content_hash(block, side)}.safetensors", side, block)
 
 
 def _write(
@@ -110,65 +121,64 @@ def _write(
     """Writes the features of a table's rows to `out/<side>/00000.safetensors` and so on.
 
     Args:
+        home: the folder of the shards.
         side: `pool` or `queries`: which table it is.
-        rows: rows a shard, about: see `chunking`.
+        rows: rows per shard, on average: see `chunking`.
     """
-    there: list[Shard] = []
-    with report.progress(f"embed {side}", tables.row_count(table)) as advance:
+    finished: list[Shard] = []
+    with report.progress(f"embed {side}", tables.row_count(table)) as progress:
 
         def missing() -> Iterator[Job]:
-            for block in chunks(tables.iter_batches(side, table, 4_096), rows):
-                path = home / f"{_content_hash(block, side)}.safetensors"
-                there.append(Shard(path, block.height, computed=False))
-                if path.exists():
-                    advance(block.height)
+            for job in shard_jobs(home, side, table, rows):
+                finished.append(Shard(job.path, job.block.height, computed=False))
+                if job.path.exists():
+                    progress(job.block.height)
                 else:
-                    yield Job(path, side, block.select("messages"))
+                    yield job._replace(block=job.block.select("messages"))
 
-        computed = {one.path for one in run(missing(), advance) if one.computed}
-    return _link_shards(there, computed, out / side)
+        computed = {shard.path for shard in run(missing(), progress) if shard.computed}
+    return _link_shards(finished, computed, out / side)
 
 
-def _link_shards(there: list[Shard], computed: set[Path], folder: Path) -> ShardTotals:
+def _link_shards(finished: list[Shard], computed: set[Path], folder: Path) -> ShardTotals:
     """Links the shards into the out, in order, and adds up what they took."""
-    done = ShardTotals()
-    for number, shard in enumerate(there):
+    totals = ShardTotals()
+    for number, shard in enumerate(finished):
         files.hardlink_or_copy(shard.path, folder / f"{number:05d}.safetensors")
-        cost = _cost(shard.path)
+        record = read_record(shard.path)
         if shard.path in computed:
-            done.computed += 1
+            totals.computed += 1
         else:
-            done.found += 1
-            done.earlier_seconds += cost["seconds"]
-        done.rows += shard.rows
-        done.bytes += shard.path.stat().st_size
-        done.tokens += cost["tokens"]
-        done.flops += cost["flops"]
-    for beyond in shard_paths(folder)[len(there) :]:  # another pool's, which had more
-        beyond.unlink()
-    return done
+            totals.found += 1
+            totals.earlier_seconds += record["seconds"]
+        totals.rows += shard.rows
+        totals.bytes += shard.path.stat().st_size
+        totals.tokens += record["tokens"]
+        totals.flops += record["flops"]
+    for path in shard_paths(folder)[len(finished) :]:  # left by a pool with more shards
+        path.unlink()
+    return totals
 
 
 def _start_worker(load: Callable[[], Featurizer]) -> Work:
-    """A worker: computes a shard, unless another has it by now; loads nothing before it must."""
-    compute: Featurizer | None = None
+    """A worker that computes a shard unless another has; loads nothing before it must."""
+    featurizer: Featurizer | None = None
 
-    def work(job: Job, advance: Progress) -> Shard:
-        nonlocal compute
+    def work(job: Job, progress: Progress) -> Shard:
+        nonlocal featurizer
         with FileLock(job.path.with_suffix(".lock")):
             if missing := not job.path.exists():
                 start = time.perf_counter()
                 files.remove_partial(job.path)
-                compute = compute or _load_featurizer(load)
-                meter = Meter(advance)
-                arrays = compute(job.block["messages"].to_list(), job.side, meter)
-                cost = {"tokens": meter.tokens, "flops": meter.flops}
-                cost["seconds"] = round(time.perf_counter() - start, 2)
-                files.write_json(job.path.with_suffix(".json"), cost)
+                featurizer = featurizer or _load_featurizer(load)
+                meter = Meter(progress)
+                arrays = featurizer(job.block["messages"].to_list(), job.side, meter)
+                seconds = round(time.perf_counter() - start, 2)
+                write_record(job.path, meter.tokens, meter.flops, seconds)
                 with files.atomic_write(job.path) as temporary:
                     save_file(arrays, temporary)
             else:
-                advance(job.block.height)
+                progress(job.block.height)
         job.path.with_suffix(".lock").unlink(missing_ok=True)
         return Shard(job.path, job.block.height, missing)
 
@@ -182,28 +192,21 @@ def _load_featurizer(load: Callable[[], Featurizer]) -> Featurizer:
         if not is_out_of_memory(error):
             raise
     raise InputError(
-        "out of memory before the first row: the model that looks does not fit. Choose a smaller "
+        "out of memory before the first row: the selector model does not fit. Choose a smaller "
         "`selector_model`, set its `dtype: bfloat16`, or give `engine.local` more `memory`."
     )
 
 
 class Meter:
-    """Adds up what a feature says of a shard, and moves the progress bar."""
+    """A progress callback that adds up tokens and FLOPs, and passes the rows on."""
 
-    def __init__(self, advance: Progress) -> None:
-        self.advance, self.tokens, self.flops = advance, 0, 0.0
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.tokens, self.flops = progress, 0, 0.0
 
-    def __call__(self, row_count: int, tokens: int = 0, flops: float = 0.0, /) -> None:
-        self.advance(row_count)
+    def __call__(self, rows: int, tokens: int = 0, flops: float = 0.0, /) -> None:
+        self.progress(rows)
         self.tokens += tokens
         self.flops += flops
-
-
-def _cost(path: Path) -> dict[str, Any]:
-    """What a finished shard took; beside it, since a shard's own bytes never differ."""
-    beside = path.with_suffix(".json")
-    nothing = {"seconds": 0.0, "tokens": 0, "flops": 0.0}
-    return nothing | (json.loads(beside.read_text()) if beside.exists() else {})
 
 
 def _content_hash(block: pl.DataFrame, side: str) -> str:
@@ -217,24 +220,18 @@ def shard_paths(folder: Path) -> list[Path]:
 
 
 def row_count(path: Path) -> int:
-    """The number of rows in a shard, from its head."""
+    """The number of rows in a shard, from its header."""
     with safe_open(path, framework="numpy") as file:
         return file.get_slice(next(iter(file.keys()))).get_shape()[0]
 
 
 def read_arrays(path: Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
-    """The arrays of a shard: all, or those of these names."""
+    """The arrays of a shard: all, or those with these names."""
     with safe_open(path, framework="numpy") as file:
         return {name: file.get_tensor(name) for name in (file.keys() if names is None else names)}
 
 
 def read_all(folder: Path) -> dict[str, np.ndarray]:
-    """The arrays of one side, whole."""
+    """The arrays of all shards of one side, joined."""
     parts = [read_arrays(path) for path in shard_paths(folder)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-#: (conversations: lists of role and content; "pool" or "queries"; who is told of what is done) →
-#: arrays by name, each with one entry a row. No row's values may depend on the other rows. Where
-#: a row has nothing to be measured, or the model overflows, a number is NaN or infinite.
-Featurizer = Callable[[list[list[dict[str, str]]], str, Progress], dict[str, np.ndarray]]

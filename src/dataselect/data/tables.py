@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,102 +18,124 @@ Message = dict[str, str]
 
 MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 
-#: Column by column. A score is one 32-bit float a group; its width is the number of groups. Where
-#: every row is in one group only, `group` says in which, and the score is that one float.
-SCHEMAS: dict[str, dict[str, Any]] = {
-    "pool": {"row": pl.Int64, "id": pl.String, "source": pl.String, "messages": MESSAGES},
-    "dropped": {"id": pl.String, "source": pl.String, "reason": pl.String, "place": pl.String},
-    "queries": {
-        "task": pl.String,
-        "id": pl.String,
-        "messages": MESSAGES,
-        "subtask": pl.String,
-    },
-    "tests": {
-        "task": pl.String,
-        "id": pl.String,
-        "messages": MESSAGES,
-        "answer": pl.String,
-        "choices": pl.List(pl.String),
-        "kind": pl.String,
-    },
-    "scores": {"row": pl.Int64, "id": pl.String, "group": pl.Int64, "score": pl.Array},
-    "groups": {
-        "group": pl.Int64,
-        "name": pl.String,
-        "task": pl.String,
-        "parent": pl.String,
-    },
-    "selection": {
-        "rank": pl.Int64,
-        "row": pl.Int64,
-        "id": pl.String,
-        "source": pl.String,
-        "group": pl.Int64,
-        "task": pl.String,
-        "score": pl.Float32,
-    },
-    "evaluation": {
-        "task": pl.String,
-        "id": pl.String,
-        "metric": pl.String,
-        "value": pl.Float64,
-        "answer_nll_nats": pl.Float64,
-        "output": pl.String,
-    },
+
+@dataclass(frozen=True)
+class Table:
+    """The schema of a table, and how it is stored.
+
+    Attributes:
+        columns: name → type; `pl.Array` without a size is an array of any size.
+        nullable: the columns that may hold nulls.
+        counter: a column that counts 0, 1, 2 … in the order of the rows.
+        storage: options of the parquet file that differ from the other tables'.
+    """
+
+    columns: dict[str, Any]
+    nullable: tuple[str, ...] = ()
+    counter: str | None = None
+    storage: dict[str, Any] = field(default_factory=dict)
+
+
+TABLES = {
+    "pool": Table(
+        {"row": pl.Int64, "id": pl.String, "source": pl.String, "messages": MESSAGES},
+        counter="row",
+    ),
+    "dropped": Table(
+        {"id": pl.String, "source": pl.String, "reason": pl.String, "place": pl.String},
+        nullable=("place",),
+    ),
+    "queries": Table(
+        {"task": pl.String, "id": pl.String, "messages": MESSAGES, "subtask": pl.String},
+        nullable=("subtask",),
+    ),
+    "tests": Table(
+        {
+            "task": pl.String,
+            "id": pl.String,
+            "messages": MESSAGES,
+            "answer": pl.String,
+            "choices": pl.List(pl.String),
+            "kind": pl.String,
+        },
+        nullable=("choices", "kind"),
+    ),
+    # One 32-bit float per group. Where every row is in a single group, `group` names it, and the
+    # array has one number. Scores hardly shrink and never repeat: light compression reads faster.
+    "scores": Table(
+        {"row": pl.Int64, "id": pl.String, "group": pl.Int64, "score": pl.Array},
+        nullable=("group",),
+        counter="row",
+        storage={"compression": "lz4", "use_dictionary": ["id", "group"]},
+    ),
+    "groups": Table(
+        {"group": pl.Int64, "name": pl.String, "task": pl.String, "parent": pl.String},
+        nullable=("task", "parent"),
+        counter="group",
+    ),
+    "selection": Table(
+        {
+            "rank": pl.Int64,
+            "row": pl.Int64,
+            "id": pl.String,
+            "source": pl.String,
+            "group": pl.Int64,
+            "task": pl.String,
+            "score": pl.Float32,
+        },
+        nullable=("task",),
+        counter="rank",
+    ),
+    "evaluation": Table(
+        {
+            "task": pl.String,
+            "id": pl.String,
+            "metric": pl.String,
+            "value": pl.Float64,
+            "answer_nll_nats": pl.Float64,
+            "output": pl.String,
+        },
+        nullable=("answer_nll_nats", "output"),
+    ),
 }
 
-#: How a table is stored, where not as the others: scores hardly shrink and never repeat, and are
-#: read several times as fast without the attempt.
-PARQUET_OPTIONS: dict[str, dict[str, Any]] = {
-    "scores": {"compression": "lz4", "use_dictionary": ["id", "group"]},
-}
 
-#: Columns that must hold a value in every row; what may be null is not named.
-NOT_NULL = {
-    "pool": ("row", "id", "source", "messages"),
-    "dropped": ("id", "source", "reason"),
-    "queries": ("task", "id", "messages"),
-    "tests": ("task", "id", "messages", "answer"),
-    "scores": ("row", "id", "score"),
-    "groups": ("group", "name"),
-    "selection": ("rank", "row", "id", "source", "group", "score"),
-    "evaluation": ("task", "id", "metric", "value"),
-}
-
-#: A column that counts 0, 1, 2 … in the order of the rows.
-ROW_NUMBER = {"pool": "row", "scores": "row", "groups": "group", "selection": "rank"}
+def schema(name: str) -> dict[str, Any]:
+    """The columns of a table: name → type."""
+    return TABLES[name].columns
 
 
 def check(name: str, frame: pl.DataFrame, place: str = "in memory", first: int = 0) -> None:
-    """Refuses a frame that is not a (part of a) table of this name.
+    """Checks that a frame is a table of this name, or a part of one.
 
     Args:
-        first: what the table's counting column starts at, for a part of a table.
+        place: the file, for messages.
+        first: the number that the counter starts with, for a part of a table.
 
     Raises:
         InputError: a column is missing, has another type, holds a null, or does not count.
     """
-    where = f"{name} table ({place})"
-    for column, dtype in SCHEMAS[name].items():
+    table, where = TABLES[name], f"{name} table ({place})"
+    for column, dtype in table.columns.items():
         if column not in frame.columns:
             raise InputError(f"{where}: no column `{column}`; found {', '.join(frame.columns)}.")
         found = frame.schema[column]
         if found != dtype and found.base_type() is not dtype:
             raise InputError(f"{where}: column `{column}`: expected {dtype}, found {found}.")
-    for column in NOT_NULL[name]:
-        if nulls := frame[column].null_count():
-            raise InputError(f"{where}: column `{column}`: {nulls} nulls; none may be there.")
-    if counter := ROW_NUMBER.get(name):
-        wanted = pl.int_range(first, first + frame.height, eager=True)
-        if not (wrong := frame.filter(frame[counter] != wanted)).is_empty():
-            rows = first_few(wrong[counter])
-            raise InputError(f"{where}: `{counter}` must count from {first}; found {rows}.")
+        nulls = frame[column].null_count()
+        if nulls and column not in table.nullable:
+            raise InputError(f"{where}: column `{column}`: expected no nulls, found {nulls}.")
+    if table.counter:
+        expected = pl.int_range(first, first + frame.height, eager=True)
+        wrong = frame.filter(frame[table.counter] != expected)
+        if not wrong.is_empty():
+            rows = first_few(wrong[table.counter])
+            raise InputError(f"{where}: `{table.counter}` must count from {first}; found {rows}.")
 
 
 def empty(name: str) -> pl.DataFrame:
     """A table of this name without rows."""
-    return pl.DataFrame(schema=SCHEMAS[name])
+    return pl.DataFrame(schema=schema(name))
 
 
 def read(name: str, path: str | Path) -> pl.DataFrame:
@@ -145,11 +168,12 @@ def open_writer(name: str, path: str | Path) -> Generator[Callable[[pl.DataFrame
             nonlocal writer, rows
             check(name, frame, str(path), rows)
             rows += frame.height
-            columns = [*SCHEMAS[name], *(c for c in frame.columns if c not in SCHEMAS[name])]
+            known = schema(name)
+            columns = [*known, *(column for column in frame.columns if column not in known)]
             block = frame.select(columns).to_arrow(compat_level=pl.CompatLevel.oldest())
             if writer is None:
-                stored = {"compression": "zstd", **PARQUET_OPTIONS.get(name, {})}
-                writer = pq.ParquetWriter(temporary, block.schema, **stored)
+                options = {"compression": "zstd", **TABLES[name].storage}
+                writer = pq.ParquetWriter(temporary, block.schema, **options)
             writer.write_table(block)
 
         try:
@@ -164,11 +188,11 @@ def open_writer(name: str, path: str | Path) -> Generator[Callable[[pl.DataFrame
 def iter_batches(
     name: str, path: str | Path, rows: int = 65_536, columns: list[str] | None = None
 ) -> Iterator[pl.DataFrame]:
-    """Reads a table in blocks of at most so many rows, in its order; whole types are checked."""
+    """Reads a table in blocks of at most `rows` rows; checked where all columns are read."""
     import pyarrow.parquet as pq
 
     first = 0
-    with pq.ParquetFile(path, pre_buffer=False) as file:  # else all that was read is kept
+    with pq.ParquetFile(path, pre_buffer=False) as file:  # a pre-buffer keeps all that was read
         for batch in file.iter_batches(batch_size=rows, columns=columns):
             frame = pl.DataFrame(pl.from_arrow(batch))
             if columns is None:
@@ -183,17 +207,17 @@ def rebatch(frames: Iterable[pl.DataFrame], sizes: Iterable[int]) -> Iterator[pl
     Raises:
         ValueError: there are more or fewer rows than the sizes add up to.
     """
-    frames, kept, count = iter(frames), pl.DataFrame(), 0
+    frames, rest, count = iter(frames), pl.DataFrame(), 0
     for size in sizes:
-        parts = [kept]
+        parts = [rest]
         while count < size:
             if (frame := next(frames, None)) is None:
                 raise ValueError(f"{size - count} rows are missing")
             parts.append(frame)
             count += frame.height
-        kept = pl.concat([part for part in parts if part.height] or [kept])
-        yield kept[:size]
-        kept, count = kept[size:], count - size
+        joined = pl.concat([part for part in parts if part.height] or [rest])
+        yield joined[:size]
+        rest, count = joined[size:], count - size
     if count or next(frames, None) is not None:
         raise ValueError("there are more rows than expected")
 
@@ -206,7 +230,7 @@ def row_count(path: str | Path) -> int:
 
 
 def list_size(path: str | Path, column: str) -> int:
-    """How many numbers a row holds in a column of arrays, from the file's schema."""
+    """How many numbers a row has in a column of arrays, from the file's schema."""
     import pyarrow.parquet as pq
 
     return pq.read_schema(path).field(column).type.list_size

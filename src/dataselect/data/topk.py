@@ -9,8 +9,8 @@ import numpy as np
 
 from dataselect.data.scores import Block, SingleGroup
 
-#: About so many rows are enough to guess where a group's best begin.
-SEEN = 4_096
+#: About this many rows are enough to estimate where a group's best scores begin.
+SAMPLED_ROWS = 4_096
 
 
 class TopK(NamedTuple):
@@ -24,86 +24,94 @@ def top_k(blocks: Iterable[Block], groups: int, k: int) -> list[TopK]:
     """The k best candidates of every group, or all where there are fewer.
 
     Higher is better; equal scores rank by row number; −∞ is no candidate. Holds some 2k + b scores
-    a group.
+    per group.
 
     Args:
         blocks: S in blocks of consecutive rows.
     """
-    kept = [_RunningTopK(k) for _ in range(groups)]
+    running = [_RunningTopK(k) for _ in range(groups)]
     first = 0
     for block in blocks:
         if isinstance(block, SingleGroup):
-            _take(kept, block.group, block.score, np.arange(first, first + len(block.group)))
+            rows = np.arange(first, first + len(block.group))
+            _add(running, block.group, block.score, rows)
             first += len(block.group)
         else:
-            at = _candidate_positions(block, np.asarray([one.floor for one in kept]), k)
-            rows, of = np.divmod(at, groups)
-            _take(kept, of, block.ravel()[at], rows + first)
+            thresholds = np.asarray([group.threshold for group in running])
+            positions = _candidate_positions(block, thresholds, k)
+            rows, columns = np.divmod(positions, groups)
+            _add(running, columns, block.ravel()[positions], rows + first)
             first += len(block)
-    return [one.ranked() for one in kept]
+    return [group.ranked() for group in running]
 
 
-def _candidate_positions(block: np.ndarray, floors: np.ndarray, k: int) -> np.ndarray:
-    """Where in a block (flat, rising) scores are that may be among the k best of their groups.
+def _candidate_positions(block: np.ndarray, thresholds: np.ndarray, k: int) -> np.ndarray:
+    """Flat positions, rising, of the scores that may be among the k best of their groups.
 
-    They are above the floor of their group: few, from the second block on. In the first, a floor is
-    guessed from some of the rows. Where k or more of the block are above it, so are the k best of
-    the block; elsewhere all are taken.
+    They are above their group's threshold: few, from the second block on. In the first block a
+    threshold is estimated from some of the rows. Where k or more of the block's scores are above
+    it, so are the block's k best; for the other groups all scores are taken.
     """
     groups = block.shape[1]
-    if len(block) <= 16 * k or (floors > -np.inf).all():
-        return np.flatnonzero(block > floors)
-    guess = np.maximum(floors, _estimate_thresholds(block, k))
-    at = np.flatnonzero(block > guess)
-    short = (np.bincount(at % groups, minlength=groups) < k) & (guess > floors)
-    return np.flatnonzero(block > np.where(short, floors, guess)) if short.any() else at
+    if len(block) <= 16 * k or (thresholds > -np.inf).all():
+        return np.flatnonzero(block > thresholds)
+    estimates = np.maximum(thresholds, _estimate_thresholds(block, k))
+    positions = np.flatnonzero(block > estimates)
+    above = np.bincount(positions % groups, minlength=groups)
+    too_few = (above < k) & (estimates > thresholds)
+    if too_few.any():
+        return np.flatnonzero(block > np.where(too_few, thresholds, estimates))
+    return positions
 
 
 def _estimate_thresholds(block: np.ndarray, k: int) -> np.ndarray:
     """A number for each group that rather more than k of the block's scores are above."""
-    step = max(8, len(block) // SEEN)
-    seen = np.ascontiguousarray(block[::step].T)
-    rank = min(seen.shape[1], 2 * k // step + 16)
-    return np.partition(seen, seen.shape[1] - rank, axis=1)[:, seen.shape[1] - rank]
+    step = max(8, len(block) // SAMPLED_ROWS)
+    sample = np.ascontiguousarray(block[::step].T)
+    rank = min(sample.shape[1], 2 * k // step + 16)
+    return np.partition(sample, sample.shape[1] - rank, axis=1)[:, sample.shape[1] - rank]
 
 
-def _take(kept: list[_RunningTopK], of: np.ndarray, scores: np.ndarray, rows: np.ndarray) -> None:
-    """Hands scores (in rising order of rows) to the groups that they are of."""
-    if len(of) == 0:
+def _add(
+    running: list[_RunningTopK], groups: np.ndarray, scores: np.ndarray, rows: np.ndarray
+) -> None:
+    """Adds scores, in rising order of rows, to the groups that they belong to."""
+    if len(groups) == 0:
         return
-    # Within a group, rows stay in rising order. Of short integers numpy sorts by radix.
-    order = np.argsort(of.astype(np.uint16) if len(kept) < 2**16 else of, kind="stable")
-    there, starts = np.unique(of[order], return_index=True)
-    for group, places in zip(there, np.split(order, starts[1:]), strict=True):
-        kept[group].add(scores[places], rows[places])
+    # Within a group, rows stay in rising order. numpy sorts short integers by radix.
+    short = groups.astype(np.uint16) if len(running) < 2**16 else groups
+    order = np.argsort(short, kind="stable")
+    present, starts = np.unique(groups[order], return_index=True)
+    for group, positions in zip(present, np.split(order, starts[1:]), strict=True):
+        running[group].add(scores[positions], rows[positions])
 
 
 class _RunningTopK:
-    """A group's best so far, in rising order of rows; thinned out to k whenever they are 2k."""
+    """A group's best so far, in rising order of rows; reduced to k whenever there are 2k."""
 
     def __init__(self, k: int) -> None:
-        self.k, self.floor, self.count = k, np.float32(-np.inf), 0
+        self.k, self.threshold, self.count = k, np.float32(-np.inf), 0
         self.rows: list[np.ndarray] = [np.empty(0, np.int64)]
         self.scores: list[np.ndarray] = [np.empty(0, np.float32)]
 
     def add(self, scores: np.ndarray, rows: np.ndarray) -> None:
-        """Lets what is good enough enter: scores, and their rows in rising order."""
+        """Adds the scores above the threshold; rows must be in rising order."""
         # Rows come in rising order: a later row that only equals the k-th best does not enter.
-        enters = scores > self.floor
+        enters = scores > self.threshold
         if not enters.any():
             return
         self.rows.append(rows[enters])
         self.scores.append(scores[enters])
         self.count += len(self.rows[-1])
-        if self.count >= (self.k if np.isneginf(self.floor) else 2 * self.k):
-            self._thin()
+        if self.count >= (self.k if np.isneginf(self.threshold) else 2 * self.k):
+            self._reduce()
 
-    def _thin(self) -> None:
+    def _reduce(self) -> None:
         """Keeps the k best; of those that equal the last of them, the lowest rows."""
         rows, scores = np.concatenate(self.rows), np.concatenate(self.scores)
-        self.floor = np.partition(scores, len(scores) - self.k)[len(scores) - self.k]
-        stays = scores > self.floor
-        equal = np.flatnonzero(scores == self.floor)
+        self.threshold = np.partition(scores, len(scores) - self.k)[len(scores) - self.k]
+        stays = scores > self.threshold
+        equal = np.flatnonzero(scores == self.threshold)
         stays[equal[: self.k - np.count_nonzero(stays)]] = True
         self.rows, self.scores, self.count = [rows[stays]], [scores[stays]], self.k
 

@@ -9,33 +9,33 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Rows of the sign matrix that are made at a time; part of what the numbers are.
+#: Rows of the sign matrix that are drawn at a time; another number gives other signs.
 CHUNK = 1_024
-#: The Hadamard matrix that longer ones are products of.
-LEAF = 128
+#: The size of the Hadamard matrix that larger ones are Kronecker products of.
+FACTOR = 128
 
 
 def rademacher(vectors: Tensor, dims: int, seed: int) -> Tensor:
     """Projects rows (b D) by a matrix of random signs (D dims): b dims, fp32.
 
-    The matrix is never held: CHUNK rows of it are drawn at a time, from the seed and their place.
-    2·D·dims FLOPs a row.
+    The matrix is never held: CHUNK rows of it are drawn at a time, from the seed and their number.
+    2·D·dims FLOPs per row.
     """
     import torch
 
-    answer = torch.zeros(len(vectors), dims, device=vectors.device)
+    projected = torch.zeros(len(vectors), dims, device=vectors.device)
     for number, part in enumerate(vectors.split(CHUNK, dim=1)):
         signs = torch.from_numpy(_signs(CHUNK * dims, [seed, number])).to(vectors.device)
         matrix = signs.view(CHUNK, dims)[: part.shape[1]].float().mul_(2).sub_(1)
-        answer += part.float() @ matrix
-    return answer
+        projected += part.float() @ matrix
+    return projected
 
 
 def srht(vectors: Tensor, dims: int, seed: int) -> Tensor:
     """Projects rows (b D) by a subsampled randomised Hadamard transform: b min(dims, D'), fp32.
 
     Random signs, a Hadamard transform of the rows padded to D' = 2^p, and `dims` of its D'
-    numbers, drawn once: the same error as random signs everywhere, at 2·D'·log D' additions.
+    numbers, drawn once: the error of a matrix of random signs, with 2·D'·log D' additions.
 
     Source: Ailon and Chazelle 2006, Tropp 2011 (arXiv 1011.1595).
     """
@@ -44,14 +44,14 @@ def srht(vectors: Tensor, dims: int, seed: int) -> Tensor:
     rows, length = vectors.shape
     padded = _padded(length)
     signs = torch.from_numpy(_signs(length, [seed, 0])).to(vectors.device)
-    whole = torch.zeros(rows, padded, device=vectors.device)
-    whole[:, :length] = vectors * signs.float().mul_(2).sub_(1)
+    signed = torch.zeros(rows, padded, device=vectors.device)
+    signed[:, :length] = vectors * signs.float().mul_(2).sub_(1)
     kept = np.random.default_rng([seed, 1]).permutation(padded)[:dims]
-    return _hadamard(whole)[:, torch.from_numpy(np.sort(kept)).to(vectors.device)]
+    return _hadamard(signed)[:, torch.from_numpy(np.sort(kept)).to(vectors.device)]
 
 
 def width(kind: str, length: int, dims: int) -> int:
-    """How many numbers are left of a vector."""
+    """The length of a projected vector."""
     if kind == "none":
         return length
     return dims if kind == "rademacher" else min(dims, _padded(length))
@@ -71,9 +71,9 @@ def _padded(length: int) -> int:
 
 
 def _signs(count: int, seed: list[int]) -> np.ndarray:
-    """Zeros and ones (uint8), a fair coin each."""
-    drawn = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
-    return np.unpackbits(np.frombuffer(drawn.bytes(-(-count // 8)), dtype=np.uint8))[:count]
+    """Random zeros and ones (uint8), with equal probability."""
+    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
+    return np.unpackbits(np.frombuffer(generator.bytes(-(-count // 8)), dtype=np.uint8))[:count]
 
 
 def _hadamard(vectors: Tensor) -> Tensor:
@@ -82,12 +82,12 @@ def _hadamard(vectors: Tensor) -> Tensor:
     from scipy.linalg import hadamard
 
     rows, length = vectors.shape
-    left = length
-    while left > 1:  # H of 2^p is the Kronecker product of smaller ones, an index each
-        leaf = min(LEAF, left)
-        matrix = torch.from_numpy(hadamard(leaf, dtype=np.float32)).to(vectors.device)
+    remaining = length
+    while remaining > 1:  # H of 2^p is a Kronecker product of smaller ones, an index each
+        size = min(FACTOR, remaining)
+        matrix = torch.from_numpy(hadamard(size, dtype=np.float32)).to(vectors.device)
         # The first index is multiplied and becomes the last: after all, they stand as before.
-        vectors = vectors.view(rows, leaf, -1).transpose(1, 2) @ matrix
+        vectors = vectors.view(rows, size, -1).transpose(1, 2) @ matrix
         vectors = vectors.reshape(rows, length)
-        left //= leaf
+        remaining //= size
     return vectors

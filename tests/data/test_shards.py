@@ -1,6 +1,6 @@
 """Sharded work: nothing finished is computed again, whatever ended the run before."""
 
-import os
+import json
 import shutil
 import signal
 import subprocess
@@ -8,14 +8,13 @@ import sys
 import time
 import zlib
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from dataselect.data import fingerprint, shards, tables
-from dataselect.data.files import atomic_write, resolve, scratch_folder, write_json
+from dataselect.data import shards, tables
+from dataselect.data.files import scratch_folder
 
 
 def pool(count, start=0):
@@ -24,11 +23,11 @@ def pool(count, start=0):
         for i in range(start, start + count)
     ]
     rows = [(i, f"id{start + i}", "s", turn) for i, turn in enumerate(turns)]
-    return pl.DataFrame(rows, schema=tables.SCHEMAS["pool"], orient="row")
+    return pl.DataFrame(rows, schema=tables.schema("pool"), orient="row")
 
 
 class Counted:
-    """A feature that is the number in a row's text, and that counts what it is asked."""
+    """A feature that is the number in a row's text, and that counts the rows it computes."""
 
     def __init__(self, fail_at=None):
         self.loads, self.rows, self.fail_at = 0, [], fail_at
@@ -37,7 +36,7 @@ class Counted:
         self.loads += 1
         return self.compute
 
-    def compute(self, rows, side, advance):
+    def compute(self, rows, side, progress):
         numbers = [int(row[0]["content"][1:]) for row in rows]
         if self.fail_at in numbers:
             raise RuntimeError("killed")
@@ -147,17 +146,17 @@ def test_a_changed_row_is_computed_again_with_its_shard(in_scratch):
     write(changed, in_scratch, feature)
     ends = np.cumsum(sizes(in_scratch, 75))
     shard = int(np.searchsorted(ends, 40, side="right"))
-    mine = list(range(int(ends[shard - 1]), int(ends[shard])))
-    assert [40 if row == 900 else row for row in feature.rows] == mine
+    of_shard = list(range(int(ends[shard - 1]), int(ends[shard])))
+    assert [40 if row == 900 else row for row in feature.rows] == of_shard
 
 
 WORK = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from dataselect import shards
+from dataselect.data import shards
 
-def compute(rows, side, advance):
+def compute(rows, side, progress):
     time.sleep(float(sys.argv[2]))
     print("computed", rows[0][0]["content"], flush=True)
     return {"vectors": np.zeros((len(rows), 1), np.float32)}
@@ -195,55 +194,18 @@ def test_a_killed_process_leaves_whole_shards_only(in_scratch, pause):
 def test_two_processes_share_the_work(in_scratch):
     tables.write("pool", pool(80), in_scratch / "pool.parquet")
     with started("one", 0.05) as one, started("two", 0.05) as two:
-        said = [*lines(one), *lines(two)]
+        computed = [*lines(one), *lines(two)]
     # Each shard once, by either.
-    assert len(said) == len(set(said)) == len(sizes(in_scratch, 80))
+    assert len(computed) == len(set(computed)) == len(sizes(in_scratch, 80))
     for name in ("one", "two"):
         assert len(shards.read_all(in_scratch / name / "pool")["vectors"]) == 80
 
 
-def test_experiments_share_the_repositorys_scratch_folder(tmp_path):
-    for place in (".dvc", ".dvc/tmp/exps/standalone/x/.dvc", ".dvc/tmp/exps/standalone/x/data"):
-        (tmp_path / place).mkdir(parents=True, exist_ok=True)
-    expected = tmp_path / ".dvc/tmp/scratch"
-    assert scratch_folder(tmp_path) == expected
-    assert scratch_folder(tmp_path / ".dvc/tmp/exps/standalone/x") == expected
-    assert scratch_folder(tmp_path / ".dvc/tmp/exps/standalone/x/data") == expected
-
-
-def test_what_only_the_repository_has_is_found_from_an_experiment(tmp_path, monkeypatch):
-    workspace = tmp_path / ".dvc/tmp/exps/standalone/x"
-    (workspace / ".dvc").mkdir(parents=True)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/pool.jsonl").write_text("{}")
-    monkeypatch.chdir(workspace)
-    assert resolve("data/pool.jsonl") == str(tmp_path / "data/pool.jsonl")
-    assert resolve("data/none.jsonl") == "data/none.jsonl"
-    assert [file["path"] for file in fingerprint.matching_files("data/*.jsonl", "x")] == [
-        "data/pool.jsonl"
-    ]
-
-
-def test_the_code_of_a_feature_is_its_own_and_what_it_rests_on():
-    here = Path(shards.__file__).parent
-    files = {p.name for p in fingerprint._imported_files(here / "features/hidden_states.py", set())}
-    assert {"hidden_states.py", "batches.py", "chat.py", "model.py"} <= files
-    assert "losses.py" not in files
-
-
-def test_a_repository_below_another_has_its_own(tmp_path):
-    for place in (".dvc", "inner/.dvc", "inner/data"):
-        (tmp_path / place).mkdir(parents=True, exist_ok=True)
-    assert scratch_folder(tmp_path / "inner/data") == tmp_path / "inner/.dvc/tmp/scratch"
-
-
-def test_a_write_that_fails_leaves_what_was_there(tmp_path):
-    path = tmp_path / "file.json"
-    write_json(path, {"a": 1})
-    with pytest.raises(TypeError):
-        write_json(path, {"a": object()})
-    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert path.read_text() == '{\n  "a": 1\n}\n'
-    assert os.listdir(tmp_path) == ["file.json"]  # noqa: PTH208
+def test_a_shard_says_beside_it_what_it_took_and_what_decides_it(in_scratch):
+    write(pool(20), in_scratch, Counted(), key="settings")
+    (folder,) = (scratch_folder() / "embed").iterdir()
+    assert json.loads((folder / shards.KEY_FILE).read_text()) == ["settings"]
+    for shard in folder.glob("*.safetensors"):
+        record = json.loads(shard.with_suffix(".json").read_text())
+        assert set(record) == {"seconds", "tokens", "flops", "versions"}
+        assert record["versions"]["torch"] is not None

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataselect.data import tables
-from dataselect.dedup import read as inputs
+from dataselect.dedup import read
 
 ROW_GROUPS, LETTERS = 40, 500_000
 
@@ -22,18 +22,18 @@ def pool(tmp_path):
         for row in range(ROW_GROUPS):
             turns = [{"role": "user", "content": draw.randbytes(LETTERS // 2).hex()}]
             rows = [(row, f"id{row}", "source", turns)]
-            put(pl.DataFrame(rows, schema=tables.SCHEMAS["pool"], orient="row"))
+            put(pl.DataFrame(rows, schema=tables.schema("pool"), orient="row"))
     return path
 
 
 @pytest.mark.parametrize(
-    "read",
-    [lambda path: tables.iter_batches("pool", path, 1), lambda path: inputs.read_rows([str(path)])],
+    "reader",
+    [lambda path: tables.iter_batches("pool", path, 1), lambda path: read.read_rows([str(path)])],
 )
-def test_a_file_that_streams_is_not_kept(pool, read, monkeypatch):
-    monkeypatch.setattr(inputs, "AT_ONCE", 1)
+def test_a_file_that_streams_is_not_kept(pool, reader, monkeypatch):
+    monkeypatch.setattr(read, "ROWS_PER_BATCH", 1)
     assert pq.read_metadata(pool).num_row_groups == ROW_GROUPS
     before = pa.total_allocated_bytes()
-    held = [pa.total_allocated_bytes() - before for _ in read(pool)]
+    held = [pa.total_allocated_bytes() - before for _ in reader(pool)]
     assert len(held) == ROW_GROUPS
     assert max(held) < 8 * LETTERS

@@ -1,0 +1,106 @@
+"""Several processes train as one does: the same rows in every step, the same numbers."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from dataselect.compute import distributed
+from dataselect.data import tables
+from dataselect.errors import InputError
+from dataselect.reference.warmup import warmup
+from dataselect.train.fit import Recipe
+from dataselect.train.run import TrainSection, train
+from tests.helpers import MODEL
+
+pytestmark = pytest.mark.slow
+
+RECIPE = Recipe(epochs=2, learning_rate=1e-3, batch_size=4, threads=1)
+
+
+def turns(number):
+    text = f"word{number % 3} " * (1 + number % 5)  # lengths that differ: a row counts by tokens
+    return [{"role": "user", "content": "Say it."}, {"role": "assistant", "content": text}]
+
+
+def losses(folder):
+    lines = (folder / "plots/metrics/loss.tsv").read_text().splitlines()[1:]
+    return [float(line.split("\t")[-1]) for line in lines]
+
+
+def close(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_allclose(first[name], second[name], rtol=1e-3, atol=2e-5, err_msg=name)
+
+
+# 13 rows: an epoch ends in a step of one, of which a second process has no row.
+def test_two_processes_train_to_the_weights_of_one(in_scratch):
+    path = in_scratch / "train.jsonl"
+    path.write_text("".join(json.dumps({"messages": turns(i)}) + "\n" for i in range(13)))
+    done, curves, weights = [], [], []
+    for processes in (1, 2):
+        out, curve = in_scratch / f"model{processes}", in_scratch / f"curve{processes}"
+        section = TrainSection(MODEL, replace(RECIPE, processes=processes), code="")
+        done.append(train(section, path, out, curve))
+        curves.append(losses(curve))
+        weights.append(load_file(out / "model.safetensors"))
+    for name in ("steps", "rows", "tokens"):
+        assert getattr(done[0], name) == getattr(done[1], name)
+    assert curves[1] == pytest.approx(curves[0], rel=1e-3)
+    close(*weights)
+
+
+def test_a_reference_is_fitted_by_two_processes_as_by_one(in_scratch):
+    table = in_scratch / "pool.parquet"
+    rows = [(i, f"id{i}", "source", turns(i)) for i in range(13)]
+    frame = pl.DataFrame(rows, schema=tables.schema("pool"), orient="row")
+    tables.write("pool", frame, table)
+    small = {"lora_rank": 2, "lora_alpha": 4, "lora_dropout": 0.0, "share": 0.99, "epochs": 2}
+    recipe = {"learning_rate": 1e-3, "batch_size": 4}
+    fitted = []
+    for processes in (1, 2):
+        home = in_scratch / str(processes)
+        home.mkdir()
+        reference = warmup(seed=0, processes=processes, **small, **recipe)
+        fitted.append(reference.fit(MODEL, table, home))
+    assert fitted[0][1:] == fitted[1][1:]
+    for first, second in zip(fitted[0].checkpoints, fitted[1].checkpoints, strict=True):
+        assert first.mean_learning_rate == pytest.approx(second.mean_learning_rate)
+        for name in ("adapter_model.safetensors", "adam.safetensors"):
+            close(load_file(first.folder / name), load_file(second.folder / name))
+
+
+@pytest.mark.parametrize(
+    ("requested", "parts", "expected"), [(1, 8, 1), (2, 8, 2), (3, 8, 2), (8, 6, 6), (5, 7, 1)]
+)
+def test_as_many_processes_as_divide_a_step(requested, parts, expected):
+    assert distributed.usable_processes(requested, parts) == expected
+
+
+def refuse(message):
+    if distributed.is_main_process():
+        raise InputError(message)
+
+
+def run_out():
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def vanish():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_mistake_in_a_process_and_a_killed_process_are_one_message():
+    with pytest.raises(InputError, match="not like this"):
+        distributed.launch(2, refuse, "not like this")
+    with pytest.raises(MemoryError, match="Tried to allocate"):
+        distributed.launch(2, run_out)
+    with pytest.raises(InputError, match="continues from the last checkpoint"):
+        distributed.launch(2, vanish)

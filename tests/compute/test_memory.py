@@ -1,0 +1,81 @@
+"""A limit on memory that is real: batches shrink, the work goes on, and the result is the same."""
+
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+import torch
+
+from dataselect.compute.memory import is_out_of_memory
+from dataselect.data import shards, tables
+from dataselect.errors import InputError
+from tests.helpers import GOLDEN, ROOT
+
+
+@pytest.mark.parametrize("error", [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+    MemoryError(),
+    OSError(12, "Cannot allocate memory"),
+], ids=["gpu", "processor", "python", "system"])  # fmt: skip
+def test_errors_of_too_little_memory_are_known(error):
+    assert is_out_of_memory(error)
+    assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access"))
+
+
+def test_a_model_that_does_not_fit_is_one_message(in_scratch):
+    def load():
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    frame = pl.read_parquet(GOLDEN / "pool.parquet").head(3).drop("row", strict=False)
+    numbered = frame.with_row_index("row").cast({"row": pl.Int64})
+    tables.write("pool", numbered, in_scratch / "pool.parquet")
+    with pytest.raises(InputError, match="out of memory before the first row"):
+        shards.write("pool", in_scratch / "pool.parquet", in_scratch / "out", load, ["k"])
+
+
+#: Embeds in one batch that is larger than the limit permits.
+EMBED = """
+import sys
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import torch
+
+from dataselect.compute.local import local
+from dataselect.embed.hidden_states import hidden_states
+from dataselect.models import batches
+from tests.helpers import GOLDEN, MODEL
+
+torch.set_num_threads(1)
+rows = pl.read_parquet(GOLDEN / "pool.parquet")["messages"].to_list()[:200] * 4
+load = lambda: hidden_states().load(replace(MODEL, max_tokens=512), [])
+expected = load()(rows, "pool", lambda *_: None)["vectors"]  # and what torch allocates once
+held = int(next(l for l in open("/proc/self/status") if l.startswith("VmData")).split()[1]) // 1000
+init = batches.Batches.__init__
+batches.Batches.__init__ = lambda self, limit: init(self, 10**9)
+
+class Result:
+    rows = 0
+    def __init__(self, vectors): self.vectors = vectors
+
+def start():
+    featurizer = load()
+    return lambda job, progress: Result(featurizer(job, "pool", progress)["vectors"])
+
+with local(memory=f"{held + 300} MB").open(start) as run:
+    (result,) = run([rows], lambda *_: None)
+print("alike", float(np.abs(result.vectors - expected).max()) < 1e-5)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit is Linux's")
+def test_batches_shrink_under_a_real_limit():
+    command = [sys.executable, "-c", EMBED]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "out of memory" in done.stdout
+    assert "alike True" in done.stdout

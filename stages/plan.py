@@ -8,6 +8,7 @@ from dataselect.data import files
 from dataselect.plan.disk import features_size
 from dataselect.plan.params import read_yaml
 from dataselect.plan.run import models_used, plan
+from dataselect.plan.stored import mixed_versions
 from dataselect.stage import end_with_message
 
 
@@ -19,6 +20,8 @@ def main() -> None:
     report.console.print(f"method {params['method']}, budget {params['budget']}")
     if line := features_size(sections):
         report.console.print(line)
+    if warning := mixed_versions(sections.embed):
+        report.console.print(warning)
     for model in models_used(sections):
         if model.md5 is None and model.revision is None:
             report.console.print(

@@ -1,4 +1,4 @@
-"""A user's mistake, told in one message: where, what was expected, what was found, what to do."""
+"""A user's mistake as one message: where, what was expected, what was found, what to do."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def did_you_mean(name: object, names: Iterable[str]) -> str:
     return f"{hint}There are: {', '.join(names)}."
 
 
-def first_few(items: Iterable[object], most: int = 5) -> str:
-    """The first few items, and how many more there are: what an error names of a long list."""
+def first_few(items: Iterable[object], limit: int = 5) -> str:
+    """The first items of a list as text, and how many more there are."""
     items = list(items)
-    more = f" and {len(items) - most} more" if len(items) > most else ""
-    return ", ".join(str(item) for item in items[:most]) + more
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(str(item) for item in items[:limit]) + more
 
 
-#: What the libraries say of a disk, a quota or a file size that is used up.
+#: The system's error numbers for a disk, a quota or a file size that is used up.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def disk_is_full(error: BaseException | None) -> bool:
-    """Whether an error, or one that it came from, is that nothing more can be written."""
+    """Whether an error, or one that caused it, means that nothing more can be written."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        # Libraries that write by themselves have only the system's words for it, and its number.
+        # Libraries in other languages pass on the number, or only the system's text.
         if getattr(error, "errno", None) in FULL:
             return True
         if any(os.strerror(code) in str(error) for code in FULL):

@@ -1,4 +1,4 @@
-"""What people see: progress bars, and a short table at the end of each stage."""
+"""The console: progress bars, spinners, and the short table at the end of each stage."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from rich import progress as rich_progress
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -22,7 +23,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-#: Tables go to standard output and keep to 80 columns where nobody watches.
+#: Tables go to standard output, in 80 columns where it is no terminal.
 console = Console(width=None if sys.stdout.isatty() else 80)
 _bars = Console(stderr=True)
 
@@ -32,9 +33,9 @@ EVERY = 60.0
 
 @contextmanager
 def progress(what: str, total: int | None) -> Generator[Callable[..., None]]:
-    """A progress bar on standard error; yields a function that is told how much was done.
+    """A progress bar on standard error; yields a function that adds to the count.
 
-    Where nobody watches, in a log, it is a line a minute.
+    In a log, where standard error is no terminal, it is a line a minute.
     """
     if not _bars.is_terminal:
         yield _lines(what, total)
@@ -52,25 +53,25 @@ def progress(what: str, total: int | None) -> Generator[Callable[..., None]]:
 
 
 def _lines(what: str, total: int | None) -> Callable[..., None]:
-    start = time.monotonic()
-    done, told = 0, start
-    of = f" of {total:,}" if total else ""
+    start = printed = time.monotonic()
+    done = 0
+    of_total = f" of {total:,}" if total else ""
 
-    def advance(count: int, *_: Any) -> None:
-        nonlocal done, told
+    def add(count: int, *_: Any) -> None:
+        nonlocal done, printed
         done += count
-        if (now := time.monotonic()) - told >= EVERY:
-            told = now
-            _bars.print(
-                f"{what}: {done:,}{of} after {format_seconds(now - start)}", highlight=False
-            )
+        now = time.monotonic()
+        if now - printed >= EVERY:
+            printed = now
+            line = f"{what}: {done:,}{of_total} after {format_seconds(now - start)}"
+            _bars.print(line, highlight=False)
 
-    return advance
+    return add
 
 
 @contextmanager
 def spinner(what: str) -> Generator[None]:
-    """A sign of life on standard error while something runs that cannot say how far it is."""
+    """A spinner on standard error, for work that cannot say how far it is."""
     if not _bars.is_terminal:
         yield
         return
@@ -81,7 +82,7 @@ def spinner(what: str) -> Generator[None]:
 def table(title: str, rows: Sequence[tuple[Any, ...]], header: Sequence[str] = ()) -> None:
     """Prints a table: names on the left, figures on the right."""
     width = max(len(row) for row in rows) if rows else len(header)
-    # Text, not strings: what stands in data is shown as it is, never read as markup or emoji.
+    # Text, not strings: data is shown as it is, never read as markup or emoji.
     console.print(Text(title, style="bold"))  # a table's own title would wrap at its width
     table = Table(show_header=bool(header), box=None)
     for number in range(width):
@@ -94,7 +95,7 @@ def table(title: str, rows: Sequence[tuple[Any, ...]], header: Sequence[str] = (
 
 
 def format_cell(value: Any) -> str:
-    """A value as people read it: thousands apart, four digits after the point; FLOPs as powers."""
+    """A value as text: thousands separated, four decimals, large floats as powers of ten."""
     if isinstance(value, bool) or value is None:
         return "–" if value is None else str(value)
     if isinstance(value, int):
@@ -105,17 +106,12 @@ def format_cell(value: Any) -> str:
 
 
 def format_bytes(count: int) -> str:
-    """Bytes as people read them."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
+    """A number of bytes in decimal units: `1.2 MB`."""
+    return decimal(count)
 
 
 def format_seconds(seconds: float) -> str:
-    """Seconds as people read them: `0.4 s`, `12 s`, `3:25 min`, `2:05 h`."""
+    """Seconds as text: `0.4 s`, `12 s`, `3:25 min`, `2:05 h`."""
     if seconds < 99.5:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -125,14 +121,14 @@ def format_seconds(seconds: float) -> str:
 
 
 def quiet_libraries() -> None:
-    """Keeps the libraries from telling people, or their makers, what nobody asked."""
+    """Silences library warnings, progress bars and telemetry."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("TQDM_DISABLE", "1")  # what still shows are the bars of long generation
-    warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' among themselves
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    warnings.filterwarnings("ignore", category=FutureWarning)  # of libraries about each other
 
 
 class Progress(Protocol):
-    """Is told of every few rows done: how many, their real tokens, and the FLOPs they took."""
+    """Called every few rows: how many are done, their tokens, and the FLOPs that they took."""
 
     def __call__(self, rows: int, tokens: int = 0, flops: float = 0.0, /) -> None: ...

@@ -1,6 +1,6 @@
-"""Writes the README's tables from committed results, and its SQL examples from the demo's run.
+"""Writes the documents' tables from committed results, and SQL examples from the demo's run.
 
-python benchmarks/readme.py      # after `make repro`; `--check` says whether it is up to date
+python benchmarks/readme.py      # after `make repro`; `--check` says whether they are up to date
 """
 
 from __future__ import annotations
@@ -19,22 +19,40 @@ RECIPES = ("share_per_source.sql", "chosen_by.sql group=velish most=3")
 
 
 def main() -> None:
-    """Replaces the text between the README's markers."""
-    path = ROOT / "README.md"
-    text = path.read_text(encoding="utf-8")
-    new = text
-    for name, table in {"demo": demo, "coverage": coverage}.items():
-        new = _replace(new, name, table(json.loads((RESULTS / f"{name}.json").read_text())))
-    new = _replace(new, "scale", scale())
-    new = _replace(new, "estimate", estimate(json.loads((RESULTS / "estimate.json").read_text())))
+    """Replaces the text between the documents' markers."""
+    pages = list(dict.fromkeys(page for page, _ in tables().values()))
+    before = {page: (ROOT / page).read_text(encoding="utf-8") for page in pages}
+    after = dict(before)
+    for name, (page, content) in tables().items():
+        after[page] = _replace(after[page], name, content)
     if "--check" in sys.argv:
-        sys.exit(0 if new == text else "README.md: its tables differ from the results")
+        wrong = [page for page in pages if after[page] != before[page]]
+        sys.exit(f"{', '.join(wrong)}: tables differ from the results" if wrong else 0)
+    for page, text in after.items():
+        (ROOT / page).write_text(text, encoding="utf-8")
     if (ROOT / "out" / "selection.parquet").exists():
-        new = _replace(new, "ask", "\n\n".join(ask(recipe) for recipe in RECIPES))
-    path.write_text(new, encoding="utf-8")
+        path = ROOT / "docs/outputs.md"
+        examples = "\n\n".join(sql_example(recipe) for recipe in RECIPES)
+        text = _replace(path.read_text(encoding="utf-8"), "sql", examples)
+        path.write_text(text, encoding="utf-8")
+
+
+def tables() -> dict[str, tuple[str, str]]:
+    """Every table that is made from committed results: its name → its document, its text."""
+    return {
+        "demo": ("README.md", demo(_result("demo"))),
+        "coverage": ("docs/methods.md", coverage(_result("coverage"))),
+        "estimate": ("docs/large-pools.md", estimate(_result("estimate"))),
+        "scale": ("docs/large-pools.md", scale()),
+    }
+
+
+def _result(name: str) -> dict[str, Any]:
+    return json.loads((RESULTS / f"{name}.json").read_text())
 
 
 def _replace(text: str, name: str, content: str) -> str:
+    """The text with other content between `<!-- name: … -->` and `<!-- end -->`."""
     pattern = rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end -->)"
     return re.sub(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, count=1, flags=re.S)
 
@@ -83,18 +101,17 @@ def coverage(result: dict[str, Any]) -> str:
 
 def scale() -> str:
     """What the benchmarks of large pools measured, a line per case."""
-    results = {name: json.loads((RESULTS / f"{name}.json").read_text())
-               for name in ("embed", "score", "aggregate", "dedup")}  # fmt: skip
+    results = {name: _result(name) for name in ("embed", "score", "aggregate", "dedup")}
     lines = ["| what | how much | took | peak memory | against |", "|---|---|---|---|---|"]
     lines += [_line(*case) for case in (*_features(results["embed"]), _score(results["score"]))]
     lines += [_line(*case) for case in _aggregate(results["aggregate"])]
     lines.append(_line(*_dedup(results["dedup"])))
     machine = results["score"]["machine"]
-    idle = json.loads((RESULTS / "idle.json").read_text())["repro_seconds"]
+    idle = _result("idle")["repro_seconds"]
     note = (
         f"A `dvc repro` with nothing to do takes {idle:.1f} s. On {machine['cores']} cores without "
         "bf16, made-up data but for the features, which are of real rows with a model of 6.8 M "
-        "parameters. The memory of the comparison with the published algorithm is that one's own. "
+        "parameters. In the comparison with the published algorithm, memory is that algorithm's. "
         "(`python benchmarks/embed.py`; `score.py`, `aggregate.py`, `dedup.py`, `idle.py` there)"
     )
     return "\n".join([*lines, "", note])
@@ -112,10 +129,10 @@ def estimate(result: dict[str, Any]) -> str:
         ranges.append(
             f"{min(times):.2f} to {max(times):.2f} times the {unit.replace('flops', 'FLOPs')}"
         )
-    names = ", ".join(f"`{method}`" for method in methods)
+    names = " and ".join(f"`{method}`" for method in methods)
     return (
-        f"On the demo, of {names}, what was estimated is {', '.join(ranges)} of the run, all "
-        "stages together. (`python benchmarks/estimate.py`)"
+        f"On the demo with {names}, the estimate of a whole run was {', '.join(ranges)} that the "
+        "run took. (`python benchmarks/estimate.py`)"
     )
 
 
@@ -174,13 +191,13 @@ def _spread(values: list[float]) -> str:
     return f"{statistics.mean(values):.3f}{spread}"
 
 
-def ask(recipe: str) -> str:
+def sql_example(recipe: str) -> str:
     """A recipe of `sql/` and its result on the run in `out/`."""
     command = f"dataselect sql sql/{recipe}"
     program = [sys.executable, "-m", "dataselect.cli", *command.split()[1:]]
     output = subprocess.run(program, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     lines = "\n".join(line.rstrip() for line in output.splitlines()).strip()
-    return f"```\n$ {command}\n{lines}\n```"
+    return f"```text\n$ {command}\n{lines}\n```"
 
 
 if __name__ == "__main__":

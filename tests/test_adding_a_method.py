@@ -9,10 +9,12 @@ import polars as pl
 import pytest
 import yaml
 
-from dataselect.models.chat import Chat
-from dataselect.models.load import load_causal, load_tokenizer
+from dataselect.models.chat import load_chat
+from dataselect.models.load import load_causal
 from tests.helpers import MODEL, ROOT, copy_project, run
 from tests.test_pipeline import SETTINGS
+
+pytestmark = pytest.mark.slow
 
 PAGE = ROOT / "docs" / "adding-a-method.md"
 #: A block: its language, the file that it makes or is appended to, and its text.
@@ -49,10 +51,9 @@ def follow(page, home):
             assert path.exists() == bool(appended), title
             path.write_text(path.read_text() + "\n" + text if appended else text)
             continue
-        assert language == "console", "neither a file nor commands"
+        assert language == "bash", "neither a file nor commands"
         for line in text.splitlines():
-            assert line.startswith("$ "), line
-            printed[line] = run(*shlex.split(line.removeprefix("$ ")), cwd=home).stdout
+            printed[line] = run(*shlex.split(line), cwd=home).stdout
         method = yaml.safe_load((home / "params.yaml").read_text())["method"]
         selections[method] = pl.read_parquet(home / "out/selection.parquet")
     return printed, selections
@@ -63,7 +64,7 @@ def losses(home):
     import torch
 
     net = load_causal(MODEL)
-    chat = Chat(load_tokenizer(MODEL), "tulu", SETTINGS["model"]["max_tokens"])
+    chat = load_chat(MODEL, max_tokens=SETTINGS["model"]["max_tokens"])
     found = []
     for row in chat.encode(pl.read_parquet(home / "out/pool.parquet")["messages"].to_list()):
         ids = torch.tensor(row.ids.tolist())
@@ -91,9 +92,9 @@ def test_the_page_adds_its_methods(project):
         chosen, best = selections[method], np.sort(scores)[::-1][: SETTINGS["budget"]]
         np.testing.assert_allclose(chosen["score"].to_numpy(), best, rtol=1e-5)
         np.testing.assert_allclose(scores[chosen["row"].to_numpy()], best, rtol=1e-5)
-    again = printed["$ dvc exp run -S method=contrast aggregate"]
+    again = printed["dvc exp run -S method=contrast aggregate"]
     assert "Stage 'embed' didn't change" in again
     tested = [text for line, text in printed.items() if "pytest" in line]
     assert all(re.search(r"\d+ passed", text) for text in tested)
-    run("ruff", "check", "src/dataselect/scorers", cwd=project)
-    run("ruff", "format", "--check", "src/dataselect/scorers", cwd=project)
+    run("ruff", "check", "src/dataselect/score", cwd=project)
+    run("ruff", "format", "--check", "src/dataselect/score", cwd=project)

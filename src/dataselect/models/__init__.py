@@ -1,1 +1,1 @@
-
+"""Language models: loading, chat formats, batches, losses, FLOPs."""

@@ -1,4 +1,4 @@
-"""Length-sorted batches under a budget of padded tokens, which shrinks where memory runs out."""
+"""Length-sorted batches within a budget of padded tokens, which shrinks where memory runs out."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dataselect import report
 from dataselect.compute.memory import free_memory, is_out_of_memory
 from dataselect.errors import InputError
-from dataselect.models.chat import Encoded
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from dataselect.models.chat import Encoded
 
 
 def batches(lengths: list[int], max_padded_tokens: int) -> list[list[int]]:
@@ -27,21 +26,21 @@ def batches(lengths: list[int], max_padded_tokens: int) -> list[list[int]]:
         Row numbers, batch by batch; every row exactly once.
     """
     order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
-    answer: list[list[int]] = []
+    groups: list[list[int]] = []
     for row in order:
         # The first row of a batch is its longest: the width that the others are padded to.
-        if answer and (len(answer[-1]) + 1) * lengths[answer[-1][0]] <= max_padded_tokens:
-            answer[-1].append(row)
+        if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= max_padded_tokens:
+            groups[-1].append(row)
         else:
-            answer.append([row])
-    return answer
+            groups.append([row])
+    return groups
 
 
 class Batches:
-    """Works through rows batch by batch; where memory runs out, on with batches half as large.
+    """Works through rows batch by batch; continues with smaller batches where memory runs out.
 
     Args:
-        max_padded_tokens: the budget of a batch. What it shrinks to stays for the rows to come.
+        max_padded_tokens: the budget of a batch. Once it shrinks it stays so for later rows.
     """
 
     def __init__(self, max_padded_tokens: int) -> None:
@@ -49,66 +48,70 @@ class Batches:
 
     @classmethod
     def on(cls, device: str, gpu: int, cpu: int = 1_024) -> Batches:
-        """As large as keeps a GPU busy, or as the processor's caches like."""
+        """The budget `gpu`, which keeps a GPU busy, or `cpu`, which suits a processor's caches."""
         return cls(gpu if device == "cuda" else cpu)
 
     def run(self, lengths: list[int], work: Callable[[list[int]], None]) -> None:
-        """Calls `work` with row numbers until all rows are done, each in one batch that went well.
+        """Calls `work` with the row numbers of one batch after another, until all rows are done.
+
+        A batch that runs out of memory is given again in smaller batches: what `work` did for it
+        is done anew.
+
+        Args:
+            lengths: tokens of every row.
 
         Raises:
-            InputError: a single row is too much.
+            InputError: memory does not suffice for a single row.
         """
-        waiting = deque(batches(lengths, self.max_padded_tokens))
-        while waiting:
-            if not _try_batch(work, waiting[0]):
-                waiting.popleft()
+        pending = deque(batches(lengths, self.max_padded_tokens))
+        while pending:
+            if _try_batch(work, pending[0]):
+                pending.popleft()
                 continue
-            # Beyond the handler, so that what the failed batch held is free by now.
-            left = [row for batch in waiting for row in batch]
-            self._shrink(waiting[0], lengths)
-            again = batches([lengths[row] for row in left], self.max_padded_tokens)
-            waiting = deque([left[place] for place in batch] for batch in again)
+            # After the handler, so that what the failed batch held is free by now.
+            remaining = [row for batch in pending for row in batch]
+            self._shrink(pending[0], lengths)
+            smaller = batches([lengths[row] for row in remaining], self.max_padded_tokens)
+            pending = deque([remaining[i] for i in batch] for batch in smaller)
 
     def _shrink(self, batch: list[int], lengths: list[int]) -> None:
         longest = lengths[batch[0]]
         if len(batch) == 1:
             raise InputError(
-                f"out of memory on a single row of {longest} tokens. Lower the `max_tokens` of the "
-                "model that looks, set its `dtype: bfloat16`, or give the engine more `memory`."
+                f"out of memory on a single row of {longest} tokens. Lower the model's "
+                "`max_tokens` (the selector model's, while embedding), set its `dtype: bfloat16`, "
+                "or give the engine more `memory`."
             )
         self.max_padded_tokens = len(batch) * longest // 2
         report.console.print(
-            f"out of memory: on with batches of at most {self.max_padded_tokens:,} padded tokens"
+            "out of memory: continuing with batches of at most "
+            f"{self.max_padded_tokens:,} padded tokens"
         )
         free_memory()
 
 
 def _try_batch(work: Callable[[list[int]], None], batch: list[int]) -> bool:
-    """Does the work; whether memory was not enough for it."""
+    """Calls `work`; False where memory ran out."""
     try:
         work(batch)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        return True
-    return False
+        return False
+    return True
 
 
 def pad(rows: list[Encoded], device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
-    """Pads on the right.
+    """Pads rows on the right.
 
     Returns:
         ids (int64, b t; 0 where padded), response (bool, b t), real (bool, b t).
     """
     import torch
+    from torch.nn.utils.rnn import pad_sequence
 
-    width = max(len(row.ids) for row in rows)
-    ids = np.zeros((len(rows), width), dtype=np.int64)
-    response = np.zeros((len(rows), width), dtype=bool)
-    real = np.zeros((len(rows), width), dtype=bool)
-    for number, row in enumerate(rows):
-        ids[number, : len(row.ids)] = row.ids
-        response[number, : len(row.ids)] = row.response
-        real[number, : len(row.ids)] = True
-    ids_, response_, real_ = (torch.from_numpy(a).to(device) for a in (ids, response, real))
-    return ids_, response_, real_
+    ids = pad_sequence([torch.from_numpy(row.ids) for row in rows], batch_first=True)
+    response = pad_sequence([torch.from_numpy(row.response) for row in rows], batch_first=True)
+    lengths = torch.tensor([len(row.ids) for row in rows])
+    real = torch.arange(ids.shape[1]) < lengths[:, None]
+    return ids.to(device, torch.int64), response.to(device), real.to(device)

@@ -1,28 +1,28 @@
-"""messages → token ids and the response mask: one encoder for scoring, training and evaluation."""
+"""Conversations → token ids and the response mask: for scoring, training and evaluation alike."""
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from dataselect.compute.prefetch import batched, prefetch
 from dataselect.errors import InputError
+from dataselect.models.templates import TULU_TEMPLATE, Spans, Template, TemplateRejected, tulu
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from dataselect.data.tables import Message
+    from dataselect.models.settings import TokenizerSettings
 
-Spans = list[tuple[int, int]]
+__all__ = ["Chat", "Encoded", "TemplateRejected", "load_chat", "mark_last_response", "tulu"]
 
-
-#: Rows that are encoded together. Until they are arrays, tokens and their offsets are objects of
-#: Python's, some two hundred bytes a token.
+#: Rows that are tokenised together. Until they are arrays, tokens and their offsets are Python
+#: objects of some two hundred bytes a token.
 ROWS_PER_BLOCK = 256
 
 
@@ -30,9 +30,9 @@ class Encoded(NamedTuple):
     """A conversation as tokens.
 
     Attributes:
-        ids: int32, t.
-        response: which of them are the response's: bool, t.
-        cut: whether `max_tokens` took some away.
+        ids: token ids (int32, t).
+        response: which tokens are the responses' (bool, t).
+        truncated: whether `max_tokens` cut it.
     """
 
     ids: np.ndarray
@@ -41,51 +41,83 @@ class Encoded(NamedTuple):
 
     @property
     def has_response(self) -> bool:
-        """Whether it has a response token that is predicted: the first token never is."""
+        """Whether a response token is predicted, as every token but the first is."""
         return bool(self.response[1:].any())
-
-
-class TemplateRejected(InputError):
-    """A model's own chat template does not take a conversation; the message says why."""
 
 
 class Chat:
     """Encodes conversations for one tokenizer.
 
     Args:
-        template: `tulu` (the format of the papers) or `model` (the tokenizer's own template).
-        max_tokens: what is longer loses its end.
+        template: `tulu` (the papers' format) or `model` (the tokenizer's own chat template).
+        max_tokens: a conversation longer than this loses its end.
+
+    Attributes:
+        prefix: the token ids that the tokenizer itself puts before a text, such as a BOS. They are
+            put before a conversation unless the template has written them already.
 
     Raises:
-        InputError: the tokenizer has no eos, or no template where its own is asked for, or gives
-            no character offsets (only "fast" tokenizers do).
+        InputError: the tokenizer has no character offsets (only "fast" tokenizers have), no eos,
+            or no chat template where its own is wanted.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, template: str, max_tokens: int) -> None:
-        self.tokenizer, self.template, self.max_tokens = tokenizer, template, max_tokens
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        template: Literal["tulu", "model"],
+        max_tokens: int,
+    ) -> None:
+        name = tokenizer.name_or_path
         if not tokenizer.is_fast:
-            raise InputError(f"model.name: {tokenizer.name_or_path}: no fast tokenizer; need one.")
+            raise InputError(
+                f"model.name: {name}: expected a fast tokenizer; found a slow one, which has no "
+                "character offsets. Set another model."
+            )
         if template == "tulu" and not isinstance(tokenizer.eos_token, str):
-            raise InputError(f"model.name: {tokenizer.name_or_path}: the tokenizer has no eos.")
+            raise InputError(
+                f"model.name: {name}: the tokenizer has no eos token, which ends a response in the "
+                "Tülu format. Set `model.chat: model`, or another model."
+            )
         if template == "model" and not tokenizer.chat_template:
             raise InputError(
-                f"model.chat: `model`, but the tokenizer of {tokenizer.name_or_path} has no chat "
-                "template. Set `model.chat: tulu`."
+                f"model.chat: `model`, but the tokenizer of {name} has no chat template. "
+                "Set `model.chat: tulu`."
             )
-        # What the tokenizer itself puts before a text. Text is encoded without it, and it is put
-        # before what does not begin with it: a template may have written it already.
+        source = TULU_TEMPLATE if template == "tulu" else tokenizer.get_chat_template()
+        self.tokenizer, self.max_tokens = tokenizer, max_tokens
+        self._template = Template(source, dict(tokenizer.special_tokens_map), name)
         self.prefix: list[int] = _prefix(tokenizer)
 
+    @property
+    def jinja_template(self) -> str:
+        """The chat template to save with a model trained on these tokens.
+
+        transformers' `apply_chat_template` adds no BOS of its own: where the tokenizer does and
+        the template does not, this one writes it.
+        """
+        written = "".join(self.tokenizer.convert_ids_to_tokens(self.prefix))
+        try:
+            text = self._template.prompt([{"role": "user", "content": "a"}])
+        except TemplateRejected:
+            return self._template.source
+        return (
+            self._template.source if text.startswith(written) else written + self._template.source
+        )
+
     def encode(self, rows: list[list[Message]]) -> list[Encoded]:
-        """Token ids and response masks, in the order of the rows."""
-        return [one for block in batched(rows, ROWS_PER_BLOCK) for one in self._encode(block)]
+        """Token ids and response masks, in the order of the rows.
+
+        Raises:
+            TemplateRejected: the tokenizer's own template rejects a conversation.
+        """
+        return [row for block in batched(rows, ROWS_PER_BLOCK) for row in self._encode(block)]
 
     def encode_by_length(
         self, rows: list[list[Message]]
     ) -> Iterator[tuple[np.ndarray, list[Encoded]]]:
-        """Blocks of rows of like length, longest first: their numbers (int64), and they as tokens.
+        """Blocks of rows of like length, longest first: row numbers (int64), and encoded rows.
 
-        While one is worked on, a thread makes tokens of the next.
+        A thread tokenises the next block while the caller works on the last.
         """
         lengths = np.asarray([sum(len(turn["content"]) for turn in row) for row in rows])
         order = np.argsort(-lengths, kind="stable")
@@ -94,8 +126,27 @@ class Chat:
         )
         return prefetch((block, self._encode([rows[i] for i in block])) for block in blocks)
 
+    def render(self, row: list[Message]) -> tuple[str, Spans]:
+        """A conversation as text, and the character spans of its responses.
+
+        Raises:
+            TemplateRejected: the tokenizer's own template rejects the conversation.
+        """
+        return self._template.render(row)
+
+    def prompt(self, row: list[Message]) -> str:
+        """A conversation as text, up to where the assistant's next turn begins.
+
+        Raises:
+            TemplateRejected: the tokenizer's own template rejects the conversation.
+        """
+        return self._template.prompt(row)
+
     def _encode(self, rows: list[list[Message]]) -> list[Encoded]:
         rendered = [self.render(row) for row in rows]
+        # transformers' own step from characters to tokens, in `apply_chat_template`, is wrong in
+        # places: where no token holds a span's last character it marks all that follows, and of a
+        # last character in several tokens only the first (huggingface/transformers#47325).
         batch = self.tokenizer(
             [text for text, _ in rendered],
             add_special_tokens=False,
@@ -103,131 +154,56 @@ class Chat:
             return_attention_mask=False,
             verbose=False,
         )
-        offsets = batch["offset_mapping"]
+        tokens = zip(batch["input_ids"], batch["offset_mapping"], rendered, strict=True)
         return [
-            self._cut(ids, _tokens_in_spans(offset, spans))
-            for ids, offset, (_, spans) in zip(batch["input_ids"], offsets, rendered, strict=True)
+            self._truncate(ids, _tokens_in_spans(offsets, spans))
+            for ids, offsets, (_, spans) in tokens
         ]
 
-    def _cut(self, ids: list[int], response: list[bool]) -> Encoded:
-        prefix = [] if ids[: len(self.prefix)] == self.prefix else self.prefix
-        whole = np.asarray([*prefix, *ids], dtype=np.int32)
-        mask = np.asarray([*([False] * len(prefix)), *response], dtype=bool)
-        most = self.max_tokens
-        return Encoded(whole[:most], mask[:most], truncated=len(whole) > most)
-
-    def render(self, row: list[Message]) -> tuple[str, Spans]:
-        """A conversation as text, and the character spans that are the response's.
-
-        Raises:
-            Refused: the tokenizer's own template does not take such a conversation.
-        """
-        if self.template == "tulu":
-            return tulu(row, str(self.tokenizer.eos_token))
-        with _refusals(self.tokenizer):
-            return _render_own_template(self.tokenizer, row)
-
-    def prompt(self, row: list[Message]) -> str:
-        """A conversation as text, up to where the assistant's next turn begins."""
-        if self.template == "tulu":
-            text, _ = tulu(row, str(self.tokenizer.eos_token))
-            return text + "\n<|assistant|>\n"
-        with _refusals(self.tokenizer):
-            return _text(self.tokenizer, row, add_generation_prompt=True)
+    def _truncate(self, ids: list[int], response: np.ndarray) -> Encoded:
+        if ids[: len(self.prefix)] != self.prefix:
+            ids = self.prefix + ids
+            response = np.concatenate([np.zeros(len(self.prefix), dtype=bool), response])
+        limit = self.max_tokens
+        kept = np.asarray(ids[:limit], dtype=np.int32)
+        return Encoded(kept, response[:limit], truncated=len(ids) > limit)
 
 
-def tulu(row: list[Message], eos: str) -> tuple[str, Spans]:
-    """The Tülu chat format and the spans of its responses.
+def load_chat(model: TokenizerSettings, max_tokens: int | None = None) -> Chat:
+    """The encoder of a model's tokenizer.
 
-    `<|role|>\\n{content}\\n`, an eos after the assistant's content; the whole stripped at its end.
-    A response is the content, the eos and the newline behind it; the last turn's newline is gone.
+    Args:
+        max_tokens: None: the model's own `max_tokens`.
 
-    Source: hamishivi/automated-instruction-selection@df71a04, whose labels keep that newline too.
+    Raises:
+        InputError: the tokenizer cannot be loaded, or lacks something (see `Chat`).
     """
-    text, spans = "", []
-    for turn in row:
-        text += f"<|{turn['role']}|>\n"
-        start = len(text)
-        text += turn["content"].strip() + (eos if turn["role"] == "assistant" else "") + "\n"
-        if turn["role"] == "assistant":
-            spans.append((start, len(text)))
-    return text.strip(), spans
+    from dataselect.models.load import load_tokenizer
+
+    limit = model.max_tokens if max_tokens is None else max_tokens
+    return Chat(load_tokenizer(model), model.chat, limit)
 
 
-def _render_own_template(
-    tokenizer: PreTrainedTokenizerBase, row: list[Message]
-) -> tuple[str, Spans]:
-    """The tokenizer's own template; spans from its generation markers, or from prefixes."""
-    if re.search(r"\{%-?\s*generation", str(tokenizer.chat_template)):
-        return _by_markers(tokenizer, row)
-    text = _text(tokenizer, row)
-    spans = []
-    for index, turn in enumerate(row):
-        if turn["role"] != "assistant":
-            continue
-        # A conversation may begin with a response (one alone, say): then its header is its own.
-        before = _text(tokenizer, row[:index], add_generation_prompt=True) if index else ""
-        after = _text(tokenizer, row[: index + 1])
-        if not (text.startswith(before) and text.startswith(after.rstrip())):
-            raise InputError(
-                f"model.chat: the template of {tokenizer.name_or_path} rewrites earlier turns, so "
-                "the responses cannot be told apart. Put {% generation %} markers into it, or set "
-                "`model.chat: tulu`."
-            )
-        spans.append((len(before), len(after.rstrip())))
-    return text, spans
+def mark_last_response(row: Encoded) -> Encoded:
+    """The same tokens with only the last response marked: a test's reference answer."""
+    starts = np.flatnonzero(row.response & ~np.r_[False, row.response[:-1]])
+    response = row.response.copy()
+    if len(starts):
+        response[: starts[-1]] = False
+    return row._replace(response=response)
 
 
-def _by_markers(tokenizer: PreTrainedTokenizerBase, row: list[Message]) -> tuple[str, Spans]:
-    from transformers.utils.chat_template_utils import render_jinja_template
-
-    special: dict[str, Any] = dict(tokenizer.special_tokens_map)
-    texts, spans = render_jinja_template(
-        conversations=[row],
-        chat_template=str(tokenizer.chat_template),
-        return_assistant_tokens_mask=True,
-        **special,
-    )
-    return texts[0], [(int(a), int(b)) for a, b in spans[0]]
-
-
-def _text(tokenizer: PreTrainedTokenizerBase, row: list[Message], **options: bool) -> str:
-    return str(tokenizer.apply_chat_template(row, tokenize=False, **options))  # ty: ignore
-
-
-@contextmanager
-def _refusals(tokenizer: PreTrainedTokenizerBase) -> Generator[None]:
-    """Says in one line what a template says of a conversation that it does not take."""
-    from jinja2 import TemplateError
-
-    try:
-        yield
-    except TemplateError as error:
-        raise TemplateRejected(
-            f"model.chat: the template of {tokenizer.name_or_path} refuses a conversation: {error}"
-        ) from None
-
-
-def _tokens_in_spans(offsets: list[tuple[int, int]], spans: Spans) -> list[bool]:
-    """Which tokens share a character with one of the spans."""
-    starts, ends = [start for start, _ in offsets], [end for _, end in offsets]
-    answer = [False] * len(offsets)
+def _tokens_in_spans(offsets: list[tuple[int, int]], spans: Spans) -> np.ndarray:
+    """Which tokens share a character with one of the spans (bool, t)."""
+    mask = np.zeros(len(offsets), dtype=bool)
     for first, last in spans:
-        for index in range(bisect_right(ends, first), bisect_left(starts, last)):
-            answer[index] = True
-    return answer
+        start = bisect_right(offsets, first, key=itemgetter(1))
+        end = bisect_left(offsets, last, key=itemgetter(0))
+        mask[start:end] = True
+    return mask
 
 
 def _prefix(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     bare = tokenizer("a", add_special_tokens=False)["input_ids"]
     full = tokenizer("a")["input_ids"]
     return list(full[: full.index(bare[0])]) if bare and bare[0] in full else []
-
-
-def mark_last_response(row: Encoded) -> Encoded:
-    """The same tokens with only the last response marked: a test's gold answer."""
-    starts = np.flatnonzero(row.response & ~np.r_[False, row.response[:-1]])
-    kept = row.response.copy()
-    if len(starts):
-        kept[: starts[-1]] = False
-    return Encoded(row.ids, kept)

@@ -1,37 +1,29 @@
-"""Loads a causal language model and its tokenizer: the one place that imports the loaders."""
+"""Loads causal language models, encoders and tokenizers: the one place that calls the loaders."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from annotated_types import Ge
+from typing import TYPE_CHECKING, Any
 
 from dataselect.data import files
 from dataselect.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import dtype as Dtype
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-
-def model_settings(
-    *,
-    name: str,
-    revision: str | None = None,
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
-    chat: Literal["tulu", "model"] = "tulu",
-    max_tokens: Annotated[int, Ge(2)] = 2048,
-    trust_remote_code: bool = False,
-) -> None:
-    """The schema of `model` in params.yaml; see the README for what each means."""
+    from dataselect.models.settings import ModelSettings, TokenizerSettings
 
 
 def is_folder(name: str, where: str = "model") -> bool:
-    """Whether a model's name is a local folder; a name that looks like a path must be one.
+    """Whether a model's name is a local folder; a name that looks like a path must be a folder.
+
+    Args:
+        where: the place in the user's file, for the message.
 
     Raises:
-        InputError: it looks like a path, or like neither, and nothing is there.
+        InputError: it looks like a path, or is no hub name, and there is no such folder; or the
+            folder has no config.json.
     """
     folder = Path(files.resolve(name))
     if folder.is_dir():
@@ -56,8 +48,11 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def torch_dtype(name: str) -> Dtype:
-    """`auto` is bf16 on a GPU or processor that multiplies in it (AMX), else fp32."""
+def torch_dtype(name: str) -> torch.dtype:
+    """The dtype of a `dtype` setting.
+
+    `auto` is bfloat16 on a GPU, or a processor (AMX), that multiplies in it; else float32.
+    """
     import torch
 
     if name != "auto":
@@ -69,8 +64,8 @@ def torch_dtype(name: str) -> Dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def load_tokenizer(model: dict[str, Any]) -> PreTrainedTokenizerBase:
-    """The tokenizer of a `model` section.
+def load_tokenizer(model: TokenizerSettings) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model.
 
     Raises:
         InputError: there is none, or it cannot be fetched.
@@ -80,54 +75,68 @@ def load_tokenizer(model: dict[str, Any]) -> PreTrainedTokenizerBase:
     return _load(AutoTokenizer, model)
 
 
-def load_encoder(model: dict[str, Any]) -> PreTrainedModel:
-    """The model without its LM head, in evaluation mode, on the device."""
+def load_encoder(model: ModelSettings) -> PreTrainedModel:
+    """The model without its LM head, in evaluation mode, on `device()`.
+
+    Raises:
+        InputError: it cannot be loaded.
+    """
     from transformers import AutoModel
 
-    return _load(AutoModel, model, dtype=torch_dtype(model["dtype"])).eval().to(device())
+    return _load(AutoModel, model, dtype=torch_dtype(model.dtype)).eval().to(device())
 
 
-def load_causal(model: dict[str, Any], dtype: str | None = None) -> PreTrainedModel:
-    """The model with its LM head, in evaluation mode, on the device."""
+def load_causal(model: ModelSettings, dtype: str | None = None) -> PreTrainedModel:
+    """The model with its LM head, in evaluation mode, on `device()`.
+
+    Args:
+        dtype: of the weights; None: the model's own setting.
+
+    Raises:
+        InputError: it cannot be loaded.
+    """
     from transformers import AutoModelForCausalLM
 
-    wanted = torch_dtype(dtype or model["dtype"])
-    return _load(AutoModelForCausalLM, model, dtype=wanted).eval().to(device())
+    weights = torch_dtype(dtype or model.dtype)
+    return _load(AutoModelForCausalLM, model, dtype=weights).eval().to(device())
 
 
-def parameter_count(model: dict[str, Any]) -> int:
+def parameter_count(model: TokenizerSettings) -> int:
     """The number of a model's parameters, from its configuration: no weights are read.
 
-    Of an encoder and decoder only the encoder's, which is what sentence models take.
+    Of an encoder-decoder only the encoder's, which is what sentence models use.
+
+    Raises:
+        InputError: the configuration cannot be loaded.
     """
     import torch
     from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForTextEncoding
 
-    config, own = _load(AutoConfig, model), {"trust_remote_code": model["trust_remote_code"]}
-    wanted = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModelForCausalLM
+    config, options = _load(AutoConfig, model), {"trust_remote_code": model.trust_remote_code}
+    auto = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModelForCausalLM
     with torch.device("meta"):
         try:
-            net = wanted.from_config(config, **own)
+            net = auto.from_config(config, **options)
         except ValueError:  # an encoder
-            net = AutoModel.from_config(config, **own)
-    return sum(p.numel() for p in net.parameters())
+            net = AutoModel.from_config(config, **options)
+    return sum(parameter.numel() for parameter in net.parameters())
 
 
-def _load(loader: Any, model: dict[str, Any], **options: Any) -> Any:
+def _load(loader: Any, model: TokenizerSettings, **options: Any) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    logging.set_verbosity_error()  # a missing LM head is meant
+    logging.set_verbosity_error()  # a missing LM head is intended
     try:
         return loader.from_pretrained(
-            files.resolve(model["name"]),
-            revision=model["revision"],
-            trust_remote_code=model["trust_remote_code"],
+            files.resolve(model.name),
+            revision=model.revision,
+            trust_remote_code=model.trust_remote_code,
             **options,
         )
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"the model `{model['name']}` (revision {model['revision']}) cannot be loaded: "
+            f"the model `{model.name}` (revision {model.revision}) cannot be loaded: "
             f"{reason} Check the name, the revision, the network and your access."
         ) from None

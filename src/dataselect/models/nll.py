@@ -1,4 +1,4 @@
-"""The losses of rows under a causal language model."""
+"""How well a causal language model predicts rows: mean losses and probabilities of their tokens."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from dataselect.models.batches import Batches, pad
-from dataselect.models.chat import Chat, Encoded
 from dataselect.models.flops import forward_flops
-from dataselect.report import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
+    from dataselect.data.tables import Message
+    from dataselect.models.chat import Chat, Encoded
+    from dataselect.report import Progress
+
+#: Padded tokens of a batch where the caller names no size.
+MAX_PADDED_TOKENS = 4_096
+
 
 class Losses(NamedTuple):
-    """Of every row (float64, b; NaN where there is no such token).
+    """Means over a row's tokens (float64, b; NaN for a row without such tokens).
 
     Attributes:
-        whole: mean loss of every token but the first, nats per token; NaN unless asked for.
-        response: mean loss of the response tokens, nats per token.
-        probability: mean probability of the response tokens.
-        prompt: mean loss of the other tokens but the first, nats per token; NaN unless `whole`.
+        full: loss of every token but the first, nats per token; NaN unless computed (`full=True`).
+        response: loss of the response tokens, nats per token.
+        probability: probability of the response tokens.
+        prompt: loss of the other tokens but the first, nats per token; NaN unless `full=True`.
     """
 
     full: np.ndarray
@@ -33,78 +38,92 @@ class Losses(NamedTuple):
 
 
 def token_losses(
-    model: PreTrainedModel,
+    net: PreTrainedModel,
     rows: list[Encoded],
-    advance: Progress = lambda *_: None,
+    progress: Progress = lambda *_: None,
     *,
-    whole: bool = False,
+    full: bool = False,
     batches: Batches | None = None,
 ) -> Losses:
-    """Negative log-likelihoods and probabilities of rows; none depends on the batches.
+    """Mean losses and probabilities of rows; a row's do not depend on its batch.
 
     Args:
-        whole: also over every token but the first; else no logits are computed before the first
-            response token of a batch.
-        batches: how large; None: a moderate size.
+        full: also the losses outside the responses. Without them no logits are computed before
+            the first response token of a batch.
+        batches: how large batches are; None: at most `MAX_PADDED_TOKENS`.
+
+    Raises:
+        InputError: memory does not suffice for a single row.
     """
     import torch
 
-    batches = batches or Batches(4_096)
+    batches = batches or Batches(MAX_PADDED_TOKENS)
+    losses = Losses(*(np.full(len(rows), np.nan) for _ in Losses._fields))
+    flops_per_token = forward_flops(net, head=True)
 
-    answer = Losses(*(np.full(len(rows), np.nan) for _ in Losses._fields))
-    cost = forward_flops(model, head=True)
-
-    def look(batch: list[int]) -> None:
-        ids, response, real = pad([rows[i] for i in batch], str(model.device))
+    def compute(batch: list[int]) -> None:
+        ids, response, real = pad([rows[i] for i in batch], str(net.device))
         # Token t is predicted at t − 1: targets from the second token on.
-        wanted = (real if whole else response)[:, 1:]
+        wanted = (real if full else response)[:, 1:]
         first = int(wanted.any(0).int().argmax())
         with torch.inference_mode():
             keep = wanted.shape[1] - first + 1  # the last token predicts nothing
-            logits = model(input_ids=ids, use_cache=False, logits_to_keep=keep).logits[:, :-1]
+            logits = net(input_ids=ids, use_cache=False, logits_to_keep=keep).logits[:, :-1]
             wanted, response = wanted[:, first:], response[:, 1 + first :]
-            # k v, only the k tokens asked for in fp32
-            found = torch.nn.functional.cross_entropy(
+            # k v: only the k wanted tokens are converted to fp32
+            wanted_nll = torch.nn.functional.cross_entropy(
                 logits[wanted].float(), ids[:, 1 + first :][wanted], reduction="none"
             )
         nll = torch.zeros(wanted.shape, dtype=torch.float64, device=ids.device)
-        nll[wanted] = found.double()
-        answer.response[batch] = _mean(nll, response)
-        answer.probability[batch] = _mean(torch.exp(-nll), response)
-        if whole:
-            answer.full[batch] = _mean(nll, wanted)
-            answer.prompt[batch] = _mean(nll, wanted & ~response)
+        nll[wanted] = wanted_nll.double()
+        losses.response[batch] = _mean(nll, response)
+        losses.probability[batch] = _mean(torch.exp(-nll), response)
+        if full:
+            losses.full[batch] = _mean(nll, wanted)
+            losses.prompt[batch] = _mean(nll, wanted & ~response)
         tokens = int(real.sum())
-        advance(len(batch), tokens, cost * tokens)
+        progress(len(batch), tokens, flops_per_token * tokens)
 
-    batches.run([len(row.ids) for row in rows], look)
-    return answer
+    batches.run([len(row.ids) for row in rows], compute)
+    return losses
 
 
-def _mean(values: Tensor, kept: Tensor) -> np.ndarray:
-    """Mean over the kept tokens; NaN where there are none."""
-    return ((values * kept).sum(1) / kept.sum(1)).cpu().numpy()
+def _mean(values: Tensor, mask: Tensor) -> np.ndarray:
+    """Mean over the tokens of a mask, by row; NaN for a row without any."""
+    return ((values * mask).sum(1) / mask.sum(1)).cpu().numpy()
 
 
 def response_only_loss(
-    model: PreTrainedModel, chat: Chat, rows: list, batches: Batches, advance: Progress
+    net: PreTrainedModel,
+    chat: Chat,
+    rows: list[list[Message]],
+    batches: Batches,
+    progress: Progress,
 ) -> np.ndarray:
-    """Mean loss of a row's response tokens, every response after the bare assistant header.
+    """Mean loss of a row's response tokens, each response alone after the assistant header.
 
-    float64, b; NaN for a row without a response.
+    Args:
+        progress: gets tokens and FLOPs, but no rows: this pass is one of several.
+
+    Returns:
+        Nats per token (float64, b); NaN for a row without a response.
     """
-    turns = [(i, [turn]) for i, row in enumerate(rows) for turn in row if _is_response(turn)]
-    encoded = chat.encode([turn for _, turn in turns])
-    told: Progress = lambda _, *cost: advance(0, *cost)  # noqa: E731  # turns are no rows
-    nll = token_losses(model, encoded, told, batches=batches).response
+
+    def turn_progress(turns: int, tokens: int = 0, flops: float = 0.0, /) -> None:
+        progress(0, tokens, flops)
+
+    responses = [
+        (number, turn)
+        for number, row in enumerate(rows)
+        for turn in row
+        if turn["role"] == "assistant"
+    ]
+    encoded = chat.encode([[turn] for _, turn in responses])
+    nll = token_losses(net, encoded, turn_progress, batches=batches).response
     tokens = np.asarray([int(row.response[1:].sum()) for row in encoded])
+    numbers = np.asarray([number for number, _ in responses], dtype=np.int64)
+    usable = np.isfinite(nll)
     total, count = np.zeros(len(rows)), np.zeros(len(rows))
-    of = np.asarray([i for i, _ in turns], dtype=np.int64)
-    there = np.isfinite(nll)
-    np.add.at(total, of[there], (nll * tokens)[there])
-    np.add.at(count, of[there], tokens[there])
+    np.add.at(total, numbers[usable], (nll * tokens)[usable])
+    np.add.at(count, numbers[usable], tokens[usable])
     return np.divide(total, count, out=np.full(len(rows), np.nan), where=count > 0)
-
-
-def _is_response(turn: dict[str, str]) -> bool:
-    return turn["role"] == "assistant"

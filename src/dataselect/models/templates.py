@@ -1,0 +1,129 @@
+"""Chat templates: a conversation as text, and which of its characters are the responses'."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from dataselect.errors import InputError
+
+if TYPE_CHECKING:
+    from dataselect.data.tables import Message
+
+#: Character spans of a text: first, and one past the last.
+Spans = list[tuple[int, int]]
+
+#: The chat format of Tülu: `<|role|>\n{content}\n` for every turn, with an eos after the content of
+#: an assistant's; contents are stripped, and so is the end of the whole text. A response is the
+#: content, the eos and the newline after it, which the last turn has not.
+#:
+#: Source: hamishivi/automated-instruction-selection@df71a04, whose labels hold that newline too.
+#: Written without line breaks of its own and with plain `generation` tags, for servers whose Jinja
+#: trims otherwise.
+TULU_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% set role = message['role'] %}"
+    "{% set text = (message['content'] | trim) + (eos_token if role == 'assistant' else '')"
+    " + ('' if loop.last else '\\n') %}"
+    "{{ '<|' + role + ('|>\\n' if text else '|>') }}"
+    "{% if role == 'assistant' %}{% generation %}{{ text }}{% endgeneration %}"
+    "{% else %}{{ text }}{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '\\n<|assistant|>\\n' }}{% endif %}"
+)
+
+#: transformers compiles a template once, and with markers it renders for one thread at a time.
+_RENDERING = Lock()
+
+
+class TemplateRejected(InputError):
+    """A model's own chat template rejects a conversation; the message has its reason."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A Jinja chat template with what it is rendered with.
+
+    Attributes:
+        source: the template.
+        special_tokens: variables of the template: `eos_token` and the like.
+        tokenizer_name: whose template it is, for messages.
+    """
+
+    source: str
+    special_tokens: dict[str, Any]
+    tokenizer_name: str
+
+    def render(self, row: list[Message]) -> tuple[str, Spans]:
+        """A conversation as text, and the character spans of its responses.
+
+        The spans are those of the template's `{% generation %}` markers; without markers they are
+        found by rendering the conversation up to each response and with it.
+
+        Raises:
+            TemplateRejected: the template raises an error for this conversation.
+            InputError: the template has no markers and rewrites earlier turns.
+        """
+        text, spans = self._render(row)
+        return text, spans if self._has_markers else self._spans_by_prefixes(row, text)
+
+    def prompt(self, row: list[Message]) -> str:
+        """A conversation as text, up to where the assistant's next turn begins.
+
+        Raises:
+            TemplateRejected: the template raises an error for this conversation.
+        """
+        return self._render(row, add_generation_prompt=True)[0]
+
+    @cached_property
+    def _has_markers(self) -> bool:
+        return re.search(r"\{%-?\s*generation\s*-?%\}", self.source) is not None
+
+    def _render(self, row: list[Message], add_generation_prompt: bool = False) -> tuple[str, Spans]:
+        from jinja2 import TemplateError
+        from transformers.utils.chat_template_utils import render_jinja_template
+
+        try:
+            with _RENDERING:
+                rendered: Any = render_jinja_template(
+                    conversations=[row],
+                    chat_template=self.source,
+                    return_assistant_tokens_mask=self._has_markers,
+                    add_generation_prompt=add_generation_prompt,
+                    **self.special_tokens,
+                )
+        except TemplateError as error:
+            raise TemplateRejected(
+                f"model.chat: the template of {self.tokenizer_name} rejects a conversation: {error}"
+            ) from None
+        texts, spans = rendered
+        return texts[0], spans[0] if spans else []
+
+    def _spans_by_prefixes(self, row: list[Message], text: str) -> Spans:
+        spans = []
+        for index, turn in enumerate(row):
+            if turn["role"] != "assistant":
+                continue
+            # A conversation may begin with a response: then its header counts as the response's.
+            before = self.prompt(row[:index]) if index else ""
+            after = self._render(row[: index + 1])[0].rstrip()
+            if not (text.startswith(before) and text.startswith(after)):
+                raise InputError(
+                    f"model.chat: the template of {self.tokenizer_name} rewrites earlier turns, so "
+                    "the responses cannot be located. Put {% generation %} markers into it, or "
+                    "set `model.chat: tulu`."
+                )
+            spans.append((len(before), len(after)))
+        return spans
+
+
+def tulu(row: list[Message], eos: str) -> tuple[str, Spans]:
+    """A conversation in the Tülu format (`TULU_TEMPLATE`), and the spans of its responses.
+
+    Args:
+        eos: what ends a response; may be empty.
+    """
+    return Template(TULU_TEMPLATE, {"eos_token": eos}, "tulu").render(row)

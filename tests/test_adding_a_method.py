@@ -26,7 +26,7 @@ def project(tmp_path, monkeypatch):
     """A clone whose own code is used, with its tests, a small pool and the golden model."""
     home = copy_project(tmp_path)
     shutil.copytree(ROOT / "tests", home / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    rows = pl.read_parquet(home / "demo/world/pool.parquet").gather_every(20)
+    rows = pl.read_parquet(home / "demo/world/pool.parquet").gather_every(60)
     rows.write_parquet(home / "pool.parquet")
     demo = {name: {"path": f"demo/world/{name}.parquet"} for name in ("queries", "tests")}
     model = {**SETTINGS["model"], "name": "tests/golden/tiny-llama"}

@@ -8,11 +8,12 @@ import pytest
 
 from dataselect.aggregate.round_robin import round_robin
 from dataselect.aggregate.top import top
-from dataselect.data.scores import Pool, Queries, Rows
+from dataselect.compute import no_progress
+from dataselect.data.scores import Pool, PoolInfo, Queries, Rows
 from dataselect.embed.hidden_states import hidden_states
 from dataselect.embed.losses import losses
-from dataselect.models.chat import Chat
-from dataselect.models.load import load_tokenizer
+from dataselect.models.chat import load_chat
+from dataselect.score import RowScorer
 from dataselect.score.cosine import cosine
 from dataselect.score.ifd import ifd
 from dataselect.score.perplexity import perplexity
@@ -34,14 +35,14 @@ def queries():
 @pytest.fixture(scope="module")
 def vectors(pool, queries):
     """Our vectors of the pool and of the queries, by pooling."""
-    answer = {}
+    found = {}
     for pooling in POOLINGS:
-        compute = hidden_states(MODEL, pooling=pooling, over="all")
-        answer[pooling] = [
-            compute(frame["messages"].to_list(), side, lambda *_: None)
+        featurizer = hidden_states(pooling=pooling, over="all").load(MODEL, [])
+        found[pooling] = [
+            featurizer(frame["messages"].to_list(), side, no_progress)
             for frame, side in ((pool, "pool"), (queries, "queries"))
         ]
-    return answer
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +53,19 @@ def selections():
 def scores(pool, queries, vectors, task=None, pooling="weighted_mean"):
     """Our score matrix, for one task's queries or for all tasks."""
     features, query_features = vectors[pooling]
-    of = queries.with_row_index().filter(pl.col("task") == task if task else pl.lit(True))
+    chosen = queries.with_row_index().filter(pl.col("task") == task if task else pl.lit(True))
     table = Queries(
-        of["task"].to_list(),
-        of["id"].to_list(),
-        {"vectors": query_features["vectors"][of["index"].to_numpy()]},
+        chosen["task"].to_list(),
+        chosen["id"].to_list(),
+        {"vectors": query_features["vectors"][chosen["index"].to_numpy()]},
     )
-    rows = Rows(pool["id"].to_list(), pool["source"].to_list(), features)
-    answer = cosine(Pool(pool.height, [], [rows]), table, groups="auto")
-    return np.concatenate(list(answer.blocks)), [group.name for group in answer.groups]
+    prepared = cosine(groups="auto").prepare(PoolInfo(pool.height, []), table)
+    block = prepared.score(rows_of(pool, features))
+    return block, [group.name for group in prepared.groups]
+
+
+def rows_of(pool, features):
+    return Rows(pool["id"].to_list(), pool["source"].to_list(), features)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
@@ -102,12 +107,12 @@ def golden_losses(pool):
 
 @pytest.fixture(scope="module")
 def our_losses(pool):
-    compute = losses(MODEL, direct=True)
-    return compute(pool["messages"].to_list(), "pool", lambda *_: None)
+    featurizer = losses(direct=True).load(MODEL, [])
+    return featurizer(pool["messages"].to_list(), "pool", no_progress)
 
 
 def test_token_counts_agree(pool, golden_losses):
-    encoded = Chat(load_tokenizer(MODEL), "tulu", 2048).encode(pool["messages"].to_list())
+    encoded = load_chat(MODEL).encode(pool["messages"].to_list())
     counts = [int(row.response.sum()) for row in encoded]
     assert [len(row.ids) for row in encoded] == golden_losses["n_tokens"].to_list()
     assert counts == golden_losses["n_response_tokens"].to_list()
@@ -122,18 +127,24 @@ def test_losses_agree(our_losses, golden_losses):
     np.testing.assert_allclose(our_losses["direct_nll"][single], expected[single], rtol=1e-4)
 
 
+def pool_scores(scorer, pool, features):
+    """The scores of a scorer that uses no queries."""
+    info, rows = PoolInfo(pool.height, []), rows_of(pool, features)
+    if isinstance(scorer, RowScorer):
+        return scorer.prepare(info, None).score(rows)
+    return np.concatenate(list(scorer.score(Pool(info, iter([rows]))).blocks))
+
+
 @pytest.mark.parametrize(("method", "best"), [("top_ppl", "highest"), ("mid_ppl", "from_rank")])
 def test_perplexity_selections_are_the_same_lists(pool, our_losses, selections, method, best):
-    rows = Rows(pool["id"].to_list(), pool["source"].to_list(), our_losses)
-    scores = list(perplexity(Pool(pool.height, [], [rows]), best=best).blocks)
+    scores = pool_scores(perplexity(best=best), pool, our_losses)
     golden = selections[method]
-    picks = top(lambda: scores, columns(1), len(golden))
+    picks = top(lambda: [scores], columns(1), len(golden))
     assert pool["id"].gather(picks.rows).to_list() == golden
 
 
 def test_ifd_ratios_and_their_order_agree(pool, our_losses, golden_losses):
-    rows = Rows(pool["id"].to_list(), pool["source"].to_list(), our_losses)
-    (ours,) = ifd(Pool(pool.height, [], [rows])).blocks
+    ours = pool_scores(ifd(), pool, our_losses)
     golden = golden_losses["response_nll"].to_numpy() / golden_losses["direct_nll"].to_numpy()
     usable = np.isfinite(golden) & (golden <= 1) & np.isfinite(ours[:, 0])
     assert usable.sum() > 50

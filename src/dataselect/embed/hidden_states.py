@@ -1,92 +1,104 @@
-"""The last layer's hidden states, pooled over a row's tokens into one vector."""
+"""Hidden states of the last layer, pooled over a row's tokens into one vector."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from dataselect.data.checkpoints import Checkpoint
 from dataselect.data.shards import Featurizer
+from dataselect.embed import Feature
 from dataselect.models.batches import Batches, pad
-from dataselect.models.chat import Chat, Encoded
+from dataselect.models.chat import Encoded, load_chat
+from dataselect.models.settings import ModelSettings
+from dataselect.report import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-def gives(**settings: object) -> tuple[str, ...]:
-    """The arrays of these features."""
-    return ("vectors",)
-
-
-def bytes_a_row(*, width: int | None, **settings: object) -> int | None:
-    """What is stored of a row, at most (fp32)."""
-    return 4 * width if width else None
+Pooling = Literal["weighted_mean", "mean", "last_token"]
+Tokens = Literal["all", "prompt", "response"]
 
 
 def hidden_states(
-    model: dict[str, Any],
-    *,
-    pooling: Literal["weighted_mean", "mean", "last_token"] = "weighted_mean",
-    over: Literal["all", "prompt", "response"] = "all",
-    unit: bool = True,
-) -> Featurizer:
-    """A row's meaning is the pooled last hidden states of the model that is to be trained.
+    *, pooling: Pooling = "weighted_mean", over: Tokens = "all", unit: bool = True
+) -> Feature:
+    """Pools the hidden states of the model that is to be trained, after its final norm.
 
-    Of the hidden states after the final norm (b t d), over the tokens that `over` names:
-    `weighted_mean` weighs the i-th of them (from 1) by i / Σi, `mean` all the same, `last_token`
-    only the last. Each vector is then scaled to length 1, unless `unit` is false. A row without
-    such tokens is all zeros.
+    Gives `vectors` (b d, float32; float16 where the model computes in 16 bits). A row without a
+    token to pool is all zeros. No vector depends on its batch.
 
     Args:
-        model: the plan's model section.
+        pooling: `weighted_mean` weights the i-th pooled token (from 1) by i / Σi; `mean` weights
+            all equally; `last_token` takes the last one alone.
+        over: which tokens are pooled: `all`, those outside responses (`prompt`: headers and the
+            beginning-of-text token too), or the `response` tokens.
+        unit: scales each vector to length 1.
 
-    Returns:
-        A function of conversations that gives `vectors`: b d, float32 (float16 where the model
-        computes in 16 bits).
-
-    Source: RDS+, arXiv 2503.01807. The reference (hamishivi/automated-instruction-selection at
-    df71a04) ignores the padding mask, and so is right for batches of one only; here a vector does
-    not depend on its batch. What exactly `prompt` and `response` covered there is not published:
-    here they are the tokens outside and inside the response mask, headers being the prompt's.
+    Source: RDS+, arXiv 2503.01807. The reference code (hamishivi/automated-instruction-selection
+    at df71a04) ignores the padding mask, and so is right for batches of one row only. Which tokens
+    its `prompt` and `response` covered is not published.
     """
+    return Feature(
+        load=partial(_load, pooling=pooling, over=over, unit=unit),
+        outputs=("vectors",),
+        bytes_per_row=lambda hidden_size, checkpoints: 4 * hidden_size if hidden_size else None,
+    )
+
+
+def _load(
+    model: ModelSettings,
+    checkpoints: list[Checkpoint],
+    *,
+    pooling: Pooling,
+    over: Tokens,
+    unit: bool,
+) -> Featurizer:
     import torch
 
     from dataselect.models.flops import forward_flops
-    from dataselect.models.load import load_encoder, load_tokenizer
+    from dataselect.models.load import load_encoder
 
     encoder = load_encoder(model)
-    chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
+    chat = load_chat(model)
     batches = Batches.on(encoder.device.type, gpu=32_768)
-    cost = forward_flops(encoder, head=False)
+    token_flops = forward_flops(encoder, head=False)
     stored = np.float32 if encoder.dtype == torch.float32 else np.float16
 
-    def compute(rows: list, side: str, advance: Any) -> dict[str, np.ndarray]:
+    def featurize(rows: list, side: str, progress: Progress) -> dict[str, np.ndarray]:
         vectors = np.zeros((len(rows), encoder.config.hidden_size), dtype=stored)
 
-        def look(numbers: np.ndarray, encoded: list[Encoded], batch: list[int]) -> None:
+        def embed_batch(numbers: np.ndarray, encoded: list[Encoded], batch: list[int]) -> None:
             ids, response, real = pad([encoded[i] for i in batch], str(encoder.device))
             kept = {"all": real, "prompt": real & ~response, "response": response}[over]
             with torch.inference_mode():
-                # Causal attention and right padding: no real token ever sees a padded one.
+                # Causal attention and right padding: no real token attends to padding.
                 states = encoder(input_ids=ids, use_cache=False).last_hidden_state
                 vectors[numbers[batch]] = pool(states, kept, pooling, unit).cpu().numpy()
             tokens = int(real.sum())
-            advance(len(batch), tokens, cost * tokens)
+            progress(len(batch), tokens, token_flops * tokens)
 
         for numbers, encoded in chat.encode_by_length(rows):
-            batches.run([len(row.ids) for row in encoded], partial(look, numbers, encoded))
+            lengths = [len(row.ids) for row in encoded]
+            batches.run(lengths, partial(embed_batch, numbers, encoded))
         return {"vectors": vectors}
 
-    return compute
+    return featurize
 
 
-def pool(states: Tensor, kept: Tensor, pooling: str, unit: bool = True) -> Tensor:
-    """Pools hidden states (b t d) over the kept tokens (bool, b t): b d, fp32, maybe a unit."""
+def pool(states: Tensor, kept: Tensor, pooling: Pooling, unit: bool = True) -> Tensor:
+    """Pools hidden states over the kept tokens: b d, fp32.
+
+    Args:
+        states: b t d.
+        kept: bool, b t.
+        unit: scales each vector to length 1.
+    """
     import torch
 
-    position = kept.cumsum(1) * kept  # 1..t on kept tokens, 0 elsewhere
+    position = kept.cumsum(1) * kept  # 1, 2, … on kept tokens, 0 elsewhere
     if pooling == "weighted_mean":
         weight = position.float()
     elif pooling == "mean":
@@ -94,6 +106,6 @@ def pool(states: Tensor, kept: Tensor, pooling: str, unit: bool = True) -> Tenso
     else:
         weight = (kept & (position == position.amax(1, keepdim=True))).float()
     weight = weight / weight.sum(1, keepdim=True).clamp(min=1)
-    # b 1 t @ b t d: the sum over tokens in fp32 whatever the model computes in
+    # b 1 t @ b t d: sums over tokens in fp32, whatever the model computes in
     pooled = torch.bmm(weight.unsqueeze(1), states.float()).squeeze(1)
     return torch.nn.functional.normalize(pooled, dim=1) if unit else pooled

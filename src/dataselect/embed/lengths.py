@@ -1,46 +1,46 @@
-"""A row's length in tokens: needs a tokenizer, and no model."""
+"""A row's length in tokens: takes a tokenizer, and no model."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from dataselect.data.checkpoints import Checkpoint
 from dataselect.data.shards import Featurizer
-from dataselect.models.chat import Chat
+from dataselect.embed import Feature
+from dataselect.models.chat import load_chat
+from dataselect.models.settings import ModelSettings
+from dataselect.report import Progress
+
+#: Longer than any conversation: lengths are counted before the model's `max_tokens` truncates.
+NO_LIMIT = 2**31
 
 
-def gives(**settings: object) -> tuple[str, ...]:
-    """The arrays of these features."""
-    return ("tokens", "response_tokens")
+def lengths() -> Feature:
+    """Counts a row's tokens before truncation.
 
+    Gives `tokens` (every token of the formatted row) and `response_tokens`: int64, b.
 
-def bytes_a_row(**settings: object) -> int:
-    """What is stored of a row."""
-    return 16
-
-
-def lengths(model: dict[str, Any]) -> Featurizer:
-    """How long a row is, before `max_tokens` cuts it.
-
-    Returns:
-        A function of conversations that gives `tokens` and `response_tokens` (int64, b).
-
-    Source: the length baseline of arXiv 2503.01807's appendix, which does not say what was
-    counted; here every token of the formatted row.
+    Source: the length baseline in the appendix of arXiv 2503.01807, which does not say which
+    tokens were counted.
     """
-    from dataselect.models.load import load_tokenizer
+    return Feature(
+        load=_load,
+        outputs=("tokens", "response_tokens"),
+        bytes_per_row=lambda hidden_size, checkpoints: 16,
+    )
 
-    chat = Chat(load_tokenizer(model), model["chat"], max_tokens=2**31)
 
-    def compute(rows: list, side: str, advance: Any) -> dict[str, np.ndarray]:
+def _load(model: ModelSettings, checkpoints: list[Checkpoint]) -> Featurizer:
+    chat = load_chat(model, max_tokens=NO_LIMIT)
+
+    def featurize(rows: list, side: str, progress: Progress) -> dict[str, np.ndarray]:
         encoded = chat.encode(rows)
-        advance(len(rows), sum(len(row.ids) for row in encoded))
+        tokens = [len(row.ids) for row in encoded]
+        response_tokens = [int(row.response.sum()) for row in encoded]
+        progress(len(rows), sum(tokens))
         return {
-            "tokens": np.asarray([len(row.ids) for row in encoded], dtype=np.int64),
-            "response_tokens": np.asarray(
-                [int(row.response.sum()) for row in encoded], dtype=np.int64
-            ),
+            "tokens": np.asarray(tokens, dtype=np.int64),
+            "response_tokens": np.asarray(response_tokens, dtype=np.int64),
         }
 
-    return compute
+    return featurize

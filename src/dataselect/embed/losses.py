@@ -1,70 +1,73 @@
-"""A row's losses under the model, in one pass that several methods share."""
+"""A row's losses under the model, from one pass that several methods share."""
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import numpy as np
 
+from dataselect.data.checkpoints import Checkpoint
 from dataselect.data.shards import Featurizer
+from dataselect.embed import Feature
 from dataselect.models.batches import Batches
-from dataselect.models.chat import Chat
-from dataselect.models.nll import response_only_loss, token_losses
+from dataselect.models.chat import load_chat
+from dataselect.models.settings import ModelSettings
+from dataselect.report import Progress
+
+#: The arrays of the first pass, and the field of `models.nll.Losses` that each holds.
+FIELDS = {
+    "whole_nll": "full",
+    "response_nll": "response",
+    "prompt_nll": "prompt",
+    "probability": "probability",
+}
 
 
-def gives(*, direct: bool) -> tuple[str, ...]:
-    """The arrays of these features."""
-    always = ("whole_nll", "response_nll", "prompt_nll", "probability", "cut")
-    return (*always, "direct_nll") if direct else always
+def losses(*, direct: bool = False) -> Feature:
+    """Measures how well the model predicts a row: mean losses, in nats per token.
 
-
-def bytes_a_row(*, direct: bool, **shape: object) -> int:
-    """What is stored of a row."""
-    return 4 * (5 if direct else 4) + 1
-
-
-def losses(model: dict[str, Any], *, direct: bool = False) -> Featurizer:
-    """How well the model foresees a row: its losses (nats per token) and its lengths.
+    Gives, each b, NaN where a row has no such token:
+    `whole_nll` (float32): loss of every token but the first, the prompt's included.
+    `response_nll` (float32): loss of the response tokens.
+    `prompt_nll` (float32): loss of the other tokens but the first.
+    `probability` (float32): mean probability of the response tokens.
+    `direct_nll` (float32; with `direct` only): loss of the response tokens, every response after
+    the bare assistant header.
+    `cut` (bool): whether `max_tokens` truncates the row.
 
     Args:
-        model: the plan's model section.
-        direct: also the loss of the responses alone, without what was asked: a second pass.
-
-    Returns:
-        A function of conversations that gives, each b, NaN where a row has no such token:
-        `whole_nll` (float32): mean loss of every token but the first, the prompt's included.
-        `response_nll` (float32): mean loss of the response tokens.
-        `prompt_nll` (float32): mean loss of the other tokens but the first.
-        `probability` (float32): mean probability of the response tokens.
-        `direct_nll` (float32, if asked for): mean loss of the response tokens, every response
-        after the bare assistant header.
-        `cut` (bool): whether `max_tokens` cuts the row.
+        direct: also computes `direct_nll`, in a second pass over the responses.
 
     Source: the perplexity baselines of hamishivi/automated-instruction-selection@df71a04 (whole),
-    S2L's trajectories (response), IFD's denominator in tianyi-lab/Cherry_LLM (direct); there
-    for single turns, here over all of a row's.
+    S2L's trajectories (response), IFD's denominator in tianyi-lab/Cherry_LLM (direct); there for
+    single turns, here over all turns of a row.
     """
-    from dataselect.models.load import load_causal, load_tokenizer
+    return Feature(
+        load=partial(_load, direct=direct),
+        outputs=(*FIELDS, "cut", *(["direct_nll"] if direct else [])),
+        bytes_per_row=lambda hidden_size, checkpoints: 4 * (5 if direct else 4) + 1,
+    )
+
+
+def _load(model: ModelSettings, checkpoints: list[Checkpoint], *, direct: bool) -> Featurizer:
+    from dataselect.models.load import load_causal
+    from dataselect.models.nll import response_only_loss, token_losses
 
     net = load_causal(model)
-    chat = Chat(load_tokenizer(model), model["chat"], model["max_tokens"])
+    chat = load_chat(model)
     batches = Batches.on(net.device.type, gpu=8_192)
 
-    def compute(rows: list, side: str, advance: Any) -> dict[str, np.ndarray]:
-        names = ("whole_nll", "response_nll", "prompt_nll", "probability")
-        answer = {name: np.zeros(len(rows), dtype=np.float32) for name in names}
-        answer["cut"] = np.zeros(len(rows), dtype=bool)
+    def featurize(rows: list, side: str, progress: Progress) -> dict[str, np.ndarray]:
+        arrays = {name: np.zeros(len(rows), dtype=np.float32) for name in FIELDS}
+        arrays["cut"] = np.zeros(len(rows), dtype=bool)
         for numbers, encoded in chat.encode_by_length(rows):
-            found = token_losses(net, encoded, advance, whole=True, batches=batches)
-            for name in names:
-                answer[name][numbers] = getattr(
-                    found, name.removesuffix("_nll").replace("whole", "full")
-                )
-            answer["cut"][numbers] = [row.truncated for row in encoded]
+            measured = token_losses(net, encoded, progress, full=True, batches=batches)
+            for name, field in FIELDS.items():
+                arrays[name][numbers] = getattr(measured, field)
+            arrays["cut"][numbers] = [row.truncated for row in encoded]
         if direct:
-            answer["direct_nll"] = response_only_loss(net, chat, rows, batches, advance).astype(
-                np.float32
-            )
-        return answer
+            nll = response_only_loss(net, chat, rows, batches, progress)
+            arrays["direct_nll"] = nll.astype(np.float32)
+        return arrays
 
-    return compute
+    return featurize

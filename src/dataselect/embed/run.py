@@ -1,83 +1,120 @@
-"""The method's features of pool and queries: which there are to be, and what decides them."""
+"""The embed stage: computes the method's features of pool and queries, as resumable shards."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from inspect import getsourcefile, signature
 from pathlib import Path
 from typing import Any
 
+from dataselect.compute import Engine
 from dataselect.compute.local import local
 from dataselect.data import fingerprint, shards, tables
-from dataselect.data.checkpoints import read_checkpoints
+from dataselect.data.checkpoints import Checkpoint, read_checkpoints
 from dataselect.data.scores import finite_rows
-from dataselect.data.shards import Featurizer
+from dataselect.data.shards import Featurizer, ShardTotals
+from dataselect.embed import Feature
 from dataselect.errors import InputError, first_few
-from dataselect.settings import part_function, part_module
+from dataselect.models.settings import ModelSettings
+from dataselect.settings import Part, load_part
+
+
+@dataclass(frozen=True)
+class EmbedSection:
+    """The plan's section `embed`.
+
+    Attributes:
+        features: the feature and its settings; None for a method without features.
+        model: the model that measures rows, as it was before a reference fitted it; None without
+            features.
+        queries: whether queries are measured too.
+        reference: whether the method has a reference.
+        code: the hash of the code that decides the features.
+    """
+
+    features: Part | None
+    model: ModelSettings | None
+    queries: bool
+    reference: bool
+    code: str
 
 
 def embed(
-    section: dict[str, Any], out: Path, rows: int | None = None, engine: Any = local
-) -> dict[str, shards.ShardTotals]:
-    """Writes what the plan's `embed` section asks for to `out/features/<side>/`.
+    section: EmbedSection, out: Path, rows: int | None = None, engine: Engine | None = None
+) -> dict[str, ShardTotals]:
+    """Writes the features to `out/features/<side>/`, for the sides `queries` and `pool`.
 
     Args:
         out: the folder with the pool, the queries, and what the reference stage left.
-        rows: rows a shard, about; None: as many as suit the feature.
-        engine: where the work runs: see `engines`.
+        rows: about how many rows lie in a shard; None: as many as suit the feature.
+        engine: where the work runs; None: on this machine.
 
     Returns:
-        What was done for each side, `queries` and `pool`; nothing for a method without features.
+        What was done for each side; nothing for a method without features.
 
     Raises:
-        InputError: the features say nothing of a query.
+        InputError: the features cannot measure a query.
     """
-    feature = section["features"]
-    if feature is None:
+    if section.features is None:
         return {}
-    section = _settled(section)
-    rows = rows or getattr(
-        part_module("embed", feature["name"], "plan.json"), "ROWS", shards.ROWS_PER_SHARD
-    )
-    sides = ("queries", "pool") if section["queries"] else ("pool",)
-    loads = partial(load, section, out / "reference")
+    feature: Feature = load_part("embed", section.features)
+    section = _with_resolved_dtype(section)
+    reference = out / "reference"
+    checkpoints = read_checkpoints(reference) if section.reference else []
+    load = partial(load_feature, section, checkpoints)
     done = {}
-    with shards.open_writer(loads, _key(section, out / "reference"), engine) as write:
-        for side in sides:
+    with shards.open_writer(load, shard_key(section, reference), engine or local()) as write:
+        for side in ("queries", "pool") if section.queries else ("pool",):
             table = out / f"{side}.parquet"
-            done[side] = write(side, table, out / "features", rows)
+            done[side] = write(side, table, out / "features", rows or feature.rows_per_shard)
             if side == "queries":  # before the pool, which costs
                 _check_queries(table, out / "features" / side)
     return done
 
 
-def _settled(section: dict[str, Any]) -> dict[str, Any]:
-    """The section with the precision that `auto` is here.
+def load_feature(section: EmbedSection, checkpoints: list[Checkpoint]) -> Featurizer:
+    """Loads the section's feature with its model.
 
-    It is another on another machine: both may share a scratch folder, or a cluster.
+    A feature that needs no reference measures with the last checkpoint, where there is one.
     """
-    if "model" not in section:
+    assert section.features is not None and section.model is not None  # plan gives both or none
+    feature: Feature = load_part("embed", section.features)
+    model = section.model
+    if checkpoints and feature.needs_reference is None:
+        model = replace(model, name=str(checkpoints[-1].folder), revision=None)
+    return feature.load(model, checkpoints)
+
+
+def shard_key(section: EmbedSection, reference: Path) -> list[Any]:
+    """What decides features besides the rows: feature, model, reference; and, last, the code.
+
+    Args:
+        reference: the folder that the reference stage left.
+    """
+    section = _with_resolved_dtype(section)
+    assert section.features is not None and section.model is not None
+    fitted = fingerprint.folder_hash(str(reference)) if section.reference else None
+    return [asdict(section.features), asdict(section.model), fitted, section.code]
+
+
+def _with_resolved_dtype(section: EmbedSection) -> EmbedSection:
+    """The section with the precision that `auto` is on this machine.
+
+    Machines with others may share a scratch folder, or be workers of one cluster.
+    """
+    if section.model is None:
         return section
     from dataselect.models.load import torch_dtype
 
-    dtype = str(torch_dtype(section["model"]["dtype"])).removeprefix("torch.")
-    return {**section, "model": {**section["model"], "dtype": dtype}}
-
-
-def load(section: dict[str, Any], reference: Path) -> Featurizer:
-    """Loads what the section's feature looks with."""
-    feature = section["features"]
-    of = part_function("embed", feature["name"], "plan.json")
-    looks_with = _looks_with(section, reference)
-    taken = {k: v for k, v in looks_with.items() if k in signature(of).parameters}
-    return of(**taken, **feature["settings"])
+    dtype: Any = str(torch_dtype(section.model.dtype)).removeprefix("torch.")
+    return replace(section, model=replace(section.model, dtype=dtype))
 
 
 def _check_queries(table: Path, features: Path) -> None:
-    """Refuses a query that the features say nothing of.
+    """Checks that every query has features.
 
     Raises:
-        InputError: naming those with NaN, infinite or only zero numbers in a vector.
+        InputError: a query has NaN, infinite or only zero numbers in a vector.
     """
     arrays = shards.read_all(features)
     vectors = [name for name, array in arrays.items() if array.ndim > 1]
@@ -87,28 +124,7 @@ def _check_queries(table: Path, features: Path) -> None:
     ids = tables.read("queries", table)["id"].to_list()
     if wrong := [name for name, good in zip(ids, usable, strict=True) if not good]:
         raise InputError(
-            f"queries.path: {len(wrong)} queries have none of the tokens that this method looks "
-            f"at, or overflow the model: {first_few(wrong)}. Give them an answer, raise the model's "
-            "`max_tokens` if it cuts them, set its `dtype: float32`, or leave them out."
+            f"queries.path: {len(wrong)} queries have none of the tokens that this method "
+            f"measures, or overflow the model: {first_few(wrong)}. Add their answers, raise the "
+            "model's `max_tokens` if it truncates them, set its `dtype: float32`, or remove them."
         )
-
-
-def _looks_with(section: dict[str, Any], reference: Path) -> dict[str, Any]:
-    """The model that looks, and the checkpoints that the reference stage fitted, if any.
-
-    A feature that takes no checkpoints looks with the last of them as its model.
-    """
-    answer = {"model": section.get("model"), "checkpoints": read_checkpoints(reference)}
-    of = part_function("embed", section["features"]["name"], "plan.json")
-    if answer["checkpoints"] and "checkpoints" not in signature(of).parameters:
-        last = str(answer["checkpoints"][-1].folder)
-        answer["model"] = {**section["model"], "name": last, "revision": None}
-    return answer
-
-
-def _key(section: dict[str, Any], reference: Path) -> list[Any]:
-    """What features depend on besides the rows: settings, model, precision and code."""
-    feature = section["features"]
-    file = getsourcefile(part_function("embed", feature["name"], "plan.json"))
-    key = [feature, section.get("model"), fingerprint.code_hash(Path(str(file)))]
-    return [*key, fingerprint.folder_hash(str(reference)) if section["reference"] else None]

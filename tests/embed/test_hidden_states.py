@@ -1,0 +1,73 @@
+"""Pooled hidden states worked by hand; against the published vectors in test_golden."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dataselect.embed.hidden_states import hidden_states, pool
+from dataselect.models.chat import load_chat
+from dataselect.models.load import load_encoder
+from tests.embed import Costs, measure, turns
+from tests.helpers import MODEL
+
+ROWS = [turns("What is 1 + 1?", "2"), turns("Count.", "1 2 3 4 5 6 7 8 9"), turns("hello")]
+
+
+@pytest.mark.parametrize(
+    ("pooling", "expected"),
+    [
+        ("weighted_mean", [1 * 1 / 3, 2 * 1 / 3]),  # tokens 1 and 2 weigh 1/3 and 2/3
+        ("mean", [1 / 2, 1 / 2]),
+        ("last_token", [0, 1]),
+    ],
+)
+def test_pooling_by_hand(pooling, expected):
+    states = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [99.0, 99.0]]])
+    kept = torch.tensor([[True, True, False]])
+    np.testing.assert_allclose(pool(states, kept, pooling, unit=False)[0], expected, rtol=1e-6)
+    vector = np.asarray(expected) / np.linalg.norm(expected)
+    np.testing.assert_allclose(pool(states, kept, pooling)[0], vector, rtol=1e-6)
+
+
+def test_a_row_without_such_tokens_is_all_zeros():
+    states = torch.ones(1, 3, 2)
+    none = torch.zeros(1, 3, dtype=torch.bool)
+    for pooling in ("weighted_mean", "mean", "last_token"):
+        assert pool(states, none, pooling).tolist() == [[0.0, 0.0]]
+    found = measure(hidden_states(over="response"), ROWS)["vectors"]
+    assert found.any(axis=1).tolist() == [True, True, False]
+
+
+def test_a_prompts_vector_does_not_depend_on_the_response():
+    rows = [turns("One?", response) for response in ("1", "a long answer")]
+    first, second = measure(hidden_states(over="prompt"), rows)["vectors"]
+    np.testing.assert_allclose(first, second, atol=1e-6)
+    first, second = measure(hidden_states(over="response"), rows)["vectors"]
+    assert np.abs(first - second).max() > 1e-3
+
+
+def test_vectors_are_pooled_states_of_the_model_in_any_batch():
+    costs = Costs()
+    found = measure(hidden_states(pooling="mean", unit=False), ROWS, progress=costs)["vectors"]
+    encoder = load_encoder(MODEL)
+    encoded = load_chat(MODEL).encode(ROWS)
+    for row, vector in zip(encoded, found, strict=True):
+        ids = torch.from_numpy(row.ids.astype(np.int64))[None]
+        with torch.inference_mode():
+            states = encoder(input_ids=ids).last_hidden_state[0]
+        np.testing.assert_allclose(vector, states.mean(0), atol=1e-5)
+    assert (costs.rows, costs.tokens) == (3, sum(len(row.ids) for row in encoded))
+
+
+def test_outputs_and_bytes_are_those_of_the_arrays():
+    feature = hidden_states()
+    found = measure(feature, ROWS)
+    assert set(found) == set(feature.outputs)
+    assert found["vectors"][0].nbytes == feature.bytes_per_row(found["vectors"].shape[1], 0)
+    assert feature.bytes_per_row(None, 0) is None
+    assert feature.needs_reference is None
+    half = measure(feature, ROWS, replace(MODEL, dtype="bfloat16"))["vectors"]
+    assert half.dtype == np.float16
+    np.testing.assert_allclose(half, found["vectors"], atol=0.03)

@@ -1,0 +1,168 @@
+"""The embed stage: what decides a shard, which model measures, which queries are refused."""
+
+import pickle
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dataselect.data import files, shards, tables
+from dataselect.data.checkpoints import REFERENCE_FILE, Checkpoint, write_checkpoints
+from dataselect.embed import Feature
+from dataselect.embed import run as embed_run
+from dataselect.embed.run import EmbedSection, embed, load_feature, shard_key
+from dataselect.settings import Part
+from tests.embed import turns
+from tests.helpers import MODEL, mistake
+
+SECTION = EmbedSection(
+    features=Part("hidden_states", {"pooling": "mean", "over": "response", "unit": True}),
+    model=MODEL,
+    queries=True,
+    reference=False,
+    code="code",
+)
+ROWS = [turns("One?", "1"), turns("Two?", "2"), turns("Three?", "3")]
+
+
+@pytest.fixture
+def out(in_scratch):
+    """A pool of three rows, and a query."""
+    rows = [(i, str(i), "source", row) for i, row in enumerate(ROWS)]
+    frame = pl.DataFrame(rows, schema=tables.schema("pool"), orient="row")
+    tables.write("pool", frame, in_scratch / "out/pool.parquet")
+    write_query(in_scratch / "out", turns("Four?", "4"))
+    return in_scratch / "out"
+
+
+def write_query(out, row):
+    frame = pl.DataFrame([("t", "q", row, None)], schema=tables.schema("queries"), orient="row")
+    tables.write("queries", frame, out / "queries.parquet")
+
+
+def test_both_sides_are_measured_and_found_again(out):
+    done = embed(SECTION, out)
+    assert list(done) == ["queries", "pool"]
+    assert (done["pool"].rows, done["pool"].computed) == (3, 1)
+    found = shards.read_all(out / "features/pool")["vectors"]
+    computed = load_feature(SECTION, [])(ROWS, "pool", lambda *_: None)["vectors"]
+    np.testing.assert_array_equal(found, computed)
+    again = embed(SECTION, out)
+    assert (again["pool"].computed, again["pool"].found) == (0, 1)
+    assert list(embed(replace(SECTION, queries=False), out)) == ["pool"]
+
+
+def test_a_method_without_features_leaves_nothing(out):
+    assert embed(replace(SECTION, features=None, model=None, queries=False), out) == {}
+    assert not (out / "features").exists()
+
+
+def test_shards_have_the_features_own_size_or_the_given_one(out, monkeypatch):
+    sizes = []
+
+    def write(run, folder, side, table, target, rows):
+        sizes.append(rows)
+        return shards.ShardTotals()
+
+    monkeypatch.setattr(shards, "_write", write)
+    lengths = replace(SECTION, features=Part("lengths", {}), queries=False)
+    gradients = replace(lengths, features=Part("gradients", {}))
+    embed(lengths, out)
+    embed(gradients, out)
+    embed(gradients, out, rows=7)
+    assert sizes == [2_048, 256, 7]
+
+
+def test_whatever_decides_a_shard_gives_it_another_key(out, monkeypatch):
+    reference = out / "reference"
+    write_checkpoints(reference / REFERENCE_FILE, [])
+    fitted = replace(SECTION, reference=True)
+    keys = [
+        shard_key(section, reference)
+        for section in (
+            SECTION,
+            replace(SECTION, features=Part("losses", {"direct": False})),
+            replace(SECTION, model=replace(MODEL, md5="other weights")),
+            replace(SECTION, model=replace(MODEL, max_tokens=16)),
+            replace(SECTION, code="other code"),
+            fitted,
+        )
+    ]
+    (reference / "00").mkdir()
+    (reference / "00" / "model.safetensors").write_text("weights")
+    keys.append(shard_key(fitted, reference))
+    assert len({files.content_key(key) for key in keys}) == len(keys)
+    # Neither another folder's reference nor which sides are measured decides anything.
+    assert shard_key(SECTION, reference) == shard_key(SECTION, out / "none") == keys[0]
+    assert shard_key(replace(SECTION, queries=False), reference) == keys[0]
+    assert [key[-1] for key in keys].count("code") == len(keys) - 1  # the code's hash is last
+
+
+def test_auto_stands_for_the_precision_of_this_machine(out, monkeypatch):
+    auto = replace(SECTION, model=replace(MODEL, dtype="auto"))
+    for dtype in ("float32", "bfloat16"):
+        monkeypatch.setattr(
+            "dataselect.models.load.torch_dtype", lambda name, d=dtype: f"torch.{d}"
+        )
+        settled = replace(SECTION, model=replace(MODEL, dtype=dtype))
+        assert shard_key(auto, out) == shard_key(settled, out)
+        assert shard_key(auto, out)[1]["dtype"] == dtype
+
+
+def test_workers_load_the_section_with_its_precision_and_checkpoints(out, monkeypatch):
+    """What travels to worker processes can be pickled, and does not depend on their machine."""
+    loads = []
+
+    class Stop(Exception):
+        pass
+
+    def open_writer(load, key, engine):
+        loads.append(load)
+        raise Stop
+
+    monkeypatch.setattr(shards, "open_writer", open_writer)
+    write_checkpoints(out / "reference" / REFERENCE_FILE, [Checkpoint(out / "x/00", 0.5)])
+    auto = replace(SECTION, model=replace(MODEL, dtype="auto"), reference=True)
+    with pytest.raises(Stop):
+        embed(auto, out)
+    load = pickle.loads(pickle.dumps(loads[0]))
+    assert isinstance(load, partial)
+    section, checkpoints = load.args
+    assert section.model.dtype in ("float32", "bfloat16")
+    assert checkpoints == [Checkpoint(out / "reference/00", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("needs", "expected"), [(None, "second"), ("models", MODEL.name), ("adapters", MODEL.name)]
+)
+def test_a_feature_without_a_need_of_checkpoints_measures_with_the_last(
+    needs, expected, tmp_path, monkeypatch
+):
+    loaded = []
+
+    def load(model, checkpoints):
+        loaded.append((model, checkpoints))
+
+    feature = Feature(load, ("x",), lambda hidden_size, checkpoints: 0, needs)
+    monkeypatch.setattr(embed_run, "load_part", lambda folder, part: feature)
+    section = replace(SECTION, model=replace(MODEL, revision="main"))
+    checkpoints = [Checkpoint(tmp_path / name, 1.0) for name in ("first", "second")]
+    load_feature(section, checkpoints)
+    load_feature(section, [])
+    (model, given), (base, none) = loaded
+    assert (model.name, given) == (
+        str(tmp_path / "second") if needs is None else expected,
+        checkpoints,
+    )
+    assert model.revision == (None if needs is None else "main")
+    assert (base, none) == (section.model, [])
+
+
+def test_a_query_that_cannot_be_measured_is_refused_before_the_pool_is(out):
+    write_query(out, turns("no answer"))
+    message = mistake(embed, SECTION, out)
+    assert "queries.path: 1 queries have none of the tokens that this method measures" in message
+    assert ": q. Add their answers" in message
+    assert not (out / "features/pool").exists()

@@ -1,18 +1,25 @@
 """Every line of methods.yaml chooses what its paper says: against plain sorts of plain numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 import yaml
 
 from dataselect.aggregate.run import select
+from dataselect.compute import no_progress
 from dataselect.data import tables
+from dataselect.data.checkpoints import read_checkpoints
 from dataselect.data.shards import read_all
+from dataselect.embed.losses import losses
 from dataselect.embed.run import embed
 from dataselect.plan.run import plan
 from dataselect.reference.run import fit_reference
 from dataselect.score.run import score
-from tests.helpers import GOLDEN, ROOT, small_methods
+from tests.helpers import GOLDEN, MODEL, ROOT, small_methods
+
+pytestmark = pytest.mark.slow
 
 BUDGET = 40
 WHOLE = yaml.safe_load((ROOT / "methods.yaml").read_text())
@@ -45,18 +52,20 @@ def chosen(home, rows, method, methods=WHOLE):
     tables.write("queries", tables.empty("queries"), home / "out/queries.parquet")
     tables.write("dropped", tables.empty("dropped"), home / "out/dropped.parquet")
     out = home / "out"
-    fit_reference(sections["reference"], out / "pool.parquet", out / "reference")
-    embed(sections["embed"], out)
-    score(sections["score"], out, out / "features")
-    measured = read_all(out / "features/pool") if sections["embed"]["features"] else {}
-    return select(sections["aggregate"], out)["id"].to_list(), measured
+    fit_reference(
+        sections.reference, out / "pool.parquet", out / "dropped.parquet", out / "reference"
+    )
+    embed(sections.embed, out)
+    score(sections.score, out, out / "features")
+    measured = read_all(out / "features/pool") if sections.embed.features else {}
+    return select(sections.aggregate, out)["id"].to_list(), measured
 
 
 def by(rows, values, descending=True):
-    """Ids by a number, the best first; what is not finite is left out."""
+    """Ids by a number, the best first; rows whose number is not finite are left out."""
     values = np.asarray(values, dtype=np.float64)
-    there = np.flatnonzero(np.isfinite(values))
-    order = there[np.argsort(-values[there] if descending else values[there], kind="stable")]
+    usable = np.flatnonzero(np.isfinite(values))
+    order = usable[np.argsort(-values[usable] if descending else values[usable], kind="stable")]
     return rows["id"].gather(order).to_list()
 
 
@@ -89,7 +98,24 @@ def test_ifd_takes_the_highest_ratio_that_is_not_above_1_of_whole_rows(golden, i
     assert ids == by(golden, ratio)[:BUDGET]
 
 
-def test_learnability_and_curriculum_look_at_the_change_over_training(golden, in_scratch):
+def test_ifd_measures_with_the_pre_experienced_model(golden, in_scratch):
+    methods = small_methods()
+    few = {"clusters": 4, "per_cluster": 3, "batch_size": 4, "learning_rate": 5e-3}
+    methods["ifd"]["reference"] = {"experienced": few}
+    rows = golden.head(100)
+    _, features = chosen(in_scratch, rows, "ifd", methods)
+    (checkpoint,) = read_checkpoints(in_scratch / "out/reference")
+    messages = rows["messages"].to_list()
+    feature = losses(direct=True)
+    fitted = replace(MODEL, name=str(checkpoint.folder))
+    expected = feature.load(fitted, [])(messages, "pool", no_progress)
+    np.testing.assert_allclose(features["response_nll"], expected["response_nll"], rtol=1e-6)
+    base = feature.load(MODEL, [])(messages, "pool", no_progress)
+    assert np.nanmean(features["response_nll"]) < np.nanmean(base["response_nll"]) - 0.05
+    assert str(ROOT) not in (in_scratch / "out/reference/reference.json").read_text()
+
+
+def test_learnability_and_curriculum_use_the_change_over_training(golden, in_scratch):
     rows, methods = golden.head(60), small_methods()
     ids, features = chosen(in_scratch, rows, "high_learnability", methods)
     course = np.column_stack([features["before_nll"], features["nll"]])
@@ -108,7 +134,7 @@ def test_balanced_random_has_equal_shares_and_random_has_not(golden, in_scratch)
     def counts(method):
         ids = chosen(in_scratch, rows, method)[0]
         picked = rows.filter(pl.col("id").is_in(ids)).group_by("source").agg(chosen=pl.len())
-        whole = rows.group_by("source").agg(there=pl.len())
+        whole = rows.group_by("source").agg(in_pool=pl.len())
         return whole.join(picked, on="source", how="left").fill_null(0)
 
     kept = golden["source"].value_counts(sort=True).head(8)["source"]
@@ -125,25 +151,25 @@ def test_published_settings_are_the_defaults():
         "model": {"name": str(GOLDEN / "tiny-llama")},
     }
     sections = {m: plan({**params, "method": m}, WHOLE) for m in ("less", "ifd", "s2l", "rds")}
-    less = sections["less"]["reference"]["reference"]["settings"]
+    less = sections["less"].reference.reference.settings
     assert {k: less[k] for k in ("share", "epochs", "lora_rank", "lora_alpha", "lora_dropout")} == {
         "share": 0.05, "epochs": 4, "lora_rank": 128, "lora_alpha": 512, "lora_dropout": 0.1,
     }  # fmt: skip
     assert (less["learning_rate"], less["batch_size"], less["warmup"]) == (2e-5, 128, 0.03)
     assert list(less["lora_modules"]) == ["q_proj", "k_proj", "v_proj", "o_proj"]
-    gradients = sections["less"]["embed"]["features"]["settings"]
+    gradients = sections["less"].embed.features.settings
     assert (gradients["dims"], gradients["projection"]) == (8192, "rademacher")
     assert (gradients["beta1"], gradients["beta2"], gradients["epsilon"]) == (0.9, 0.999, 1e-8)
-    ifd = sections["ifd"]["reference"]["reference"]["settings"]
+    ifd = sections["ifd"].reference.reference.settings
     assert (ifd["clusters"], ifd["per_cluster"], ifd["low"], ifd["high"]) == (100, 10, 25, 75)
     assert (ifd["epochs"], ifd["learning_rate"]) == (1, 2e-5)
-    s2l = sections["s2l"]["reference"]["reference"]["settings"]
+    s2l = sections["s2l"].reference.reference.settings
     assert (s2l["epochs"], s2l["checkpoints"], s2l["schedule"]) == (3, 12, "cosine")
     assert (s2l["learning_rate"], s2l["warmup"]) == (2e-5, 0.03)
-    assert sections["s2l"]["reference"]["model"]["max_tokens"] == 512
-    assert sections["s2l"]["score"]["scorer"]["settings"]["count"] == 100
-    assert sections["s2l"]["score"]["scorer"]["settings"]["iterations"] == 20
-    assert sections["rds"]["embed"]["features"]["settings"] == {
+    assert sections["s2l"].reference.model.max_tokens == 512
+    assert sections["s2l"].score.scorer.settings["count"] == 100
+    assert sections["s2l"].score.scorer.settings["iterations"] == 20
+    assert sections["rds"].embed.features.settings == {
         "pooling": "weighted_mean",
         "over": "all",
         "unit": True,

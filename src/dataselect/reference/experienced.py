@@ -1,45 +1,56 @@
-"""IFD's pre-experienced model: the base model after a brief look at a diverse thousand rows."""
+"""IFD's pre-experienced model: the model after brief training on some rows of every cluster.
+
+Source: arXiv 2308.12032, tianyi-lab/Cherry_LLM (clusters, percentiles, rate). The number of epochs
+is not certain there, and its rows are spaced in the data's order; here it is the order of their
+loss. `most_rows` is from the cost formula of arXiv 2503.01807.
+"""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le
 
 from dataselect.compute.distributed import Processes
-from dataselect.data import fingerprint, shards, tables
+from dataselect.data import shards, tables
 from dataselect.data.checkpoints import Fitted
+from dataselect.embed.hidden_states import hidden_states
+from dataselect.embed.losses import losses
 from dataselect.errors import InputError
+from dataselect.models.settings import ModelSettings
 from dataselect.numerics.kmeans import kmeans
+from dataselect.reference import Reference
 from dataselect.settings import Fraction, PositiveInt
 from dataselect.train.examples import sample_rows
-from dataselect.train.fit import recipe
+from dataselect.train.fit import Recipe, reference_micro_batch
 from dataselect.train.snapshots import fit_with_snapshots, save_model
 
-FITS = "models"
 Percentile = Annotated[float, Ge(0), Le(100)]
 
 
-def checkpoints(**settings: object) -> int:
-    """How many checkpoints there will be."""
-    return 1
+@dataclass(frozen=True)
+class Choice:
+    """How the rows are chosen that the model is fitted on: see `experienced`."""
 
+    clusters: int
+    per_cluster: int
+    low: float
+    high: float
+    most_rows: int
 
-def work(
-    *, rows: int, epochs: int, clusters: int, per_cluster: int, most_rows: int, **settings: object
-) -> float:
-    """How much there is to do on a pool of so many rows, in rows passed through the model."""
-    looked_at, fitted = min(most_rows, rows), min(clusters * per_cluster, rows)
-    return 2.0 * looked_at + 3.0 * epochs * fitted  # two forward passes; a step is some three
+    def rows_passed(self, rows: int, epochs: int) -> float:
+        """How many rows of a pool pass through the model: twice each, then some in training."""
+        measured = min(self.most_rows, rows)
+        fitted = min(self.clusters * self.per_cluster, rows)
+        return 2.0 * measured + 3.0 * epochs * fitted  # a step costs some three passes
 
 
 def experienced(
-    model: dict[str, Any],
-    pool: Path,
-    home: Path,
     *,
     seed: int,
     clusters: PositiveInt = 100,
@@ -53,31 +64,47 @@ def experienced(
     micro_batch_size: PositiveInt = 1,
     processes: Processes = "auto",
     warmup: Fraction = 0.03,
-) -> Fitted:
+) -> Reference:
     """Fine-tunes on a few rows of every cluster of instructions; one checkpoint, at the end.
 
     Instructions (a row's tokens outside its responses) are clustered by their mean last hidden
-    state; of each cluster come up to `per_cluster` rows, evenly spaced among those whose
-    instruction's loss is between two percentiles of the cluster's.
+    state. Of each cluster come up to `per_cluster` rows, evenly spaced among those whose
+    instruction's loss is between the percentiles `low` and `high` (0 to 100) of the cluster's.
 
     Args:
-        clusters: as many as rows, where there are fewer rows.
-        most_rows: of a larger pool, so many are looked at, drawn by id and seed.
-        micro_batch_size: as many rows at a time as train takes, or the most that divide a batch.
-        processes: as many as train takes: see `ranks`.
+        seed: of the rows' sample, the clusters, and the order of training.
+        clusters: how many; at most one per row.
+        most_rows: of a larger pool only this many rows are measured, drawn by id.
+        micro_batch_size: the largest that divides both this and `batch_size` is used.
+        The others are those of `train.fit.Recipe`.
 
     Raises:
-        InputError: no row has a finite instruction; or `low` is above `high`.
-
-    Source: arXiv 2308.12032, tianyi-lab/Cherry_LLM (clusters, percentiles, rate); the number of
-    epochs is not certain there, and it spaces the rows in the data's order where this does in the
-    order of their loss. `most_rows` is the cost formula's of arXiv 2503.01807.
+        InputError: `low` is above `high`; or, when fitted, no row's instruction can be measured.
     """
-    how = recipe(locals())
     if low > high:
         raise InputError(f"methods.yaml: experienced: low ({low}) is above high ({high}). Swap.")
-    rows = sample_rows(pool, seed, most_rows)
-    vectors, nll, cost = _instructions(model, pool, home, rows)
+    choice = Choice(clusters, per_cluster, low, high, most_rows)
+    recipe = Recipe(
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        micro_batch_size=reference_micro_batch(batch_size, micro_batch_size),
+        warmup=warmup,
+        processes=processes,
+        seed=seed,
+    )
+    return Reference(
+        fit=partial(_fit, choice=choice, recipe=recipe),
+        produces="models",
+        checkpoints=1,
+        rows_passed=partial(choice.rows_passed, epochs=epochs),
+        recipe=recipe,
+    )
+
+
+def _fit(model: ModelSettings, pool: Path, home: Path, *, choice: Choice, recipe: Recipe) -> Fitted:
+    rows = sample_rows(pool, recipe.seed, choice.most_rows)
+    vectors, nll, cost = _measure_instructions(model, pool, home, rows)
     usable = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1) & np.isfinite(nll)
     if not usable.any():
         raise InputError(
@@ -85,18 +112,16 @@ def experienced(
             "the model's `dtype: float32` if it overflows, or raise `max_tokens`."
         )
     rows, vectors, nll = rows[usable], vectors[usable], nll[usable]
-    cluster = kmeans(vectors, clusters, seed, iterations=300)
-    chosen = rows[pick_evenly(cluster, nll, per_cluster, low, high)]
-    done = fit_with_snapshots(model, pool, chosen, home, how, 1, save_model)
-    return done._replace(tokens=done.tokens + cost.tokens, flops=done.flops + cost.flops)
+    cluster = kmeans(vectors, choice.clusters, recipe.seed, iterations=300)
+    chosen = rows[pick_evenly(cluster, nll, choice.per_cluster, choice.low, choice.high)]
+    fitted = fit_with_snapshots(model, pool, chosen, home, recipe, 1, save_model)
+    return fitted._replace(tokens=fitted.tokens + cost.tokens, flops=fitted.flops + cost.flops)
 
 
-def _instructions(
-    model: dict[str, Any], pool: Path, home: Path, rows: np.ndarray
+def _measure_instructions(
+    model: ModelSettings, pool: Path, home: Path, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, shards.ShardTotals]:
     """Vectors (n d) and mean losses (n, nats per token) of instructions, in the rows' order."""
-    from dataselect.embed.hidden_states import hidden_states
-    from dataselect.embed.losses import losses
     from dataselect.models.load import torch_dtype
 
     table = home / "instructions.parquet"
@@ -104,15 +129,16 @@ def _instructions(
     places = dict(zip(rows.tolist(), range(len(rows)), strict=True))
     frame = frame.with_columns(row=pl.col("row").replace_strict(places)).sort("row")
     tables.write("pool", frame, table)
+    features = {
+        "vectors": hidden_states(pooling="mean", over="prompt", unit=False),
+        "prompt_nll": losses(),
+    }
     cost = shards.ShardTotals()
     arrays: dict[str, np.ndarray] = {}
-    looks = {
-        "vectors": lambda: hidden_states(model, pooling="mean", over="prompt", unit=False),
-        "prompt_nll": lambda: losses(model, direct=False),
-    }
-    for name, load in looks.items():
-        precision = str(torch_dtype(model["dtype"]))
-        key = ["experienced", name, model, precision, fingerprint.code_hash(Path(__file__))]
+    for name, feature in features.items():
+        # The code is in the name of `home`.
+        key = [name, asdict(model), str(torch_dtype(model.dtype))]
+        load = partial(feature.load, model, [])
         done = shards.write("pool", table, home / name, load, key, home=home / "shards")
         arrays[name] = shards.read_all(home / name / "pool")[name]
         cost.tokens += done.tokens
@@ -123,16 +149,21 @@ def _instructions(
 def pick_evenly(
     cluster: np.ndarray, nll: np.ndarray, count: int, low: float, high: float
 ) -> np.ndarray:
-    """Up to `count` rows (int64) a cluster, evenly spaced by loss between two percentiles of it.
+    """Up to `count` rows (int64) per cluster, evenly spaced by loss between two percentiles.
 
     A cluster of fewer rows is taken whole.
+
+    Args:
+        cluster: of every row, int64, n.
+        nll: the rows' losses, n.
+        low, high: percentiles of the losses of a cluster, 0 to 100.
     """
     chosen = []
-    for one in np.unique(cluster):
-        mine = np.flatnonzero(cluster == one)
-        if len(mine) >= count:
-            least, most = np.percentile(nll[mine], [low, high])
-            mine = mine[(nll[mine] >= least) & (nll[mine] <= most)]
-        mine = mine[np.argsort(nll[mine], kind="stable")]
-        chosen.append(mine[:: max(1, len(mine) // count)][:count])
+    for number in np.unique(cluster):
+        rows = np.flatnonzero(cluster == number)
+        if len(rows) >= count:
+            lowest, highest = np.percentile(nll[rows], [low, high])
+            rows = rows[(nll[rows] >= lowest) & (nll[rows] <= highest)]
+        rows = rows[np.argsort(nll[rows], kind="stable")]
+        chosen.append(rows[:: max(1, len(rows) // count)][:count])
     return np.concatenate(chosen)

@@ -1,66 +1,119 @@
-"""Fits the model that looks at the data, where a method has one: once for the same rows."""
+"""The reference stage: fits the model that measures the pool, where a method needs that."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import time
-from inspect import getsourcefile
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
-from dataselect.data import files, fingerprint
+from dataselect.data import files, fingerprint, tables
+from dataselect.data.budget import budget_rows
 from dataselect.data.checkpoints import REFERENCE_FILE, Fitted, read_checkpoints, write_checkpoints
-from dataselect.settings import part_function
-from dataselect.stage import earlier
+from dataselect.models.settings import ModelSettings
+from dataselect.reference import Reference
+from dataselect.settings import Part, load_part
 
 
-def fit_reference(section: dict[str, Any], pool: Path, out: Path) -> Fitted | None:
-    """Writes the checkpoints of the plan's `reference` section to `out`; without one, only a note.
+@dataclass(frozen=True)
+class ReferenceSection:
+    """The plan's section `reference`.
 
-    What was fitted stays in the scratch folder, where a run that was killed goes on and another
-    experiment finds it.
+    Attributes:
+        reference: the reference and its settings; None for a method without one.
+        model: the model that is fitted; None without a reference.
+        threads: CPU threads; None leaves torch's default. Another number changes the last bits.
+        budget: a number of rows, or a share of the pool such as "5%". It is only checked here,
+            before anything costs, and decides nothing.
+        code: the hash of the code that decides the checkpoints; empty without a reference.
     """
-    if not section:
+
+    reference: Part | None
+    model: ModelSettings | None
+    threads: int | None
+    budget: int | str
+    code: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the stage did.
+
+    Attributes:
+        name: the reference's name; None without one.
+        fitted: its checkpoints, and what fitting them took; None without a reference.
+        resumed_seconds: what an earlier run took to fit it; 0 where it was fitted in this run.
+    """
+
+    name: str | None = None
+    fitted: Fitted | None = None
+    resumed_seconds: float = 0.0
+
+
+def fit_reference(section: ReferenceSection, pool: Path, dropped: Path, out: Path) -> Outcome:
+    """Writes the reference's checkpoints, and a file that lists them, to the folder `out`.
+
+    They stay in the scratch folder too: a run that was killed continues there, and another
+    experiment finds them.
+
+    Args:
+        pool: the pool's table.
+        dropped: the table of the rows that dedup dropped, for the message about the budget.
+
+    Raises:
+        InputError: the budget is above the pool; or there is nothing to fit on.
+    """
+    budget_rows(section.budget, tables.row_count(pool), tables.read("dropped", dropped))
+    if section.reference is None:
         write_checkpoints(out / REFERENCE_FILE, [])
-        return None
-    reference, model = section["reference"], section["model"]
-    of = part_function("reference", reference["name"], "plan.json")
-    home = files.scratch_folder() / "reference" / _key(section, pool, Path(str(getsourcefile(of))))
+        return Outcome()
+    home = files.scratch_folder() / "reference" / _key(section, pool)
     home.mkdir(parents=True, exist_ok=True)
     finished = home / "fitted.json"
     with FileLock(home.with_suffix(".lock")):
+        resumed_seconds = 0.0
         if finished.exists():
-            earlier.append(json.loads((home / "seconds.json").read_text()))
+            resumed_seconds = json.loads((home / "seconds.json").read_text())
         else:
-            from dataselect.compute.threads import use_threads
-
-            use_threads(section["threads"])
-            start = time.perf_counter()
-            fitted = of(model, pool, home, **reference["settings"])
-            files.write_json(home / "seconds.json", round(time.perf_counter() - start, 2))
-            _remove_trainer_checkpoints(home)
-            found = fitted._asdict()
-            write_checkpoints(finished, found.pop("checkpoints"), **found)
-    told = json.loads(finished.read_text())
-    for name, _ in told.pop("checkpoints"):
+            _fit(section, pool, home, finished)
+    figures = json.loads(finished.read_text())
+    for name, _ in figures.pop("checkpoints"):
         for path in sorted((home / "checkpoints" / name).iterdir()):
             files.hardlink_or_copy(path, out / name / path.name)
     files.hardlink_or_copy(finished, out / REFERENCE_FILE)
-    return Fitted(read_checkpoints(out), **told)
+    fitted = Fitted(read_checkpoints(out), **figures)
+    return Outcome(section.reference.name, fitted, resumed_seconds)
 
 
-def _key(section: dict[str, Any], pool: Path, file: Path) -> str:
-    """What decides a reference: its section, the pool, its code, and the precision of fitting."""
+def _fit(section: ReferenceSection, pool: Path, home: Path, finished: Path) -> None:
+    """Fits the reference in its scratch folder; writes the file `finished` last."""
+    from dataselect.compute.threads import use_threads
+
+    assert section.reference is not None and section.model is not None  # plan gives both or none
+    reference: Reference = load_part("reference", section.reference)
+    use_threads(section.threads)
+    start = time.perf_counter()
+    fitted = reference.fit(section.model, pool, home)
+    files.write_json(home / "seconds.json", round(time.perf_counter() - start, 2))
+    _remove_trainer_checkpoints(home)
+    figures = fitted._asdict()
+    write_checkpoints(finished, figures.pop("checkpoints"), **figures)
+
+
+def _key(section: ReferenceSection, pool: Path) -> str:
+    """What decides a reference: its section but the budget, the pool, the precision of fitting."""
     from dataselect.models.load import torch_dtype
 
-    rows = fingerprint.file_hashes([str(pool)])
-    return files.content_key(section, rows, fingerprint.code_hash(file), str(torch_dtype("auto")))
+    deciding = asdict(section)
+    del deciding["budget"]
+    pool_hash = fingerprint.file_hashes([str(pool)])
+    return files.content_key(deciding, pool_hash, str(torch_dtype("auto")))
 
 
 def _remove_trainer_checkpoints(home: Path) -> None:
-    """Removes what only a resumed run would have needed."""
+    """Removes the checkpoints that only a resumed run would need."""
     for folder in home.glob("checkpoint-*"):
         shutil.rmtree(folder)

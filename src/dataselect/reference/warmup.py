@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,29 +12,17 @@ from annotated_types import Gt, Le
 from dataselect.compute.distributed import Processes
 from dataselect.data.checkpoints import Fitted
 from dataselect.data.tables import row_count
+from dataselect.models.settings import ModelSettings
+from dataselect.reference import Reference
 from dataselect.settings import Fraction, PositiveInt
 from dataselect.train.examples import sample_rows
-from dataselect.train.fit import recipe
+from dataselect.train.fit import Recipe, reference_micro_batch
 from dataselect.train.snapshots import fit_with_snapshots
 
-FITS = "adapters"
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
-def checkpoints(*, epochs: int, **settings: object) -> int:
-    """How many checkpoints there will be."""
-    return epochs
-
-
-def work(*, rows: int, epochs: int, share: float, **settings: object) -> float:
-    """How much there is to do on a pool of so many rows, in rows passed through the model."""
-    return float(epochs * max(1, int(share * rows)))
-
-
 def warmup(
-    model: dict[str, Any],
-    pool: Path,
-    home: Path,
     *,
     seed: int,
     share: Annotated[float, Gt(0), Le(1)] = 0.05,
@@ -47,42 +36,62 @@ def warmup(
     lora_alpha: PositiveInt = 512,
     lora_dropout: Fraction = 0.1,
     lora_modules: list[str] | tuple[str, ...] | Literal["all-linear"] = MODULES,
-) -> Fitted:
-    """Trains adapters on a random share of the pool; a checkpoint an epoch.
+) -> Reference:
+    """Trains LoRA adapters on a random share of the pool; a checkpoint per epoch.
 
     A checkpoint is a folder with `adapter_model.safetensors`, `adapter_config.json` and
     `adam.safetensors`, whose `exp_avg.NAME` and `exp_avg_sq.NAME` are the moments of the
     parameter of that name (float32).
 
     Args:
-        share: of the pool's rows, at least one; drawn by id and seed.
-        micro_batch_size: as many rows at a time as train takes, or the most that divide a batch.
-        processes: as many as train takes: see `ranks`.
+        seed: of the rows, their order, the adapters' first weights and dropout.
+        share: of the pool's rows, at least one row; drawn by id.
+        micro_batch_size: the largest that divides both this and `batch_size` is used.
+        The others are those of `train.fit.Recipe`.
 
-    Source: arXiv 2402.04333 (the defaults here); its code matches moments to parameters by their
-    order, here it is by name.
+    Source: arXiv 2402.04333 (the defaults); here moments are stored by name, not by order.
     """
-    settings = locals()
-    adapters = {
-        "method": "lora",
-        **{name: settings[name] for name in ("lora_rank", "lora_alpha", "lora_dropout")},
-        "lora_modules": lora_modules if isinstance(lora_modules, str) else list(lora_modules),
-        "gradient_checkpointing": False,
-    }
-    rows = sample_rows(pool, seed, max(1, int(share * row_count(pool))))
-    return fit_with_snapshots(model, pool, rows, home, recipe(settings), epochs, save, adapters)
+    recipe = Recipe(
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        micro_batch_size=reference_micro_batch(batch_size, micro_batch_size),
+        warmup=warmup,
+        method="lora",
+        lora_rank=lora_rank,
+        lora_alpha=lora_alpha,
+        lora_dropout=lora_dropout,
+        lora_modules="all-linear" if lora_modules == "all-linear" else list(lora_modules),
+        processes=processes,
+        seed=seed,
+    )
+    return Reference(
+        fit=partial(_fit, share=share, epochs=epochs, recipe=recipe),
+        produces="adapters",
+        checkpoints=epochs,
+        rows_passed=lambda rows: float(epochs * _count(share, rows)),
+        recipe=recipe,
+    )
 
 
-def save(net: Any, tokenizer: Any, optimizer: Any, folder: Path) -> None:
-    """Writes an adapter and its Adam moments, by parameter name."""
+def _fit(
+    model: ModelSettings, pool: Path, home: Path, *, share: float, epochs: int, recipe: Recipe
+) -> Fitted:
+    rows = sample_rows(pool, recipe.seed, _count(share, row_count(pool)))
+    return fit_with_snapshots(model, pool, rows, home, recipe, epochs, save_adapters)
+
+
+def _count(share: float, rows: int) -> int:
+    return max(1, int(share * rows))
+
+
+def save_adapters(net: Any, tokenizer: Any, optimizer: Any, folder: Path) -> None:
+    """Saves adapters and their Adam moments, by parameter name; a `train.snapshots.Save`."""
     from safetensors.torch import save_file
 
     net.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)
-    config = folder / "adapter_config.json"
-    # A path of this machine would make the same adapter another file elsewhere.
-    plain = {**json.loads(config.read_text()), "base_model_name_or_path": None}
-    config.write_text(json.dumps(plain, indent=2, sort_keys=True))
+    _make_repeatable(folder / "adapter_config.json")
     state = getattr(optimizer, "optimizer", optimizer).state
     moments = {
         f"{moment}.{name}": state[parameter][moment].float().contiguous()
@@ -91,3 +100,12 @@ def save(net: Any, tokenizer: Any, optimizer: Any, folder: Path) -> None:
         for moment in ("exp_avg", "exp_avg_sq")
     }
     save_file(moments, folder / "adam.safetensors")
+
+
+def _make_repeatable(config: Path) -> None:
+    """Rewrites a file of peft's that names a path of this machine, and a set in no fixed order."""
+    content = json.loads(config.read_text())
+    content["base_model_name_or_path"] = None
+    if isinstance(content["target_modules"], list):
+        content["target_modules"].sort()
+    config.write_text(json.dumps(content, indent=2, sort_keys=True))

@@ -142,6 +142,23 @@ def test_lora_is_merged_into_a_model_that_loads_alone(file):
     assert all("proj" in name for name in changed)
 
 
+def test_the_saved_tokenizer_has_the_chat_template_that_it_learned(file):
+    from transformers import AutoTokenizer
+
+    from dataselect.models.chat import load_chat
+
+    path = file(rows(4))
+    run(path, "model", epochs=1)
+    saved = AutoTokenizer.from_pretrained(path.parent / "model")
+    chat = load_chat(MODEL)
+    assert saved.chat_template == chat.jinja_template
+    messages = rows(1)[0]["messages"]
+    ids = saved.apply_chat_template(messages)["input_ids"]
+    assert ids == chat.encode([messages])[0].ids.tolist()
+    text = saved.apply_chat_template(messages[:1], tokenize=False, add_generation_prompt=True)
+    assert text == chat.prompt(messages[:1])
+
+
 def test_losses_may_be_averaged_per_micro_batch(file):
     uneven = rows(8)
     uneven[0]["messages"][1]["content"] = "a much longer answer " * 10

@@ -16,7 +16,7 @@ from dataselect.train.fit import Recipe, add_adapters, check_batch, fit, fit_dis
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
-    from dataselect.models.chat import Encoded
+    from dataselect.models.chat import Chat, Encoded
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,14 @@ def _train_in_process(
     """The part of one process; often the only one."""
     from transformers import set_seed
 
+    from dataselect.models.chat import load_chat
     from dataselect.models.flops import training_flops
-    from dataselect.models.load import load_causal, load_tokenizer
+    from dataselect.models.load import load_causal
 
-    tokenizer = load_tokenizer(model)
+    chat = load_chat(model)
     set_seed(recipe.seed)  # of LoRA's first weights
     net = add_adapters(load_causal(model, "float32"), recipe)
-    trainer = fit(net, tokenizer, rows, home, recipe, [_loss_curve(curve)])
+    trainer = fit(net, chat.tokenizer, rows, home, recipe, [_loss_curve(curve)])
     tokens = int(sum(len(row.ids) for row in rows) * recipe.epochs)
     trained = Trained(
         rows=len(rows),
@@ -119,7 +120,7 @@ def _train_in_process(
         flops=training_flops(net, tokens),
     )
     if distributed.is_main_process():
-        _save(net, tokenizer, out, recipe)  # merges adapters: after parameters were counted
+        _save(net, chat, out, recipe)  # merges adapters: after parameters were counted
     return trained
 
 
@@ -152,10 +153,11 @@ def _loss_curve(folder: Path) -> TrainerCallback:
     return LossCurve()
 
 
-def _save(net: Any, tokenizer: Any, out: Path, recipe: Recipe) -> None:
+def _save(net: Any, chat: Chat, out: Path, recipe: Recipe) -> None:
+    """Saves the model and its tokenizer, with the template of the conversations it learned from."""
     if recipe.method == "lora":
         net = net.merge_and_unload()
     net.config.use_cache = True
     net.save_pretrained(out)
-    # TODO: with its chat template
-    tokenizer.save_pretrained(out)
+    chat.tokenizer.chat_template = chat.jinja_template
+    chat.tokenizer.save_pretrained(out)

@@ -288,7 +288,8 @@ def follow(group, home):
 def project(tmp_path_factory):
     """A small project with a remote for git and one for DVC, both folders."""
     few = {**SETTINGS["eval"], "limit": 1, "before": False}
-    home = small_project(tmp_path_factory.mktemp("project"), eval=few, budget=10)
+    pool = {"path": "data/pool-2.parquet"}
+    home = small_project(tmp_path_factory.mktemp("project"), eval=few, pool=pool, budget=10)
     store = tmp_path_factory.mktemp("store")
     run("git", "init", "--quiet", "--bare", "git", cwd=store)
     run("git", "remote", "add", "origin", str(store / "git"), cwd=home)

@@ -147,8 +147,8 @@ def _compare(
 
 def gradient(count: int) -> dict[str, Any]:
     """LoRA gradients of rank 8: a batch with an adapter per row, against a pass per row."""
-    from dataselect.embed.gradients import _of_rows
     from dataselect.models.batches import Batches
+    from dataselect.models.row_gradients import row_gradients
 
     sample = rows(count)
     recipe = Recipe(
@@ -161,7 +161,7 @@ def gradient(count: int) -> dict[str, Any]:
     encoded = [row for row in chat.encode(sample) if row.has_response]
     run = _size(sample)
     with timed(run):
-        ours = _of_rows(net, names, encoded, Batches(512))
+        ours = row_gradients(net, names, encoded, Batches(512))
     with timed(run, "batch_1_seconds"):
         for row in encoded:
             net.zero_grad()

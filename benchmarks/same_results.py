@@ -134,7 +134,8 @@ def real_params(home: Path) -> dict[str, Any]:
     model = {"name": str(shared / "models/base"), "dtype": "float32", "max_tokens": 256}
     train = {**FEW_EPOCHS, "threads": 1}
     pool_block = {"path": "pool.parquet"}
-    return files | {"pool": pool_block, "budget": 100, "seed": 0, "model": model, "train": train}
+    params = {"pool": pool_block, "budget": 100, "seed": 0, "model": model, "train": train}
+    return files | params | {"eval": {"max_new_tokens": 32}}
 
 
 def write_params(home: Path, params: dict[str, Any]) -> None:

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from dataselect.dedup.run import DedupSection, dedup
-
 from dataselect import report
+from dataselect.dedup.run import DedupSection, dedup
 from dataselect.stage import stage
 
 

@@ -1,8 +1,14 @@
-"""Laws that hold for every method: what may not change a row's score, and what may not repeat.
+"""Laws that hold for every method: what may not change a row's score, and what must repeat.
 
 A law that fails means that a selection depends on something that is not the data: the order of
 the rows, how they were batched or sharded, or which other queries there were.
+
+Features are computed once per law and kind of feature, not once per method: methods that share
+features, and run on the same worker of xdist, share a scratch folder.
 """
+
+import json
+import sys
 
 import numpy as np
 import polars as pl
@@ -15,6 +21,8 @@ from dataselect.plan.run import plan
 from dataselect.reference.run import fit_reference
 from dataselect.score.run import score
 from tests.helpers import GOLDEN, small_methods
+
+pytestmark = pytest.mark.slow
 
 METHODS = small_methods()
 
@@ -41,12 +49,30 @@ def queries():
     return rows.group_by("task", maintain_order=True).head(2)
 
 
-@pytest.fixture(autouse=True)
-def home(in_scratch, monkeypatch, tmp_path_factory):
-    """A folder a test; the scratch folder is all tests', so that features are computed once."""
-    shared = tmp_path_factory.getbasetemp() / "scratch-of-laws"
-    monkeypatch.setattr(files, "scratch_folder", lambda: shared)
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    """The parent of the scratch folders: one for each way in which features are computed."""
+    return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.fixture
+def home(in_scratch, scratch, monkeypatch):
+    """A folder of its own for each test; `run` chooses the scratch folder."""
+    monkeypatch.setattr(sys.modules[__name__], "SCRATCH", scratch)
     return in_scratch
+
+
+SCRATCH = None
+
+
+def by_features():
+    """The methods, grouped by what they measure."""
+    for name, method in METHODS.items():
+        key = json.dumps([method.get(word) for word in ("reference", "features", "model")])
+        yield pytest.param(name, marks=pytest.mark.xdist_group(f"laws {key}"))
+
+
+every_method = pytest.mark.parametrize("method", by_features())
 
 
 def sections(method, home, seed=0, budget=20, groups="auto"):
@@ -64,24 +90,26 @@ def sections(method, home, seed=0, budget=20, groups="auto"):
     return plan(params, METHODS)
 
 
-def run(method, pool, queries, home, name, shard_rows=None, anew=False, **choices):
+def run(method, pool, queries, home, name, shard_rows=None, scratch="shared", **choices):
     """From tables to a selection, as the stages do it: scores, groups and selection.
 
-    `anew` computes the features again, where a law is about them.
+    Args:
+        scratch: where features are kept; under another name they are computed again.
     """
     out = home / name
-    plan_ = sections(method, home, **choices)
+    sections_ = sections(method, home, **choices)
     table = pool.drop("row", strict=False).with_row_index("row").cast({"row": pl.Int64})
     tables.write("pool", table, out / "pool.parquet")
     tables.write("queries", queries, out / "queries.parquet")
     tables.write("dropped", tables.empty("dropped"), out / "dropped.parquet")
     with pytest.MonkeyPatch.context() as patch:
-        if anew:
-            patch.setattr(files, "scratch_folder", lambda: home / name / "scratch")
-        fit_reference(plan_["reference"], out / "pool.parquet", out / "reference")
-        embed(plan_["embed"], out, shard_rows)
-    score(plan_["score"], out, out / "features")
-    selection = select(plan_["aggregate"], out)
+        patch.setattr(files, "scratch_folder", lambda: SCRATCH / scratch)
+        fit_reference(
+            sections_.reference, out / "pool.parquet", out / "dropped.parquet", out / "reference"
+        )
+        embed(sections_.embed, out, shard_rows)
+    score(sections_.score, out, out / "features")
+    selection = select(sections_.aggregate, out)
     scores = tables.read("scores", out / "scores.parquet")
     return scores, tables.read("groups", out / "groups.parquet"), selection
 
@@ -96,14 +124,14 @@ def rounding(method):
     return 2e-5 if method.startswith("less") else 2e-6
 
 
-def alike(one, other, atol):
-    ids, left = by_id(one)
-    others, right = by_id(other)
-    assert ids == others
+def alike(first, second, atol):
+    ids, left = by_id(first)
+    other_ids, right = by_id(second)
+    assert ids == other_ids
     np.testing.assert_allclose(left, right, atol=atol)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@every_method
 def test_permuting_the_pool_permutes_the_scores(method, pool, queries, home):
     shuffled = pool.sample(fraction=1, shuffle=True, seed=7)
     scores, _, selection = run(method, pool, queries, home, "as_is")
@@ -112,10 +140,10 @@ def test_permuting_the_pool_permutes_the_scores(method, pool, queries, home):
     assert selection["id"].to_list() == other["id"].to_list()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@every_method
 def test_slicing_the_queries_changes_no_other_column(method, pool, queries, home):
-    if sections(method, home)["score"]["scorer"]["settings"].get("groups") is None:
-        pytest.skip("looks at no queries")
+    if "groups" not in sections(method, home).score.scorer.settings:
+        pytest.skip("uses no queries")
     scores, groups, _ = run(method, pool, queries, home, "all", groups="queries")
     kept = queries.filter(pl.col("task") != queries["task"][0])
     fewer, fewer_groups, _ = run(method, pool, kept, home, "fewer", groups="queries")
@@ -125,20 +153,20 @@ def test_slicing_the_queries_changes_no_other_column(method, pool, queries, home
     np.testing.assert_allclose(whole[:, columns], sliced, atol=rounding(method))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@every_method
 def test_batches_and_shards_change_nothing(method, pool, queries, home, monkeypatch):
     scores, _, selection = run(method, pool, queries, home, "together")
     one_by_one = lambda lengths, budget: [[row] for row in range(len(lengths))]  # noqa: E731
     monkeypatch.setattr("dataselect.models.batches.batches", one_by_one)
-    other_scores, _, other = run(method, pool, queries, home, "apart", shard_rows=7, anew=True)
+    other_scores, _, other = run(method, pool, queries, home, "apart", 7, scratch="apart")
     alike(scores, other_scores, rounding(method))
     assert selection["id"].to_list() == other["id"].to_list()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@every_method
 def test_same_seed_same_bytes(method, pool, queries, home):
     for name in ("one", "two"):
-        run(method, pool, queries, home, name, seed=3, anew=True)
+        run(method, pool, queries, home, name, seed=3, scratch=name)
     for table in ("scores", "groups", "selection"):
         paths = [home / name / f"{table}.parquet" for name in ("one", "two")]
         assert paths[0].read_bytes() == paths[1].read_bytes(), table
@@ -146,16 +174,16 @@ def test_same_seed_same_bytes(method, pool, queries, home):
     assert texts[0] == texts[1]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@every_method
 def test_the_seed_matters_where_a_method_draws(method, pool, queries, home):
     _, _, one = run(method, pool, queries, home, "one", seed=1)
     _, _, two = run(method, pool, queries, home, "two", seed=2)
-    plan_ = sections(method, home)
-    draws = "seed" in plan_["score"]["scorer"]["settings"] or bool(plan_["reference"])
+    planned = sections(method, home)
+    draws = "seed" in planned.score.scorer.settings or planned.reference.reference is not None
     assert (one["id"].to_list() != two["id"].to_list()) == draws
 
 
-@pytest.mark.parametrize("method", METHODS)
+@every_method
 def test_a_larger_budget_contains_the_smaller(method, pool, queries, home):
     _, _, small = run(method, pool, queries, home, "small", budget=10)
     _, _, large = run(method, pool, queries, home, "large", budget=25)
@@ -164,17 +192,18 @@ def test_a_larger_budget_contains_the_smaller(method, pool, queries, home):
     assert large["id"].to_list()[:10] == small["id"].to_list()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@every_method
 def test_a_selection_holds_what_it_says(method, pool, queries, home):
     scores, groups, selection = run(method, pool, queries, home, "one")
     assert selection.height == 20
     assert selection["row"].n_unique() == 20
     matrix = scores["score"].to_numpy()
-    rows, of = selection["row"].to_numpy(), selection["group"].to_numpy()
+    rows, chosen_by = selection["row"].to_numpy(), selection["group"].to_numpy()
+    columns = chosen_by
     if scores["group"].null_count() == 0:  # every row is in one group only
-        assert (scores["group"].to_numpy()[rows] == of).all()
-        of = np.zeros_like(of)
-    said = matrix[rows, of]
-    np.testing.assert_array_equal(said, selection["score"].to_numpy())
-    assert np.isfinite(said).all()
+        assert (scores["group"].to_numpy()[rows] == chosen_by).all()
+        columns = np.zeros_like(chosen_by)
+    expected = matrix[rows, columns]
+    np.testing.assert_array_equal(expected, selection["score"].to_numpy())
+    assert np.isfinite(expected).all()
     assert selection["group"].is_in(groups["group"].implode()).all()

@@ -30,7 +30,8 @@ def taken(sizes, n, block=5):
 
 
 def test_sources_in_rising_order_of_size_share_what_is_missing():
-    # 40 rows, three sources of 6, 30 and 50. a: 40 // 3 = 13 ≥ 6: whole. Missing 34: b: 34 // 2 = 17.
+    # 40 rows, three sources of 6, 30 and 50. a: 40 // 3 = 13 ≥ 6: whole.
+    # Missing 34: b: 34 // 2 = 17.
     # Missing 17: c: 17.
     counts, _ = taken({("c", 0): 50, ("a", 0): 6, ("b", 0): 30}, 40)
     assert counts == {("c", 0): 17, ("a", 0): 6, ("b", 0): 17}

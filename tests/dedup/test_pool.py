@@ -180,8 +180,8 @@ def test_one_id_for_different_rows(here):
     write("a.jsonl", rows)
     assert mistake(run, here, "a.jsonl") == (
         "pool.path: 2 ids belong to several different rows: `a` at a.jsonl:1, a.jsonl:3, `5` at "
-        "a.jsonl:2, a.jsonl:4. Expected one id per row. Give each its own, or leave `id` out: it is "
-        "then made from the content."
+        "a.jsonl:2, a.jsonl:4. Expected one id per row. Give each its own, or leave `id` out: it "
+        "is then made from the content."
     )
     assert list((here / "out").iterdir()) == []
 

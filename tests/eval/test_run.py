@@ -30,7 +30,7 @@ def options(**changes):
     return EvalOptions(*(settings[name] for name in EvalOptions.__dataclass_fields__))
 
 
-def tests_table(rows):
+def table_of_tests(rows):
     """A tests table of (task, id, question, answer, choices, kind)."""
     full = [
         (
@@ -98,7 +98,7 @@ def test_the_settings_of_params_are_checked_and_completed():
 
 
 def test_a_kind_without_a_file_is_refused():
-    tests = tests_table([("t", "1", "q", "a", None, "exact")])
+    tests = table_of_tests([("t", "1", "q", "a", None, "exact")])
     with pytest.raises(InputError, match=r"task t: no kind is called `exact`\. Did you mean"):
         evaluate(MODEL, tests, options())
 
@@ -123,7 +123,7 @@ def test_outputs_scores_and_losses_are_those_of_the_model():
     outputs = [greedy(question, 6) for question in questions]
     assert len(set(outputs)) > 1
     answers = [outputs[0], "something else", outputs[2]]
-    tests = tests_table(
+    tests = table_of_tests(
         [("t", str(i), questions[i], answers[i], None, "exact_match") for i in range(3)]
     )
     frame = evaluate(MODEL, tests, options(max_new_tokens=6, batch_size=2))
@@ -144,7 +144,7 @@ def add_kind(home, name, result):
 
 
 def test_answers_that_look_like_dates_stay_text(home):
-    tests = tests_table([("t", "2020-01-02", "When?", "2020-01-02", None, "date")])
+    tests = table_of_tests([("t", "2020-01-02", "When?", "2020-01-02", None, "date")])
     add_kind(home, "date", "doc['answer'] == '2020-01-02'")
     frame = evaluate(MODEL, tests, options(max_new_tokens=2))
     assert frame.select("id", "value").rows() == [("2020-01-02", 1.0)]
@@ -165,7 +165,7 @@ def test_multiple_choice_takes_the_likeliest():
         totals.append(float(picked[-count:].sum()))
     likeliest = choices[max(range(3), key=totals.__getitem__)]
     other = next(c for c in choices if c != likeliest)
-    tests = tests_table([("t", "1", "Which?", likeliest, choices, "multiple_choice"),
+    tests = table_of_tests([("t", "1", "Which?", likeliest, choices, "multiple_choice"),
                          ("t", "2", "Which?", other, choices, "multiple_choice")])  # fmt: skip
     frame = evaluate(MODEL, tests, options())
     assert frame["value"].to_list() == [1.0, 0.0]
@@ -185,7 +185,7 @@ def test_numbers_are_compared_as_the_last_ones(home):
 
 def test_users_can_add_a_kind_and_tasks_have_their_own(home):
     add_kind(home, "length", "len(doc['answer'])")
-    tests = tests_table(
+    tests = table_of_tests(
         [("t", "1", "q", "four", None, "length"), ("u", "1", "q", "4", None, "last_number")]
     )
     frame = evaluate(MODEL, tests, options(max_new_tokens=2))
@@ -194,7 +194,7 @@ def test_users_can_add_a_kind_and_tasks_have_their_own(home):
 
 
 def test_a_limit_takes_the_first_tests_of_every_task():
-    tests = tests_table(
+    tests = table_of_tests(
         [(t, str(i), "q", "a", None, "exact_match") for t in "ab" for i in range(3)]
     )
     frame = evaluate(MODEL, tests, options(max_new_tokens=1, limit=2))

@@ -72,7 +72,7 @@ def by_features():
         yield pytest.param(name, marks=pytest.mark.xdist_group(f"laws {key}"))
 
 
-every_method = pytest.mark.parametrize("method", by_features())
+every_method = pytest.mark.parametrize("method", list(by_features()))
 
 
 def sections(method, home, seed=0, budget=20, groups="auto"):

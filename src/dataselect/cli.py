@@ -1,4 +1,4 @@
-"""The command `dataselect`: what goes beyond `dvc repro` and plain DuckDB, which need none of it."""
+"""The command `dataselect`: what goes beyond `dvc repro` and plain DuckDB."""
 
 from __future__ import annotations
 

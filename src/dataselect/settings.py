@@ -98,7 +98,7 @@ def check_settings(
     if given is not None and not isinstance(given, Mapping):
         raise InputError(
             f"{where}: expected settings by name, like `name: value`; found {given!r:.60}. "
-            "See the README for what there is."
+            "See docs/settings.md for what there is."
         )
     given = dict(given or {})
     names = settings_of(schema)
@@ -156,7 +156,7 @@ def _factories(schema: Callable[..., Any]) -> dict[str, Any]:
 def _message(where: str, name: str, errors: list[Any], given: Mapping[str, Any]) -> str:
     place = f"{where}: {name}" if where.endswith(".yaml") else f"{where}.{name}"
     if errors[0]["type"] == "missing":
-        return f"{place}: missing. Add it; see the README."
+        return f"{place}: missing. Add it; see docs/settings.md."
     # Of a union's members, the one that got as far as an item is the one that was meant.
     meant = [error for error in errors if _item(error)] or errors
     expected = " or ".join(dict.fromkeys(_expected(error) for error in meant))

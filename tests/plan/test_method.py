@@ -10,12 +10,12 @@ PARTS = {"features": "none", "scorer": "random", "aggregator": "top"}
 METHODS = {
     "no scorer": (
         {"features": "none", "aggregator": "top"},
-        "methods.yaml: mine.scorer: missing. Add it; see the README.",
+        "methods.yaml: mine.scorer: missing. Add it; see docs/settings.md.",
     ),
     "a method that is nothing": (
         5,
-        "methods.yaml: mine: expected settings by name, like `name: value`; found 5. See the "
-        "README for what there is.",
+        "methods.yaml: mine: expected settings by name, like `name: value`; found 5. See "
+        "docs/settings.md for what there is.",
     ),
     "a fourth word": (
         {**PARTS, "scores": "x"},
@@ -63,7 +63,7 @@ METHODS = {
     "settings without names": (
         {**PARTS, "scorer": {"random": 5}},
         "methods.yaml: mine: scorer: random: expected settings by name, like `name: value`; found "
-        "5. See the README for what there is.",
+        "5. See docs/settings.md for what there is.",
     ),
     "nothing to compare": (
         {**PARTS, "scorer": "cosine"},

@@ -52,13 +52,13 @@ MISTAKES = {
     "a block without its names": (
         {"pool": "pool.jsonl"},
         "params.yaml: pool: expected settings by name, like `name: value`; found 'pool.jsonl'. See "
-        "the README for what there is.",
+        "docs/settings.md for what there is.",
     ),
     "a block without its path": (
         {"queries": {}},
-        "params.yaml: queries.path: missing. Add it; see the README.",
+        "params.yaml: queries.path: missing. Add it; see docs/settings.md.",
     ),
-    "no block": ({"tests": None}, "params.yaml: `tests` is missing. Add it; see the README."),
+    "no block": ({"tests": None}, "params.yaml: `tests` is missing. Add it; see docs/settings.md."),
     "an unknown way with bad rows": (
         {"pool": {"path": "pool.jsonl", "on_bad_row": "skip"}},
         "params.yaml: pool.on_bad_row: expected 'error' or 'drop'; found 'skip'. Fix it there.",
@@ -154,7 +154,7 @@ MISTAKES = {
     ),
     "a model without a name": (
         {"model": {"chat": "tulu"}},
-        "params.yaml: model.name: missing. Add it; see the README.",
+        "params.yaml: model.name: missing. Add it; see docs/settings.md.",
     ),
     "no tokens": (
         {"model": {"name": "eval_kinds", "max_tokens": 0}},

@@ -13,7 +13,7 @@ YAML = {
     "nothing": ("", "expected lines of `name: value`, found None. Add them."),
     "a list": ("- rds\n", "expected lines of `name: value`, found ['rds']. Add them."),
     "a bracket": ("tasks: [a\n", "not YAML: while parsing a flow sequence"),
-    "a tab": ("pool:\n\tpath: x\n", "not YAML: while scanning for the next token found character"),
+    "a tab": ("pool:\n\tpath: x\n", "not YAML: while scanning for the next token, found character"),
     "a colon": ("method: rds: x\n", "not YAML: mapping values are not allowed here"),
     "a tag": ("seed: !!python/name:os.system\n", "not YAML: could not determine a constructor"),
     "a date that is none": ("seed: 2024-13-45\n", "not YAML: month must be in 1..12"),

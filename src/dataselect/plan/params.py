@@ -143,7 +143,7 @@ def _check_keys(params: dict[str, Any]) -> None:
             raise InputError(f"params.yaml: unknown key `{name}`. {hint}")
     for name in REQUIRED_KEYS:
         if params.get(name) is None:
-            raise InputError(f"params.yaml: `{name}` is missing. Add it; see the README.")
+            raise InputError(f"params.yaml: `{name}` is missing. Add it; see docs/settings.md.")
 
 
 def _check_limits(params: Params) -> None:

@@ -210,7 +210,8 @@ def fit_distributed(work: Callable[..., T], *args: Any, recipe: Recipe) -> T:
         processes = process_count(recipe)
         if recipe.processes not in ("auto", processes):
             report.console.print(
-                f"train.processes: {recipe.processes} requested, {processes} used; see the README"
+                f"train.processes: {recipe.processes} requested, {processes} used; "
+                "see docs/large-pools.md"
             )
         try:
             return distributed.launch(processes, work, *args, recipe)

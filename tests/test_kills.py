@@ -17,6 +17,8 @@ from dataselect.stage import end_with_message
 from tests.helpers import run
 from tests.test_pipeline import repro, small_project
 
+pytestmark = pytest.mark.slow
+
 #: What a run leaves, but for what tells of its own time.
 LEFT = ("pool.parquet", "dropped.parquet", "queries.parquet", "features", "scores.parquet",
         "groups.parquet", "selection.parquet", "train.jsonl", "model")  # fmt: skip
@@ -30,13 +32,19 @@ def left(home):
     return {str(p.relative_to(home)): p.read_bytes() for p in paths if p.is_file()}
 
 
-def killed_after(home, seconds, whom):
-    """Starts `dvc repro`, and kills it, or the stage that is at work, or both; whether it could."""
+def killed_in(home, stage, seconds, whom):
+    """Starts `dvc repro`, and kills it, the stage at work, or both, once a stage has begun.
+
+    Returns:
+        Whether there was something to kill.
+    """
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     process = subprocess.Popen(
         ["dvc", "repro"], cwd=home, env=environment, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    while process.poll() is None and not working(process.pid, f"stages/{stage}.py"):
+        time.sleep(0.01)
     time.sleep(seconds)
     while process.poll() is None and not working(process.pid):
         time.sleep(0.01)  # between two stages
@@ -53,8 +61,8 @@ def killed_after(home, seconds, whom):
     return True
 
 
-def working(group):
-    """The stages' processes of a process group."""
+def working(group, script="stages/"):
+    """The processes of a process group that run a stage's script."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -62,7 +70,7 @@ def working(group):
             here = os.getpgid(int(folder.name)) == group
         except OSError:
             continue
-        if here and any(word.startswith(b"stages/") for word in words):
+        if here and any(word.startswith(script.encode()) for word in words):
             found.append(int(folder.name))
     return found
 
@@ -70,13 +78,17 @@ def working(group):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(tmp_path):
     undisturbed, disturbed = (small_project(tmp_path / name) for name in ("one", "two"))
-    start = time.perf_counter()
     assert repro(undisturbed)
-    whole = time.perf_counter() - start
     draw = random.Random(os.environ.get("KILLS_SEED", "0"))
-    turns = ("both", "stage", "dvc", "both", "stage")
-    kills = [killed_after(disturbed, draw.uniform(0.05, 0.6) * whole, whom) for whom in turns]
-    assert sum(kills) >= 2
+    turns = {
+        "dedup": "both",
+        "embed": "stage",
+        "aggregate": "dvc",
+        "train": "both",
+        "eval": "stage",
+    }
+    kills = [killed_in(disturbed, at, draw.uniform(0, 3), whom) for at, whom in turns.items()]
+    assert sum(kills) >= 3
     repro(disturbed)
     assert left(disturbed) == left(undisturbed)
     for folder in ("out", "metrics"):

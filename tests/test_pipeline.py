@@ -10,6 +10,9 @@ import yaml
 
 from tests.helpers import GOLDEN, copy_project, run, small_methods
 
+# One worker, in order: the tests share a project and start from what the ones before left.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+
 SETTINGS = {
     "pool": {"path": ["data/pool-*.parquet"], "on_bad_row": "error"},
     "queries": {"path": "data/queries.parquet"},
@@ -216,7 +219,7 @@ def test_an_edit_that_decides_nothing_embeds_nothing(project, edit, what):
 
 
 def test_an_edit_of_a_scorer_runs_score_and_what_follows(project, edit):
-    edit("score/cosine.py", "@ vectors.T", "@ -vectors.T")
+    edit("score/cosine.py", "@ queries.T", "@ -queries.T")
     assert repro(project, "aggregate") == ["score", "aggregate"]
 
 
@@ -229,7 +232,7 @@ def test_an_experiment_of_its_own_runs_the_edited_code(project, edit):
     edit("report.py", "80", "100")
     done = run("dvc", "exp", "run", "--temp", "embed", cwd=project)
     assert ran(done.stdout) == []
-    edit("score/cosine.py", "@ vectors.T", "@ -vectors.T")
+    edit("score/cosine.py", "@ queries.T", "@ -queries.T")
     done = run("dvc", "exp", "run", "--temp", "aggregate", cwd=project)
     assert ran(done.stdout) == ["score", "aggregate"]
 
@@ -239,7 +242,7 @@ def test_experiments_run_in_the_workspace_and_in_a_queue(project):
     run("git", "checkout", "--quiet", ".", cwd=project)
     run("dvc", "checkout", "--quiet", "dvc.yaml", cwd=project)
     queue = ["dvc", "exp", "run", "--queue", "-S", "method=rds,random", "-S", "budget=10,20"]
-    run(*queue, cwd=project)
+    run(*queue, "aggregate", cwd=project)
     run("dvc", "exp", "run", "--run-all", cwd=project)
     shown = run("dvc", "exp", "show", "--csv", cwd=project).stdout
     kinds = [line.split(",")[2] for line in shown.splitlines()]

@@ -48,7 +48,7 @@ METHODS = {
     ),
     "a wrong setting": (
         {**PARTS, "scorer": {"random": {"per": "task"}}},
-        "methods.yaml: mine: scorer: random.per: expected 'pool' or 'source'; found 'task'. Mend "
+        "methods.yaml: mine: scorer: random.per: expected 'pool' or 'source'; found 'task'. Fix "
         "it there.",
     ),
     "a setting where there is none": (

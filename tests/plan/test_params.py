@@ -135,7 +135,7 @@ MISTAKES = {
     "micro-batches that do not fit": (
         {"train": {"batch_size": 8, "micro_batch_size": 3}},
         "params.yaml: train.batch_size: expected a multiple of train.micro_batch_size (3); found "
-        "8. Fix either.",
+        "8. Change one of them.",
     ),
     "an unknown kind of task": (
         {"eval": {"kinds": {"sums": "last_numbr"}}},

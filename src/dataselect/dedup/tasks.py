@@ -119,14 +119,14 @@ def _parse_test(raw: RawRow) -> list[Any]:
     """The columns of the tests table."""
     task, name, turns, _ = _parse_query(raw)
     record: dict[str, Any] = raw.record  # ty: ignore[invalid-assignment]
-    answer = text_field(record, "answer")
+    gold = text_field(record, "answer")
     if turns[-1]["role"] != "assistant":
-        if answer is None:
+        if gold is None:
             raise BadRow("no answer: expected a last assistant turn or a column `answer`")
-        turns = [*turns, {"role": "assistant", "content": answer}]
+        turns = [*turns, {"role": "assistant", "content": gold}]
         name = text_field(record, "id") or duplicate_key(turns)[:20]
     # White space around an answer counts neither here nor in a model's output.
-    answer = (turns[-1]["content"] if answer is None else answer).strip()
+    gold = (turns[-1]["content"] if gold is None else gold).strip()
     choices, kind = text_list_field(record, "choices"), text_field(record, "kind")
     choices = [choice.strip() for choice in choices] if choices else choices
-    return [task, name, turns, answer, choices, kind]
+    return [task, name, turns, gold, choices, kind]

@@ -55,9 +55,7 @@ def score_with_lm_eval(
             max_length=chat.max_tokens,
             add_bos_token=bool(chat.prefix),
         )
-        if not sys.stderr.isatty():  # its progress bars are for people, not for logs
-            lm.generate_until = partial(lm.generate_until, disable_tqdm=True)
-            lm.loglikelihood = partial(lm.loglikelihood, disable_tqdm=True)
+        _hide_progress_bars(lm)
         results = lm_eval.simple_evaluate(
             lm, tasks=list(names), task_manager=manager, log_samples=True, bootstrap_iters=0
         )
@@ -72,6 +70,12 @@ def score_with_lm_eval(
     columns = tables.schema("evaluation")
     schema = {name: columns[name] for name in columns if name != "answer_nll_nats"}
     return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _hide_progress_bars(lm: Any) -> None:
+    if not sys.stderr.isatty():  # they are for people, not for logs
+        lm.generate_until = partial(lm.generate_until, disable_tqdm=True)
+        lm.loglikelihood = partial(lm.loglikelihood, disable_tqdm=True)
 
 
 def _import_lm_eval() -> tuple[Any, Any, Any]:

@@ -82,22 +82,11 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
         )
     trained = _with_hash(params.model, "model")
     selector = resolve_model(given, method.model, name)
-    options = EvalOptions(
-        max_new_tokens=params.eval.max_new_tokens,
-        batch_size=params.eval.batch_size,
-        limit=params.eval.limit,
-        threads=params.eval.threads,
-    )
+    baseline, evaluation = _evaluation(params, name, trained)
     return Plan(
         dedup=_dedup(params, trained),
         reference=_reference(params, parts, selector),
-        embed=EmbedSection(
-            features=parts.features,
-            model=selector if parts.features else None,
-            queries=parts.uses_queries,
-            reference=parts.reference is not None,
-            code=_code("embed", features=parts.features),
-        ),
+        embed=_embed(parts, selector),
         score=ScoreSection(scorer=parts.scorer, code=_code("score", scorer=parts.scorer)),
         aggregate=AggregateSection(
             aggregator=parts.aggregator,
@@ -105,17 +94,8 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
             code=_code("aggregate", aggregator=parts.aggregator),
         ),
         train=TrainSection(model=trained, recipe=params.train, code=_code("train")),
-        baseline=BaselineSection(
-            model=trained if params.eval.before else None,
-            options=options,
-            code=_code("baseline", module="eval.run"),
-        ),
-        eval=EvalSection(
-            model=trained,
-            options=options,
-            run=RunLabel(method=name, budget=params.top.budget, seed=params.top.seed),
-            code=_code("eval"),
-        ),
+        baseline=baseline,
+        eval=evaluation,
         cost=CostSection(
             selector=selector if parts.features else None,
             reference=parts.reference,
@@ -154,6 +134,35 @@ def _reference(params: Params, parts: ChosenParts, selector: ModelSettings) -> R
         # Where nothing is fitted, no code decides anything: an edit of the trainer runs nothing.
         code=_code("reference", reference=parts.reference) if fitted else "",
     )
+
+
+def _embed(parts: ChosenParts, selector: ModelSettings) -> EmbedSection:
+    return EmbedSection(
+        features=parts.features,
+        model=selector if parts.features else None,
+        queries=parts.uses_queries,
+        reference=parts.reference is not None,
+        code=_code("embed", features=parts.features),
+    )
+
+
+def _evaluation(
+    params: Params, method: str, trained: ModelSettings
+) -> tuple[BaselineSection, EvalSection]:
+    """The sections of the model before training and after it."""
+    options = EvalOptions(
+        max_new_tokens=params.eval.max_new_tokens,
+        batch_size=params.eval.batch_size,
+        limit=params.eval.limit,
+        threads=params.eval.threads,
+    )
+    baseline = BaselineSection(
+        model=trained if params.eval.before else None,
+        options=options,
+        code=_code("baseline", module="eval.run"),
+    )
+    label = RunLabel(method=method, budget=params.top.budget, seed=params.top.seed)
+    return baseline, EvalSection(model=trained, options=options, run=label, code=_code("eval"))
 
 
 def _code(stage: str, *, module: str | None = None, **parts: Part | None) -> str:

@@ -19,6 +19,8 @@ from dataselect.score.ifd import ifd
 from dataselect.score.perplexity import perplexity
 from tests.helpers import GOLDEN, MODEL, columns
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("golden")]
+
 POOLINGS = ["weighted_mean", "mean", "last_token"]
 
 

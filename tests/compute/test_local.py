@@ -23,6 +23,7 @@ from tests.helpers import ROOT
 from tests.test_pipeline import repro, small_project
 
 
+@pytest.mark.slow
 def test_several_processes_write_the_same_bytes(pool, by_one_process):
     done = embed(SECTION, pool, rows=8, engine=local(workers=2))
     assert shard_bytes(pool) == by_one_process
@@ -70,6 +71,7 @@ def numbers(count):
     return pl.DataFrame(rows, schema=tables.schema("pool"), orient="row")
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_one_message_and_what_was_finished_stays(in_scratch):
     tables.write("pool", numbers(60), in_scratch / "pool.parquet")
     with (

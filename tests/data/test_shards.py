@@ -176,6 +176,7 @@ def lines(process):
     return process.communicate()[0].splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pause", [0.05, 0.2])
 def test_a_killed_process_leaves_whole_shards_only(in_scratch, pause):
     tables.write("pool", pool(80), in_scratch / "pool.parquet")
@@ -191,6 +192,7 @@ def test_a_killed_process_leaves_whole_shards_only(in_scratch, pause):
     assert len(shards.read_all(in_scratch / "two/pool")["vectors"]) == 80
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_work(in_scratch):
     tables.write("pool", pool(80), in_scratch / "pool.parquet")
     with started("one", 0.05) as one, started("two", 0.05) as two:

@@ -42,6 +42,7 @@ def out(in_scratch):
 
 
 @pytest.mark.parametrize("method", ["rds", "s2l", "less", "ifd", "random"])
+@pytest.mark.slow
 def test_of_the_whole_pool_it_counts_what_a_run_counts(method, out):
     sections = plan({**PARAMS, "method": method}, small_methods())
     (out / "measured").mkdir()

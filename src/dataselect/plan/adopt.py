@@ -63,11 +63,14 @@ def adopt(stage: str, tolerance: float, seed: int) -> None:
     report.table("Adopted features", rows)
 
 
-def adopt_features(section: EmbedSection, out: Path, tolerance: float, seed: int) -> Adopted:
+def adopt_features(
+    section: EmbedSection, out: Path, tolerance: float, seed: int, rows: int | None = None
+) -> Adopted:
     """Links the stored shards of an earlier version of the code under the present one's name.
 
     Args:
         out: the folder with the pool, the queries and the reference of the present plan.
+        rows: rows per shard, on average; None: the feature's own number.
 
     Raises:
         InputError: see `adopt`.
@@ -80,7 +83,7 @@ def adopt_features(section: EmbedSection, out: Path, tolerance: float, seed: int
         raise InputError(f"{first_few(missing)} is not there. Run `dvc repro reference` first.")
     key = shard_key(section, out / "reference")
     home = shards.shards_folder(key)
-    names = [job.path.name for job in _jobs(section, out, home)]
+    names = [job.path.name for job in _jobs(section, out, home, rows)]
     stored = max(stored_folders(key), key=lambda folder: _count(names, folder), default=None)
     kept = [name for name in names if stored and _only_in(stored, home, name)]
     if stored is None or not kept:
@@ -89,7 +92,7 @@ def adopt_features(section: EmbedSection, out: Path, tolerance: float, seed: int
             "code computed. Run `dvc repro embed`."
         )
     checked = set(random.Random(seed).sample(kept, min(CHECKED, len(kept))))
-    jobs = (job for job in _jobs(section, out, home) if job.path.name in checked)
+    jobs = (job for job in _jobs(section, out, home, rows) if job.path.name in checked)
     _compare(section, out, jobs, stored, tolerance)
     present = _count(names, home)
     for name in kept:
@@ -100,9 +103,10 @@ def adopt_features(section: EmbedSection, out: Path, tolerance: float, seed: int
     return Adopted(len(kept), present, len(names) - present - len(kept))
 
 
-def _jobs(section: EmbedSection, out: Path, home: Path) -> Iterator[Job]:
+def _jobs(section: EmbedSection, out: Path, home: Path, rows: int | None) -> Iterator[Job]:
     """The shards of all sides, with the rows' ids and messages, one at a time."""
-    rows = load_part("embed", section.features).rows_per_shard  # ty: ignore[invalid-argument-type]
+    assert section.features is not None  # `adopt_features` has checked it
+    rows = rows or load_part("embed", section.features).rows_per_shard
     for side in ("queries", "pool") if section.queries else ("pool",):
         yield from shards.shard_jobs(home, side, out / f"{side}.parquet", rows)
 

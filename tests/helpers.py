@@ -18,6 +18,7 @@ from dataselect.plan.method import PARTS
 from dataselect.plan.params import read_yaml
 from dataselect.plan.run import plan
 from dataselect.settings import part_function, settings_of
+from tests.fork_server import client_folder
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"
@@ -66,9 +67,14 @@ def columns(count):
 
 
 def run(*command, cwd, check=True):
-    """Runs a command as a user would; returns what it printed and its status."""
-    bin_folder = str(Path(sys.executable).parent)
-    environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
+    """Runs a command as a user would; returns what it printed and its status.
+
+    The stages that DVC starts are forks of one process: see `fork_server`.
+    """
+    folders = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    if command[0] == "dvc" and hasattr(os, "fork"):
+        folders.insert(0, client_folder())
+    environment = {**os.environ, "PATH": os.pathsep.join(folders)}
     done = subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )

@@ -232,7 +232,7 @@ def test_an_experiment_of_its_own_runs_the_edited_code(project, edit):
     edit("report.py", "80", "100")
     done = run("dvc", "exp", "run", "--temp", "embed", cwd=project)
     assert ran(done.stdout) == []
-    edit("score/cosine.py", "@ queries.T", "@ -queries.T")
+    edit("score/cosine.py", "@ queries.T", "@ queries.T / 2")
     done = run("dvc", "exp", "run", "--temp", "aggregate", cwd=project)
     assert ran(done.stdout) == ["score", "aggregate"]
 

@@ -237,18 +237,24 @@ def test_an_experiment_of_its_own_runs_the_edited_code(project, edit):
     assert ran(done.stdout) == ["score", "aggregate"]
 
 
+def experiments(project):
+    """How many experiments DVC shows, and whether all went well."""
+    shown = run("dvc", "exp", "show", "--csv", cwd=project).stdout
+    assert "mean.score" in shown.splitlines()[0]
+    assert "Failed" not in shown
+    kinds = [line.split(",")[2] for line in shown.splitlines()]
+    return sum(kind in ("branch_base", "branch_commit") for kind in kinds)
+
+
 def test_experiments_run_in_the_workspace_and_in_a_queue(project):
+    before = experiments(project)
     run("dvc", "exp", "run", "--name", "by-chance", "-S", "method=random", cwd=project)
     run("git", "checkout", "--quiet", ".", cwd=project)
     run("dvc", "checkout", "--quiet", "dvc.yaml", cwd=project)
     queue = ["dvc", "exp", "run", "--queue", "-S", "method=rds,random", "-S", "budget=10,20"]
     run(*queue, "aggregate", cwd=project)
     run("dvc", "exp", "run", "--run-all", cwd=project)
-    shown = run("dvc", "exp", "show", "--csv", cwd=project).stdout
-    kinds = [line.split(",")[2] for line in shown.splitlines()]
-    assert sum(kind in ("branch_base", "branch_commit") for kind in kinds) == 5
-    assert "mean.score" in shown.splitlines()[0]
-    assert "Failed" not in shown
+    assert experiments(project) == before + 5
     difference = run("dvc", "metrics", "diff", "HEAD", "by-chance", "--json", cwd=project).stdout
     assert "answer_nll_nats" in difference
     difference = run("dvc", "params", "diff", "HEAD", "by-chance", "--json", cwd=project).stdout

@@ -5,9 +5,9 @@
 On real rows and the 6.8 M-parameter model of ../shared (not shipped). The published way is written
 here in a few plain lines: batch 1, fp32, LM head on, scores in a dictionary. The last part is a
 Llama shape of some 100 M parameters with random weights, whose FLOPs per second are compared with
-those of a plain matrix product in the same process and precision. On a GPU only that part runs,
-with a 1 B and a 7 B shape, and its result is another file. `--small` takes a few rows, and saves
-nothing.
+those of a plain matrix product in the same process and precision. On a GPU the shapes are of 1 B
+and 7 B parameters, for several sizes of batch, and the result is another file. `--small` takes a
+few rows, and saves nothing.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
@@ -31,9 +32,10 @@ from dataselect.data.shards import Featurizer
 from dataselect.embed.hidden_states import hidden_states
 from dataselect.embed.losses import losses
 from dataselect.embed.trajectories import trajectories
+from dataselect.models.batches import Batches
 from dataselect.models.chat import Encoded, load_chat
 from dataselect.models.flops import forward_flops
-from dataselect.models.load import load_causal, load_encoder, load_tokenizer, torch_dtype
+from dataselect.models.load import device, load_causal, load_encoder, load_tokenizer, torch_dtype
 from dataselect.models.settings import ModelSettings
 from dataselect.reference import warmup
 from dataselect.train.fit import Recipe, add_adapters
@@ -49,6 +51,8 @@ SHAPES = {
                           "7B": (4_096, 11_008, 32, 32, 32)}.items()
 }  # fmt: skip
 LARGE_ROWS, GPU_ROWS = 48, 4_096
+#: On a GPU: padded tokens of a batch.
+BUDGETS = (8_192, 131_072)
 #: Checkpoints of the trajectories; the model itself stands in for each.
 CHECKPOINTS = 2
 
@@ -56,19 +60,20 @@ CHECKPOINTS = 2
 def main() -> None:
     """Runs every part in a process of its own."""
     small = "--small" in sys.argv
-    if torch.cuda.is_available():
+    on_gpu = torch.cuda.is_available()
+    runs = {part: in_new_process("embed", part, count=4 if small else count)
+            for part, count in ROWS.items()}  # fmt: skip
+    if on_gpu:
         count = 64 if small else GPU_ROWS
-        sizes = {size: in_new_process("embed", "shape", size=size, count=count)
-                 for size in ("1B", "7B")}  # fmt: skip
-        name, result = "embed_gpu", {"gpu": torch.cuda.get_device_name(), **sizes}
+        for size in ("1B", "7B"):
+            runs[size] = in_new_process("embed", "shape", size=size, count=count, budgets=BUDGETS)
+        name, machine = "embed_gpu", {"gpu": torch.cuda.get_device_name()}
     else:
-        runs = {part: in_new_process("embed", part, count=4 if small else count)
-                for part, count in ROWS.items()}  # fmt: skip
         count = 2 if small else LARGE_ROWS
         runs["large"] = in_new_process("embed", "shape", size="100M", count=count)
-        name, result = "embed", {"threads": os.environ.get("OMP_NUM_THREADS"), **runs}
+        name, machine = "embed", {"threads": os.environ.get("OMP_NUM_THREADS")}
     if not small:
-        save_result(name, result)
+        save_result(name, {**machine, **runs})
 
 
 def rows(count: int) -> list[list[dict[str, str]]]:
@@ -81,8 +86,8 @@ def vectors(count: int) -> dict[str, Any]:
     """Embeddings: length-sorted batches without the head, against one row at a time with it."""
 
     def single(net: Any, row: Encoded) -> list[float]:
-        states = net(input_ids=_ids(row), output_hidden_states=True).hidden_states[-1][0]
-        weight = torch.arange(1, len(states) + 1)[:, None]
+        states = net(input_ids=_ids(row, net), output_hidden_states=True).hidden_states[-1][0]
+        weight = torch.arange(1, len(states) + 1, device=states.device)[:, None]
         pooled = (states * weight).sum(0) / weight.sum()
         return (pooled / pooled.norm()).tolist()
 
@@ -96,7 +101,7 @@ def loss(count: int) -> dict[str, Any]:
     """Losses of whole rows, against one row at a time."""
 
     def single(net: Any, row: Encoded) -> float:
-        return net(input_ids=_ids(row), labels=_ids(row)).loss.item()
+        return net(input_ids=_ids(row, net), labels=_ids(row, net)).loss.item()
 
     run, ours, theirs = _compare(losses().load(MODEL, []), "whole_nll", count, single)
     return _with_ratio(run) | {"most_relative_gap": _gap(ours, theirs)}
@@ -106,8 +111,8 @@ def trajectory(count: int) -> dict[str, Any]:
     """Losses of responses before training and at every checkpoint, against one row at a time."""
 
     def single(net: Any, row: Encoded) -> list[float]:
-        times = range(CHECKPOINTS + 1)
-        return [net(input_ids=_ids(row), labels=_labels(row)).loss.item() for _ in times][1:]
+        inputs = {"input_ids": _ids(row, net), "labels": _labels(row, net)}
+        return [net(**inputs).loss.item() for _ in range(CHECKPOINTS + 1)][1:]
 
     checkpoints = [Checkpoint(Path(MODEL.name), 1.0)] * CHECKPOINTS
     featurizer = trajectories().load(MODEL, checkpoints)
@@ -120,12 +125,12 @@ def _gap(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(np.nanmax(np.abs(ours - theirs) / ours))
 
 
-def _ids(row: Encoded) -> torch.Tensor:
-    return torch.from_numpy(row.ids.astype(np.int64))[None]
+def _ids(row: Encoded, net: Any) -> torch.Tensor:
+    return torch.from_numpy(row.ids.astype(np.int64))[None].to(net.device)
 
 
-def _labels(row: Encoded) -> torch.Tensor:
-    return torch.where(torch.from_numpy(row.response)[None], _ids(row), -100)
+def _labels(row: Encoded, net: Any) -> torch.Tensor:
+    return torch.where(torch.from_numpy(row.response)[None].to(net.device), _ids(row, net), -100)
 
 
 def _compare(
@@ -147,7 +152,6 @@ def _compare(
 
 def gradient(count: int) -> dict[str, Any]:
     """LoRA gradients of rank 8: a batch with an adapter per row, against a pass per row."""
-    from dataselect.models.batches import Batches
     from dataselect.models.row_gradients import row_gradients
 
     sample = rows(count)
@@ -165,51 +169,68 @@ def gradient(count: int) -> dict[str, Any]:
     with timed(run, "batch_1_seconds"):
         for row in encoded:
             net.zero_grad()
-            net(input_ids=_ids(row), labels=_labels(row)).loss.backward()
-            theirs = torch.cat([p.grad.flatten() for p in names.values()])
+            net(input_ids=_ids(row, net), labels=_labels(row, net)).loss.backward()
+            theirs = torch.cat([p.grad.flatten() for p in names.values()]).cpu()
     gap = float((ours[-1] - theirs).norm() / theirs.norm())
     return _with_ratio(run) | {"relative_gap_of_the_last": gap}
 
 
-def shape(size: str, count: int) -> dict[str, Any]:
-    """Embeddings by a Llama shape with random weights: the share of the matrix product."""
+def shape(size: str, count: int, budgets: Sequence[int] = ()) -> dict[str, Any]:
+    """Embeddings by a Llama shape with random weights: the share of the matrix product.
+
+    Args:
+        budgets: padded tokens of a batch to try; none: what the stage uses.
+    """
     sample = rows(count)
     with tempfile.TemporaryDirectory() as folder:
-        _make(folder, SHAPES[size])
-        model = replace(MODEL, name=folder)
+        make_model(folder, SHAPES[size])
+        model = replace(MODEL, name=folder, dtype="auto")
         featurizer, net = hidden_states().load(model, []), load_encoder(model)
+        runs = {None: _embed(featurizer, sample)}
+        for budget in budgets:
+            with patch.object(Batches, "on", lambda *_, budget=budget, **__: Batches(budget)):
+                runs[budget] = _embed(hidden_states().load(model, []), sample)
+    peak = product_flops(net.dtype)
+    flops = forward_flops(net, head=False)
+    for run in runs.values():
+        speed = flops * run["tokens"] / run["seconds"]
+        run["tokens_per_second"] = round(run["tokens"] / run["seconds"])
+        run["gflops"] = round(speed / 1e9, 1)
+        run["share_of_the_product"] = round(speed / peak, 3)
+    return {
+        **runs.pop(None), "parameters": sum(p.numel() for p in net.parameters()),
+        "precision": str(net.dtype), "product_gflops": round(peak / 1e9, 1),
+        **({"padded_tokens_per_batch": runs} if runs else {}),
+    }  # fmt: skip
+
+
+def _embed(featurizer: Featurizer, sample: list[Any]) -> dict[str, Any]:
     featurizer(sample[:4], "pool", no_progress)
     run = _size(sample)
     with timed(run):
         featurizer(sample, "pool", no_progress)
-    peak = _product(net)
-    speed = forward_flops(net, head=False) * run["tokens"] / run["seconds"]
-    return {
-        **run, "parameters": sum(p.numel() for p in net.parameters()),
-        "tokens_per_second": round(run["tokens"] / run["seconds"]),
-        "precision": str(net.dtype), "gflops": round(speed / 1e9, 1),
-        "product_gflops": round(peak / 1e9, 1), "share_of_the_product": round(speed / peak, 3),
-    }  # fmt: skip
+    return run
 
 
-def _make(folder: str, shape: dict[str, int]) -> None:
-    """A model of this shape, in the precision that it is loaded in, and a tokenizer."""
+def make_model(folder: str, shape: dict[str, int], dtype: str = "auto") -> None:
+    """A model of this shape with random weights, and a tokenizer."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config = AutoConfig.from_pretrained(MODEL.name)
     for name, value in shape.items():
         setattr(config, name, value)
-    config.head_dim = shape["hidden_size"] // shape["num_attention_heads"]
-    net = AutoModelForCausalLM.from_config(config, dtype=torch_dtype("auto"))
+    config.head_dim = config.hidden_size // config.num_attention_heads
+    with torch.device(device()):  # a GPU draws 7 B weights in seconds
+        net = AutoModelForCausalLM.from_config(config, dtype=torch_dtype(dtype))
     net.save_pretrained(folder)
     load_tokenizer(MODEL).save_pretrained(folder)
 
 
-def _product(net: Any) -> float:
-    """FLOP/s of a plain matrix product on the model's device and in its precision."""
-    on_gpu = net.device.type == "cuda"
+def product_flops(dtype: torch.dtype) -> float:
+    """FLOP/s of a plain matrix product in this precision, on the GPU where there is one."""
+    on_gpu = torch.cuda.is_available()
     width = 8_192 if on_gpu else 1_024
-    a = torch.randn(width, width, device=net.device).to(net.dtype)
+    a = torch.randn(width, width, device=device()).to(dtype)
 
     def once() -> None:
         a @ a

@@ -31,7 +31,8 @@ def in_new_process(module: str, case: str, **arguments: Any) -> dict[str, Any]:
     """
     call = f"_run_case({module!r}, {case!r}, {json.dumps(arguments)!r})"
     code = f"from measuring import _run_case; {call}"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True, env=environment
     )

@@ -78,7 +78,7 @@ def test_where_memory_runs_out_batches_shrink_and_the_features_stay(capsys):
     _, total = torch.cuda.mem_get_info()
     torch.cuda.empty_cache()
     try:
-        torch.cuda.set_per_process_memory_fraction(60e6 / total)
+        torch.cuda.set_per_process_memory_fraction(150e6 / total)
         found = measure(losses())
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)

@@ -63,7 +63,7 @@ def _load(
 
     encoder = load_encoder(model)
     chat = load_chat(model)
-    batches = Batches.on(encoder.device.type, gpu=32_768)
+    batches = Batches.on(encoder.device.type, gpu=8_192)
     token_flops = forward_flops(encoder, head=False)
     stored = np.float32 if encoder.dtype == torch.float32 else np.float16
 

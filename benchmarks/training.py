@@ -27,7 +27,7 @@ from embed import MODEL, SHAPES, make_model, product_flops, rows
 
 #: Rows a step, steps, and micro-batch of a shape.
 RUNS = {"tiny": (8, 4, 2), "100M": (8, 4, 2), "1B": (64, 12, 4), "7B": (64, 4, 4)}
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     f"{method}{', checkpointing' if saving else ''}": {
         "method": method,
         "gradient_checkpointing": saving,

@@ -41,5 +41,6 @@ bench: setup
 lock:
 	fresh=$$(mktemp -d) && $(PYTHON) -m venv $$fresh && \
 	$$fresh/bin/python -m pip install --quiet 'torch==2.13.0' --editable '.[eval,dev,embed,ray,s3]' && \
-	$$fresh/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock; \
-	rm -rf $$fresh
+	$$fresh/bin/python -m pip freeze --exclude-editable > $$fresh/frozen && \
+	sed 's/+cpu$$//' $$fresh/frozen > requirements.lock; \
+	status=$$?; rm -rf $$fresh; exit $$status

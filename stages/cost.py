@@ -2,9 +2,8 @@
 
 from dataselect.compare.published import RunSize, published_flops
 from dataselect.data import tables
-from dataselect.eval.cost import cost, read_metrics
+from dataselect.eval.cost import CostSection, cost, read_metrics
 from dataselect.models.load import parameter_count
-from dataselect.plan.run import CostSection
 from dataselect.stage import stage
 
 

@@ -16,7 +16,9 @@ def main() -> None:
     """Computes the features; worker processes import this file, so nothing runs at import."""
     with stage("embed", EmbedSection) as run:
         section = run.section
-        files.write_json(OUT / "features" / "features.json", asdict(section))
+        # Without the code: an edit that leaves the features as they were must run nothing after it.
+        shown = {name: value for name, value in asdict(section).items() if name != "code"}
+        files.write_json(OUT / "features" / "features.json", shown)
         done = embed(section, OUT, engine=engine())
         run.figures = {name: sum(getattr(d, name) for d in done.values()) for name in COST}
         run.resumed_seconds = sum(d.earlier_seconds for d in done.values())

@@ -14,6 +14,7 @@ from dataselect.stage import end_with_message
 
 def main() -> None:
     """Writes plan.json and prints what it says."""
+    report.quiet_libraries()
     params = read_yaml("params.yaml")
     sections = plan(params, read_yaml("methods.yaml"))
     files.write_json(Path("plan.json"), asdict(sections))
@@ -25,13 +26,13 @@ def main() -> None:
     for model in models_used(sections):
         if model.md5 is None and model.revision is None:
             report.console.print(
-                f"revision is null: {model.name} is whatever the hub holds that day. Set it to a "
-                "commit, and features and scores stay with it."
+                f"revision is null: the hub's newest version of {model.name} is used, which may "
+                "change. Set it to a commit, and features and scores belong to that version."
             )
 
 
 if __name__ == "__main__":
     try:
         main()
-    except Exception as error:
+    except BaseException as error:
         end_with_message("plan", error)

@@ -50,7 +50,7 @@ def test_without_a_mistake_it_runs_and_aggregate_refuses_a_budget_above_the_pool
     change({"budget": 9})
     assert stage("plan", home).returncode == 0
     assert refused("aggregate", home) == (
-        "budget: 9 rows asked of a pool of 8 (after removing 2 exact duplicates). Lower `budget` "
+        "budget: 9 rows; the pool has 8 (after removing 2 exact duplicates). Lower `budget` "
         "in params.yaml to at most 8."
     )
 

@@ -105,7 +105,9 @@ def check_settings(
     for name in given:
         if name not in names:
             found = f"{where}: unknown setting `{name}`. "
-            raise InputError(found + (did_you_mean(name, names) if names else "It has none."))
+            raise InputError(
+                found + (did_you_mean(name, names) if names else "It has none: leave it out.")
+            )
     from pydantic import ValidationError
 
     try:

@@ -58,7 +58,7 @@ def stage(name: str, section: type[S]) -> Generator[StageRun[S]]:
     try:
         with _exclusive():
             files.remove_partials(Path("out"))
-            run = StageRun(from_json(section, read_section(name)))
+            run = StageRun(_section(name, section))
             yield run
             seconds = time.perf_counter() - start
             figures = {"seconds": round(seconds + run.resumed_seconds, 2), **run.figures}
@@ -80,6 +80,23 @@ def read_section(name: str) -> Any:
     if name not in sections:
         raise InputError(f"plan.json: no section `{name}`. Run `dvc repro plan`.")
     return sections[name]
+
+
+def _section(name: str, schema: type[S]) -> S:
+    """A section of plan.json as its dataclass.
+
+    Raises:
+        InputError: it is of another version of the program.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return from_json(schema, read_section(name))
+    except ValidationError:
+        raise InputError(
+            f"plan.json: its section `{name}` was written by another version of the program. Run "
+            "`dvc repro plan`."
+        ) from None
 
 
 def engine() -> Engine:

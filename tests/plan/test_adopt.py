@@ -46,6 +46,13 @@ def test_equal_shards_are_kept_and_not_computed_again(out):
     again = embed(PRESENT, out, ROWS)
     assert (again["pool"].computed, again["pool"].found) == (0, count)
     assert again["pool"].tokens > 0  # what they took came along
+    done = adopt_features(PRESENT, out, 0.0, seed=0, rows=ROWS)
+    assert (done.kept, done.present, done.missing) == (0, count, 0)
+
+
+def test_where_no_earlier_version_computed_anything(out):
+    for path in stored_shards():
+        path.unlink()
     assert "no features" in mistake(adopt_features, PRESENT, out, 0.0, 0, ROWS)
 
 

@@ -63,6 +63,6 @@ def test_a_budget_in_rows(given, height, rows):
 
 def test_a_budget_above_the_pool():
     assert mistake(budget_rows, 11, 10, DROPPED) == (
-        "budget: 11 rows asked of a pool of 10 (after removing 2 exact duplicates and 2 other "
+        "budget: 11 rows; the pool has 10 (after removing 2 exact duplicates and 2 other "
         "rows). Lower `budget` in params.yaml to at most 10."
     )

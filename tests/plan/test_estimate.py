@@ -76,17 +76,17 @@ def test_a_sample_is_drawn_evenly_and_without_what_cannot_be_understood(in_scrat
     (in_scratch / "p.jsonl").write_text("".join(json.dumps(r) + "\n" for r in mixed))
     count, drawn = sample_pool(["p.jsonl"], 500, lambda n: None)
     assert count == 2_050
-    assert len(drawn) == 500
-    assert [row[0] for row in drawn] == list(range(500))
+    assert 480 <= len(drawn) < 500  # 12 of 500 places are of bad rows, on average
+    assert [row[0] for row in drawn] == list(range(len(drawn)))
     assert {row[2] for row in drawn} == {"s"}
     places = [int(row[1].split(":")[1]) for row in drawn]
-    assert len(set(places)) == 500
-    assert 900 < sum(places) / 500 < 1_150
+    assert len(set(places)) == len(drawn)
+    assert 900 < sum(places) / len(drawn) < 1_150
 
 
 def test_a_budget_above_the_pool_is_refused_before_anything_is_measured(out):
     sections = plan({**PARAMS, "method": "rds", "budget": 41}, small_methods())
-    with pytest.raises(InputError, match="41 rows asked of a pool of 40"):
+    with pytest.raises(InputError, match="41 rows; the pool has 40"):
         estimate.estimate(sections, 40, out / "nowhere")
 
 

@@ -53,7 +53,7 @@ METHODS = {
     ),
     "a setting where there is none": (
         {**PARTS, "aggregator": {"top": {"k": 5}}},
-        "methods.yaml: mine: aggregator: top: unknown setting `k`. It has none.",
+        "methods.yaml: mine: aggregator: top: unknown setting `k`. It has none: leave it out.",
     ),
     "two scorers": (
         {**PARTS, "scorer": {"random": {}, "cosine": {}}},

@@ -150,7 +150,8 @@ MISTAKES = {
     ),
     "a folder that is no model": (
         {"model": {"name": "eval_kinds"}},
-        "model.name: `eval_kinds`: a folder without config.json: not a model's.",
+        "model.name: `eval_kinds`: expected a model's folder; found one without config.json. "
+        "Name another.",
     ),
     "a model without a name": (
         {"model": {"chat": "tulu"}},

@@ -95,7 +95,7 @@ def test_a_budget_above_the_pool_is_refused_before_anything_costs(section, in_sc
     frame = pl.DataFrame(dropped, schema=tables.schema("dropped"), orient="row")
     tables.write("dropped", frame, "dropped.parquet")
     message = mistake(fit, in_scratch, replace(section, budget=4))
-    assert "4 rows asked of a pool of 3 (after removing 1 exact duplicates and 1 other" in message
+    assert "4 rows; the pool has 3 (after removing 1 exact duplicates and 1 other" in message
     assert not fits
     assert not (in_scratch / "out").exists()
 

@@ -26,7 +26,7 @@ def budget_rows(budget: int | str, pool_rows: int, dropped: pl.DataFrame) -> int
         others = dropped.height - duplicates
         also = f" and {others} other rows" if others else ""
         raise InputError(
-            f"budget: {budget} rows asked of a pool of {pool_rows} (after removing {duplicates} "
+            f"budget: {budget} rows; the pool has {pool_rows} (after removing {duplicates} "
             f"exact duplicates{also}). Lower `budget` in params.yaml to at most {pool_rows}."
         )
     return budget

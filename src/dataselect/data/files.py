@@ -105,4 +105,5 @@ def hardlink_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:
-        shutil.copyfile(source, target)
+        with atomic_write(target) as temporary:
+            shutil.copyfile(source, temporary)

@@ -115,22 +115,27 @@ def check(name: str, frame: pl.DataFrame, place: str = "in memory", first: int =
     Raises:
         InputError: a column is missing, has another type, holds a null, or does not count.
     """
-    table, where = TABLES[name], f"{name} table ({place})"
+    table = TABLES[name]
+
+    def wrong(text: str) -> InputError:
+        again = "Run `dvc repro --force`: it writes the table again."
+        return InputError(f"{name} table ({place}): {text}. {again}")
+
     for column, dtype in table.columns.items():
         if column not in frame.columns:
-            raise InputError(f"{where}: no column `{column}`; found {', '.join(frame.columns)}.")
+            raise wrong(f"no column `{column}`; found {', '.join(frame.columns)}")
         found = frame.schema[column]
         if found != dtype and found.base_type() is not dtype:
-            raise InputError(f"{where}: column `{column}`: expected {dtype}, found {found}.")
+            raise wrong(f"column `{column}`: expected {dtype}, found {found}")
         nulls = frame[column].null_count()
         if nulls and column not in table.nullable:
-            raise InputError(f"{where}: column `{column}`: expected no nulls, found {nulls}.")
+            raise wrong(f"column `{column}`: expected no nulls, found {nulls}")
     if table.counter:
         expected = pl.int_range(first, first + frame.height, eager=True)
-        wrong = frame.filter(frame[table.counter] != expected)
-        if not wrong.is_empty():
-            rows = first_few(wrong[table.counter])
-            raise InputError(f"{where}: `{table.counter}` must count from {first}; found {rows}.")
+        differing = frame.filter(frame[table.counter] != expected)
+        if not differing.is_empty():
+            rows = first_few(differing[table.counter])
+            raise wrong(f"`{table.counter}` must count from {first}; found {rows}")
 
 
 def empty(name: str) -> pl.DataFrame:

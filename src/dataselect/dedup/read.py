@@ -49,7 +49,7 @@ def read_rows(files: list[str]) -> Iterator[RawRow]:
             for number, record in _records(name):
                 yield RawRow(f"{name}:{number}", stem, record)
         except (OSError, EOFError) as error:
-            raise InputError(f"{name}: cannot be read: {error}.") from None
+            raise InputError(f"{name}: cannot be read: {error}. Replace the file.") from None
 
 
 def _records(name: str) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
@@ -66,7 +66,7 @@ def _records(name: str) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
     else:
         raise InputError(
             f"{name}: unknown kind of file. Expected .parquet, .jsonl or .json "
-            "(also .jsonl.gz, .jsonl.zst)."
+            "(also .jsonl.gz, .jsonl.zst). Convert it, or name other files."
         )
 
 
@@ -85,7 +85,7 @@ def _parquet(name: str) -> Iterator[dict[str, Any] | BadRow]:
                 for row in _to_records(batch):
                     yield unread | row if unread and isinstance(row, dict) else row
     except pa.ArrowException as error:
-        raise InputError(f"{name}: not a parquet file: {error}.") from None
+        raise InputError(f"{name}: not a parquet file: {error}. Replace the file.") from None
 
 
 def _to_records(batch: Any) -> list[dict[str, Any] | BadRow]:
@@ -126,11 +126,13 @@ def _array(name: str, file: IO[bytes]) -> Iterator[dict[str, Any] | BadRow]:
         records = json.load(file)
     except json.JSONDecodeError as error:
         place = f"{name}: line {error.lineno}, column {error.colno}"
-        raise InputError(f"{place}: not JSON: {error.msg.removesuffix(' at')}.") from None
+        raise InputError(
+            f"{place}: not JSON: {error.msg.removesuffix(' at')}. Correct it."
+        ) from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{name}: byte {error.start}: not UTF-8.") from None
+        raise InputError(f"{name}: byte {error.start}: not UTF-8. Save it as UTF-8.") from None
     except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
-        raise InputError(f"{name}: not JSON that can be read: {error}.") from None
+        raise InputError(f"{name}: not JSON that can be read: {error}. Correct it.") from None
     yield from (_record(value) for value in records)
 
 

@@ -117,7 +117,7 @@ def _load_sentence_model(model: ModelSettings) -> SentenceTransformer:
     name, revision = files.resolve(model.name), model.revision
     local = is_folder(model.name, "model")
     try:
-        # Without this file any language model would load, with a pooling that nobody chose.
+        # Without this file any language model would load, with a pooling by chance.
         cached_file(name, "modules.json", revision=revision, local_files_only=local)
         return SentenceTransformer(
             name,

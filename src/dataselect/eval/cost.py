@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from dataselect.models.settings import ModelSettings
+from dataselect.settings import Part
 
 #: What each stage writes.
 STAGE_OUTPUTS = {
@@ -22,6 +26,25 @@ STAGE_OUTPUTS = {
     "baseline": ("out/baseline.parquet",),
     "eval": ("out/evaluation.parquet",),
 }
+
+
+@dataclass(frozen=True)
+class CostSection:
+    """The plan's section `cost`: what the published formulas need to know of a run.
+
+    Attributes:
+        selector: the model that measures the pool; None where no model does.
+        reference: how the selector is fitted first, if it is.
+        trained: the model that is trained.
+        epochs: how often training sees a row.
+        code: the hash of the code that adds up.
+    """
+
+    selector: ModelSettings | None
+    reference: Part | None
+    trained: ModelSettings
+    epochs: float
+    code: str
 
 
 def cost(home: Path = Path()) -> dict[str, Any]:

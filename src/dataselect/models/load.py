@@ -29,7 +29,8 @@ def is_folder(name: str, where: str = "model") -> bool:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise InputError(
-                f"{where}.name: `{name}`: a folder without config.json: not a model's."
+                f"{where}.name: `{name}`: expected a model's folder; found one without "
+                "config.json. Name another."
             )
         return True
     beside = "/" in name and Path(name).parent.is_dir()  # demo/base_modell: a slip, not a hub's
@@ -83,7 +84,7 @@ def load_encoder(model: ModelSettings) -> PreTrainedModel:
     """
     from transformers import AutoModel
 
-    return _place(_load(AutoModel, model, dtype=torch_dtype(model.dtype)))
+    return _ready(_load(AutoModel, model, dtype=torch_dtype(model.dtype)))
 
 
 def load_causal(model: ModelSettings, dtype: str | None = None) -> PreTrainedModel:
@@ -98,10 +99,10 @@ def load_causal(model: ModelSettings, dtype: str | None = None) -> PreTrainedMod
     from transformers import AutoModelForCausalLM
 
     weights = torch_dtype(dtype or model.dtype)
-    return _place(_load(AutoModelForCausalLM, model, dtype=weights))
+    return _ready(_load(AutoModelForCausalLM, model, dtype=weights))
 
 
-def _place(net: PreTrainedModel) -> PreTrainedModel:
+def _ready(net: PreTrainedModel) -> PreTrainedModel:
     """The model in evaluation mode, on `device()`."""
     import torch
 

@@ -97,7 +97,8 @@ class Template:
                 )
         except TemplateError as error:
             raise TemplateRejected(
-                f"model.chat: the template of {self.tokenizer_name} rejects a conversation: {error}"
+                f"model.chat: the template of {self.tokenizer_name} rejects a conversation: "
+                f"{error} Drop such rows, or set `model.chat: tulu`."
             ) from None
         texts, spans = rendered
         return texts[0], spans[0] if spans else []

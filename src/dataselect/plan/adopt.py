@@ -52,7 +52,9 @@ def adopt(stage: str, tolerance: float, seed: int) -> None:
         InputError: nothing is stored, or a shard that was computed again differs.
     """
     if stage != "embed":
-        raise InputError(f"`{stage}`: only the shards of `embed` can be adopted.")
+        raise InputError(
+            f"`{stage}`: only the shards of `embed` can be adopted. Run `dataselect adopt embed`."
+        )
     section = plan(read_yaml("params.yaml"), read_yaml("methods.yaml")).embed
     done = adopt_features(section, Path("out"), tolerance, seed)
     rows = [
@@ -86,6 +88,9 @@ def adopt_features(
     names = [job.path.name for job in _jobs(section, out, home, rows)]
     stored = max(stored_folders(key), key=lambda folder: _count(names, folder), default=None)
     kept = [name for name in names if stored and _only_in(stored, home, name)]
+    present = _count(names, home)
+    if not kept and present:
+        return Adopted(0, present, len(names) - present)
     if stored is None or not kept:
         raise InputError(
             "no features of this method, model and pool are stored that an earlier version of the "
@@ -94,10 +99,10 @@ def adopt_features(
     checked = set(random.Random(seed).sample(kept, min(CHECKED, len(kept))))
     jobs = (job for job in _jobs(section, out, home, rows) if job.path.name in checked)
     _compare(section, out, jobs, stored, tolerance)
-    present = _count(names, home)
     for name in kept:
         for path in (stored / name).with_suffix(".json"), stored / name:  # the shard itself last
-            files.hardlink_or_copy(path, home / path.name)
+            if path.exists():
+                files.hardlink_or_copy(path, home / path.name)
     if not (home / shards.KEY_FILE).exists():
         files.write_json(home / shards.KEY_FILE, key)
     return Adopted(len(kept), present, len(names) - present - len(kept))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from dataselect.data import files
@@ -59,7 +61,7 @@ class _Cache:
 
     def look_up(self, path: Path) -> tuple[str, list[str]]:
         stat = path.stat()
-        state = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        state = [stat.st_size, stat.st_mtime_ns, stat.st_ino, _algorithm()]
         name = str(path.resolve())
         if self.known.get(name, [None])[0] != state:
             tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -70,6 +72,13 @@ class _Cache:
     def save(self) -> None:
         if self.changed:
             files.write_json(self.path, self.known)
+
+
+@cache
+def _algorithm() -> str:
+    """What digests depend on besides the file: how they are made, and Python's syntax trees."""
+    own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    return f"{own[:24]} {sys.version_info.major}.{sys.version_info.minor}"
 
 
 def tree_hash(tree: ast.AST) -> str:

@@ -12,11 +12,8 @@ from dataselect.plan.run import Plan
 from dataselect.settings import load_part
 
 
-def features_size(sections: Plan, pool: Path | None = None) -> str | None:
+def features_size(sections: Plan) -> str | None:
     """One line: rows × bytes per row, as far as they are known without reading the data.
-
-    Args:
-        pool: the pool's table, once it is there.
 
     Returns:
         None for a method without features.
@@ -31,7 +28,7 @@ def features_size(sections: Plan, pool: Path | None = None) -> str | None:
     if row_bytes is None:
         return f"features: {part.name}; their size is not known before the model is read"
     raw = [files.resolve(file.path) for file in sections.dedup.pool]
-    rows = _row_count([str(pool)] if pool else raw)
+    rows = _row_count(raw)
     total = f" × {rows:,} rows: at most {report.format_bytes(row_bytes * rows)}" if rows else ""
     return f"features: {part.name}, {row_bytes:,} bytes per row{total}"
 

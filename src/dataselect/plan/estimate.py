@@ -31,6 +31,7 @@ from dataselect.train.run import TrainSection
 
 SAMPLE_ROWS = 400  # rows that are measured
 TRAINED_ROWS = 64  # how many of them are trained on
+STAND_INS = 16  # how many of them are measured as queries
 
 
 class Cost(NamedTuple):
@@ -68,7 +69,7 @@ def estimate(sections: Plan, rows: int, home: Path) -> dict[str, Cost]:
     selected = share_of(budget, rows) if isinstance(budget, str) else budget
     if selected > rows:
         raise InputError(
-            f"budget: {selected} rows asked of a pool of {rows}. Lower `budget` in params.yaml."
+            f"budget: {selected} rows; the pool has {rows}. Lower `budget` in params.yaml."
         )
     costs: dict[str, Cost] = {}
     sample = tables.row_count(home / "pool.parquet")
@@ -76,10 +77,10 @@ def estimate(sections: Plan, rows: int, home: Path) -> dict[str, Cost]:
         costs["reference"] = _reference(sections.reference, rows, home)
     if sections.embed.features is not None:
         queries = tables.row_count(home / "queries.parquet") if sections.embed.queries else 0
-        cost, arrays = _embed(sections.embed, home)
+        cost, arrays, stand_ins = _embed(sections.embed, home)
         workers = load_part("compute", sections.engine).parallel_workers()
         costs["embed"] = cost.scaled((rows + queries) / sample).divided_by(workers)
-        if (cost := _score(sections.score.scorer, arrays, home)) is not None:
+        if (cost := _score(sections.score.scorer, arrays, stand_ins, home)) is not None:
             costs["score"] = cost.scaled(rows / sample)
     costs["train"] = _train(sections.train, selected, home)
     return costs
@@ -92,7 +93,10 @@ def _reference(section: ReferenceSection, rows: int, home: Path) -> Cost:
 
     assert section.reference is not None and section.model is not None
     # How long several processes take to start is not to be multiplied, nor is loading.
-    single = Part(section.reference.name, section.reference.settings | {"processes": 1})
+    settings = dict(section.reference.settings)
+    if "processes" in settings:
+        settings["processes"] = 1
+    single = Part(section.reference.name, settings)
     reference = load_part("reference", single)
     load_causal(section.model)
     use_threads(section.threads)
@@ -107,24 +111,30 @@ def _reference(section: ReferenceSection, rows: int, home: Path) -> Cost:
     return cost.divided_by(_gpus(load_part("reference", section.reference).recipe))
 
 
-def _embed(section: EmbedSection, home: Path) -> tuple[Cost, dict[str, Any]]:
-    """The features of the sample, and what they took once the model was loaded and warm."""
+def _embed(section: EmbedSection, home: Path) -> tuple[Cost, dict[str, Any], dict[str, Any]]:
+    """What features take once the model is loaded and warm; those of the sample, and of queries.
+
+    A few rows of the sample stand in for the queries.
+    """
     folder = home / "checkpoints"
     if not (folder / REFERENCE_FILE).exists():
         write_checkpoints(folder / REFERENCE_FILE, [])
     featurizer = load_feature(section, read_checkpoints(folder))
     messages = tables.read("pool", home / "pool.parquet")["messages"].to_list()
-    featurizer(messages[:16], "pool", lambda *_: None)
+    queries = featurizer(messages[:STAND_INS], "queries", lambda *_: None)
     start = time.perf_counter()
     with report.progress("measure", len(messages)) as progress:
         meter = shards.Meter(progress)
         arrays = featurizer(messages, "pool", meter)
     seconds = time.perf_counter() - start
-    return Cost(seconds, meter.flops, sum(array.nbytes for array in arrays.values())), arrays
+    size = sum(array.nbytes for array in arrays.values())
+    return Cost(seconds, meter.flops, size), arrays, queries
 
 
-def _score(part: Part, arrays: dict[str, Any], home: Path) -> Cost | None:
-    """The sample's rows scored against as many queries as there are, the sample standing in."""
+def _score(
+    part: Part, arrays: dict[str, Any], stand_ins: dict[str, Any], home: Path
+) -> Cost | None:
+    """The sample's rows scored against as many queries as there are."""
     scorer = load_part("score", part)
     if not isinstance(scorer, RowScorer):
         return None
@@ -132,10 +142,10 @@ def _score(part: Part, arrays: dict[str, Any], home: Path) -> Cost | None:
     queries = None
     if scorer.uses_queries:
         table = tables.read("queries", home / "queries.parquet")
-        stand_ins = [row % frame.height for row in range(table.height)]
-        features = {name: array[stand_ins] for name, array in arrays.items()}
-        if "gradients" in features:
-            features["weight"] = features["gradients"][:, :, 0] * 0 + 1
+        features = {
+            name: array[[row % len(array) for row in range(table.height)]]
+            for name, array in stand_ins.items()
+        }
         queries = to_queries(table, features)
     rows = Rows(frame["id"].to_list(), frame["source"].to_list(), arrays)
     prepared = scorer.prepare(PoolInfo(frame.height, sorted(frame["source"].unique())), queries)

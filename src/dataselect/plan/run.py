@@ -16,6 +16,7 @@ from dataselect.data import fingerprint
 from dataselect.dedup.run import DedupSection
 from dataselect.embed.run import EmbedSection
 from dataselect.errors import InputError
+from dataselect.eval.cost import CostSection
 from dataselect.eval.run import BaselineSection, EvalOptions, EvalSection, RunLabel
 from dataselect.models.load import is_folder
 from dataselect.models.settings import ModelSettings, TokenizerSettings
@@ -26,23 +27,6 @@ from dataselect.reference.run import ReferenceSection
 from dataselect.score.run import ScoreSection
 from dataselect.settings import Part, check_settings
 from dataselect.train.run import TrainSection
-
-
-@dataclass(frozen=True)
-class CostSection:
-    """The plan's `cost`: what the published formulas need to know of a run.
-
-    Attributes:
-        selector: the model that measures the pool; None where no model does.
-        reference: how the selector is fitted first, if it is.
-        trained: the model that is trained.
-        epochs: how often training sees a row.
-    """
-
-    selector: ModelSettings | None
-    reference: Part | None
-    trained: ModelSettings
-    epochs: float
 
 
 @dataclass(frozen=True)
@@ -93,7 +77,10 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
             budget=params.top.budget,
             code=_code("aggregate", aggregator=parts.aggregator),
         ),
-        train=TrainSection(model=trained, recipe=params.train, code=_code("train")),
+        # Weights are read in fp32: another precision of the model is no reason to train again.
+        train=TrainSection(
+            model=replace(trained, dtype="float32"), recipe=params.train, code=_code("train")
+        ),
         baseline=baseline,
         eval=evaluation,
         cost=CostSection(
@@ -101,6 +88,7 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
             reference=parts.reference,
             trained=trained,
             epochs=params.train.epochs,
+            code=_code("cost", module="eval.cost"),
         ),
         engine=engine_part(given.get("engine", "local")),
     )
@@ -213,4 +201,4 @@ def _with_hash(model: ModelSettings, where: str) -> ModelSettings:
 def models_used(sections: Plan) -> list[ModelSettings]:
     """The models that a plan trains and measures rows with, each once."""
     models = [sections.train.model, sections.embed.model, sections.reference.model]
-    return list({model.name: model for model in models if model}.values())
+    return list({(model.name, model.revision): model for model in models if model}.values())

@@ -23,24 +23,28 @@ def sample_pool(
         understood, or has nothing to learn from, is not in it.
     """
     draw = random.Random(0)
-    kept: list[tuple[str, str, list[dict[str, str]]]] = []
-    rows = usable = 0
+    kept: list[list[Any] | None] = []
+    rows = 0
     for raw in read.read_rows(files):
+        # Reservoir sampling over all rows, usable or not: only a row that takes a place is parsed.
+        place = rows if rows < limit else draw.randrange(rows + 1)
         rows += 1
         progress(1)
-        # Reservoir sampling: the next usable row takes a random place, or none.
-        place = len(kept) if len(kept) < limit else draw.randrange(usable + 1)
-        if place >= limit:
-            usable += 1
-            continue
-        try:
-            if isinstance(raw.record, conversations.BadRow):
-                continue
-            turns = conversations.parse_messages(raw.record)
-        except conversations.BadRow:
-            continue
-        if conversations.reason_to_drop(turns) is None:
-            usable += 1
-            source = conversations.text_field(raw.record, "source", "dataset") or raw.stem
-            kept[place : place + 1] = [(raw.place, source, turns)]
-    return rows, [[number, *row] for number, row in enumerate(kept)]
+        if place < limit:
+            kept[place : place + 1] = [_usable(raw)]
+    usable = [row for row in kept if row is not None]
+    return rows, [[number, *row] for number, row in enumerate(usable)]
+
+
+def _usable(raw: read.RawRow) -> list[Any] | None:
+    """Id, source and messages of a row; None for one that the pool would not keep."""
+    if isinstance(raw.record, conversations.BadRow):
+        return None
+    try:
+        turns = conversations.parse_messages(raw.record)
+    except conversations.BadRow:
+        return None
+    if conversations.reason_to_drop(turns) is not None:
+        return None
+    source = conversations.text_field(raw.record, "source", "dataset") or raw.stem
+    return [raw.place, source, turns]

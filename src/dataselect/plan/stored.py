@@ -11,6 +11,7 @@ from dataselect.data import files
 from dataselect.data.shard_records import library_versions, read_record
 from dataselect.data.shards import KEY_FILE, shard_paths
 from dataselect.embed.run import EmbedSection
+from dataselect.errors import first_few
 
 
 def stored_folders(key: list[Any]) -> list[Path]:
@@ -37,12 +38,12 @@ def mixed_versions(section: EmbedSection) -> str | None:
     Returns:
         None where all versions are the same, or nothing is stored.
     """
-    wanted = _settings(asdict(section))
     versions: dict[str, set[str]] = {}
+    folders = []
     for path in (files.scratch_folder() / "embed").glob(f"*/{KEY_FILE}"):
-        features, model, _, _ = json.loads(path.read_text())
-        if _settings({"features": features, "model": model}) != wanted:
+        if not _is_of(section, json.loads(path.read_text())):
             continue
+        folders.append(path.parent)
         records = [read_record(shard)["versions"] for shard in shard_paths(path.parent)]
         for record in [*records, library_versions()] if records else ():
             for name, version in record.items():
@@ -52,8 +53,18 @@ def mixed_versions(section: EmbedSection) -> str | None:
         return None
     return (
         f"stored features are of several versions: {'; '.join(mixed)}. Their last bits may differ. "
-        "To compute all with the installed versions, remove .dvc/tmp/scratch/embed."
+        f"To compute all with the installed versions, remove {first_few(folders)} and run "
+        "`dvc repro --force --single-item embed`."
     )
+
+
+def _is_of(section: EmbedSection, key: list[Any]) -> bool:
+    """Whether shards with this key are the section's: its feature, model and code."""
+    if len(key) != 4:  # of a version that knew other keys
+        return False
+    features, model, _, code = key
+    wanted = _settings(asdict(section))
+    return code == section.code and _settings({"features": features, "model": model}) == wanted
 
 
 def _settings(section: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from dataselect.data.scores import Group, Rows
+from dataselect.errors import InputError
 from dataselect.score import Prepared, RowScorer
 
 
@@ -22,6 +23,11 @@ def measure(*, name: str, best: Literal["highest", "lowest"] = "highest") -> Row
     sign = 1.0 if best == "highest" else -1.0
 
     def score(rows: Rows) -> np.ndarray:
+        if rows.features[name].ndim != 1:
+            raise InputError(
+                f"the scorer `measure`: expected a feature with one number per row; `{name}` has "
+                "a vector. Name another in methods.yaml."
+            )
         scores = sign * rows.features[name].astype(np.float32)
         return np.where(np.isfinite(scores), scores, -np.inf).astype(np.float32)[:, None]
 

@@ -28,13 +28,13 @@ METHODS = small_methods()
 
 #: Methods of which a larger budget does not begin with the smaller: shares grow for all groups.
 SHARING = {"s2l"}
-ROWS = 60  # of the golden pool: enough for every source, seconds for every method
+ROWS = 36  # of the golden pool: enough for every source, seconds for every method
 
 
 def short(rows):
     """Rows whose response no law's `max_tokens` cuts off."""
     characters = pl.col("messages").list.eval(pl.element().struct["content"].str.len_chars())
-    return rows.filter(characters.list.sum() < 1200)
+    return rows.filter(characters.list.sum() < 700)
 
 
 @pytest.fixture(scope="module")

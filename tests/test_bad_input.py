@@ -147,3 +147,14 @@ def test_plan_starts_at_once(home):
     done = run(sys.executable, "-c", code, str(ROOT / "stages/plan.py"), cwd=home)
     assert "dataselect.plan.run" in done.stdout.splitlines()
     assert heavy & set(done.stdout.splitlines()) == set()
+
+
+def test_a_plan_of_another_version(home):
+    assert stage("plan", home).returncode == 0
+    sections = json.loads((home / "plan.json").read_text())
+    del sections["dedup"]["code"]
+    (home / "plan.json").write_text(json.dumps(sections))
+    assert refused("dedup", home) == (
+        "plan.json: its section `dedup` was written by another version of the program. Run "
+        "`dvc repro plan`."
+    )

@@ -1,10 +1,11 @@
 """The scratch folder, paths of the user, and atomic writes."""
 
 import os
+import shutil
 
 import pytest
 
-from dataselect.data import fingerprint
+from dataselect.data import files, fingerprint
 from dataselect.data.files import atomic_write, resolve, scratch_folder, write_json
 
 
@@ -46,3 +47,18 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path):
         raise RuntimeError
     assert path.read_text() == '{\n  "a": 1\n}\n'
     assert os.listdir(tmp_path) == ["file.json"]  # noqa: PTH208
+
+
+def test_where_there_are_no_links_a_copy_is_whole_or_not_there(tmp_path, monkeypatch):
+    (tmp_path / "finished").write_text("content")
+
+    def refuse(*_):
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    files.hardlink_or_copy(tmp_path / "finished", tmp_path / "out/copy")
+    assert (tmp_path / "out/copy").read_text() == "content"
+    monkeypatch.setattr(shutil, "copyfile", refuse)
+    with pytest.raises(OSError, match="no links here"):
+        files.hardlink_or_copy(tmp_path / "finished", tmp_path / "out/other")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["copy"]

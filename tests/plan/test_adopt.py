@@ -114,3 +114,8 @@ def test_versions_that_mix_are_a_warning(out):
     record.write_text(json.dumps(content))
     assert "torch 1.0, 2" in mixed_versions(SECTION)
     assert mixed_versions(replace(SECTION, features=Part("losses", {}))) is None
+    # What other code computed is not the section's, and keys of another form are left alone.
+    assert mixed_versions(replace(SECTION, code="other")) is None
+    key = record.parent / shards.KEY_FILE
+    key.write_text(json.dumps([*json.loads(key.read_text()), "more"]))
+    assert mixed_versions(SECTION) is None

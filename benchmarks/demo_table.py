@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,19 @@ def main() -> None:
     several = any("seeds" in row[0] for row in rows)
     spread = f"; of several seeds: their spread, from\n{DEMO}" if several else ""
     report.console.print(f"± of a run: standard error over its tests{spread}.")
+    if changed := changed_files():
+        report.console.print(
+            f"This run's results differ from the committed ones in {', '.join(changed)}: other "
+            "settings, code,\nprocessor or library versions. Commit them to keep them, or "
+            "`git checkout .` and `dvc checkout dvc.yaml`."
+        )
+
+
+def changed_files() -> list[str]:
+    """The tracked files that the pipeline wrote and that differ from the last commit."""
+    command = ["git", "diff", "--name-only", "HEAD", "--", "dvc.lock", "plan.json", "metrics"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.split() if done.returncode == 0 else []
 
 
 def comparison_rows() -> list[tuple[Any, ...]]:

@@ -40,7 +40,7 @@ def main() -> None:
 def tables() -> dict[str, tuple[str, str]]:
     """Every table that is made from committed results: its name → its document, its text."""
     return {
-        "demo": ("README.md", demo(_result("demo"))),
+        "demo": ("README.md", demo(_result("demo"), _result("demo_range"))),
         "coverage": ("docs/methods.md", coverage(_result("coverage"))),
         "estimate": ("docs/large-pools.md", estimate(_result("estimate"))),
         "scale": ("docs/large-pools.md", scale()),
@@ -57,8 +57,8 @@ def _replace(text: str, name: str, content: str) -> str:
     return re.sub(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, count=1, flags=re.S)
 
 
-def demo(result: dict[str, Any]) -> str:
-    """The demo's table: exact match and loss by method, over the seeds."""
+def demo(result: dict[str, Any], ranges: dict[str, Any]) -> str:
+    """The demo's table: exact match and loss by method, over the seeds; and their last bits."""
     runs = result["runs"]
     before = runs[0]["before"]["mean"]
     lines = [
@@ -76,7 +76,21 @@ def demo(result: dict[str, Any]) -> str:
         f"seeds. One run took at most {slowest:.0f} s before evaluation, on 2 CPU cores. "
         "(`python benchmarks/methods.py benchmarks/methods/demo.yaml`)"
     )
-    return "\n".join([*lines, "", note])
+    return "\n".join([*lines, "", note, "", _last_bits(ranges)])
+
+
+def _last_bits(ranges: dict[str, Any]) -> str:
+    """How far the scores of one run move with the number of threads and the precision."""
+    runs = ranges["runs"]
+    means = [run["mean"] for run in runs]
+    tasks = {name: [run["tasks"][name] for run in runs] for name in runs[0]["tasks"]}
+    largest = max(max(scores) - min(scores) for scores in tasks.values())
+    return (
+        f"Your scores will differ a little: another processor, precision or number of threads "
+        f"gives other last bits. The run of `{ranges['method']}` with seed {ranges['seed']}, with "
+        f"1 and 2 threads, in fp32 and in bf16, scored {min(means):.3f} to {max(means):.3f}; a "
+        f"task by up to {largest:.3f} more or less. (`python benchmarks/demo_range.py`)"
+    )
 
 
 def _seconds_before_evaluation(seconds: dict[str, float | None]) -> float:

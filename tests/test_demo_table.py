@@ -7,7 +7,7 @@ import pytest
 from benchmarks import demo_table
 
 from dataselect.data import tables
-from tests.helpers import ROOT
+from tests.helpers import ROOT, run
 
 LABEL = {"method": "rds", "budget": 300, "seed": 0}
 MEAN = {"score": 0.5, "score_stderr": 0.1, "answer_nll_nats": 2.0, "answer_nll_nats_stderr": 0.3}
@@ -59,3 +59,19 @@ def test_the_committed_runs_are_averaged_over_their_seeds():
     runs = json.loads((ROOT / demo_table.DEMO).read_text())["runs"]
     scores = [run["scores"]["mean"]["score"] for run in runs if run["method"] == "rds"]
     assert named[f"rds ({len(scores)} seeds)"][0] == pytest.approx(sum(scores) / len(scores))
+
+
+def test_what_a_run_changed_of_the_committed_results_is_named(run_outputs):
+    assert demo_table.changed_files() == []  # no repository
+    for command in (
+        ("init", "--quiet"),
+        ("config", "user.email", "test@dataselect.invalid"),
+        ("config", "user.name", "test"),
+        ("add", "plan.json", "metrics"),
+        ("commit", "--quiet", "--message", "a run"),
+    ):
+        run("git", *command, cwd=run_outputs)
+    assert demo_table.changed_files() == []
+    write_scores(run_outputs, {**LABEL, "method": "random"})
+    (run_outputs / "notes.txt").write_text("mine")
+    assert demo_table.changed_files() == ["metrics/eval.json"]

@@ -65,6 +65,7 @@ def client_folder():
 
 def serve(path):
     """Imports the libraries, then forks for every client until its parent ends."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the package does, before torch
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     warnings.simplefilter("ignore")

@@ -83,7 +83,9 @@ def _connect(address: str | None) -> Any:
             "`engine: local`."
         ) from None
     if not cluster.is_initialized():
-        environment = {"env_vars": {"PYTHONPATH": str(PACKAGE.parent)}}
+        variables = {"PYTHONPATH": str(PACKAGE.parent)}
+        variables["OMP_WAIT_POLICY"] = os.environ["OMP_WAIT_POLICY"]  # set in our __init__
+        environment = {"env_vars": variables}
         try:
             cluster.init(
                 address,

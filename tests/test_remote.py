@@ -4,9 +4,11 @@ import json
 
 import polars as pl
 import pytest
+import yaml
 from remote.fetch import fetch
 
 from dataselect.errors import InputError
+from tests.helpers import change, copy_project, run
 
 ROWS = [{"messages": [{"role": "user", "content": str(i)}], "source": "s"} for i in range(25)]
 
@@ -43,3 +45,31 @@ def test_a_data_set_that_does_not_exist_leaves_no_file(dataset, tmp_path):
         fetch(out, name=str(tmp_path / "no-such-folder"))
     assert not out.exists()
     assert not list(tmp_path.glob(".pool*"))
+
+
+@pytest.mark.slow
+def test_a_pool_that_was_never_fetched_stops_no_experiment(tmp_path):
+    home = copy_project(tmp_path)
+    stage = {"cmd": "cp params.yaml copy.yaml", "deps": ["params.yaml"], "outs": ["copy.yaml"]}
+    (home / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"copy": stage}}))
+    (home / "dvc.lock").unlink()
+    run("git", "commit", "--quiet", "--all", "--message", "a small pipeline", cwd=home)
+    run("dvc", "exp", "run", "--name", "another-seed", "-S", "seed=3", "dvc.yaml", cwd=home)
+    run("git", "checkout", "--quiet", ".", cwd=home)
+    assert not (home / "remote/pool.parquet").exists()
+    run("dvc", "exp", "apply", "another-seed", cwd=home)
+    assert "seed: 3" in (home / "copy.yaml").read_text()
+    run("dvc", "checkout", cwd=home)
+
+
+@pytest.mark.slow
+def test_a_fetched_pool_is_not_fetched_again_and_never_in_git(tmp_path, dataset):
+    home = copy_project(tmp_path / "project")
+    change({"name": str(dataset)}, home / "remote/params.yaml")
+    first = run("dvc", "repro", "remote/dvc.yaml", cwd=home).stdout
+    again = run("dvc", "repro", "remote/dvc.yaml", cwd=home).stdout
+    assert "Running stage" in first
+    assert "Running stage" not in again
+    assert pl.read_parquet(home / "remote/pool.parquet").to_dicts() == ROWS
+    run("git", "add", "--all", cwd=home)
+    assert "remote/pool.parquet" not in run("git", "ls-files", cwd=home).stdout

@@ -8,6 +8,7 @@ from dataselect.data import files
 from dataselect.plan.disk import features_size
 from dataselect.plan.params import read_yaml
 from dataselect.plan.run import models_used, plan
+from dataselect.plan.stale import remove_stale
 from dataselect.plan.stored import mixed_versions
 from dataselect.stage import end_with_message
 
@@ -18,6 +19,7 @@ def main() -> None:
     params = read_yaml("params.yaml")
     sections = plan(params, read_yaml("methods.yaml"))
     files.write_json(Path("plan.json"), asdict(sections))
+    remove_stale()
     report.console.print(f"method {params['method']}, budget {params['budget']}")
     if line := features_size(sections):
         report.console.print(line)

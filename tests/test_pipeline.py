@@ -112,10 +112,12 @@ def test_nothing_runs_when_nothing_changed(project):
 
 def test_switching_method_budget_groups_and_seed_never_embeds_again(project):
     rds = (project / "out/selection.parquet").read_bytes()
+    score = (project / "metrics/eval.json").read_bytes()
     # A method without features has nothing to embed, and loads no model to find that out.
     assert repro(project, "aggregate", method="random") == ["embed", "score", "aggregate"]
     section = json.loads((project / "out/features/features.json").read_text())
     assert section["features"] is None
+    assert not (project / "metrics/eval.json").exists()  # it was the score of rds
     random = table(project, "selection")["id"].to_list()
     assert repro(project, "aggregate", seed=1) == ["score", "aggregate"]
     assert table(project, "selection")["id"].to_list() != random
@@ -130,6 +132,7 @@ def test_switching_method_budget_groups_and_seed_never_embeds_again(project):
     assert repro(project, "aggregate", groups="auto") == []
     assert repro(project, "aggregate", seed=5) == []  # rds draws nothing
     assert repro(project, seed=0) == []
+    assert (project / "metrics/eval.json").read_bytes() == score  # from the run cache
 
 
 def distinct():
@@ -246,6 +249,14 @@ def experiments(project):
     return sum(kind in ("branch_base", "branch_commit") for kind in kinds)
 
 
+def rows_of(shown):
+    """What DVC knows of every commit and experiment that `dvc exp show --json` lists."""
+    for row in shown:
+        yield row["data"]
+        for experiment in row.get("experiments") or []:
+            yield from (rev["data"] for rev in experiment["revs"])
+
+
 def test_experiments_run_in_the_workspace_and_in_a_queue(project):
     before = experiments(project)
     run("dvc", "exp", "run", "--name", "by-chance", "-S", "method=random", cwd=project)
@@ -255,6 +266,11 @@ def test_experiments_run_in_the_workspace_and_in_a_queue(project):
     run(*queue, "aggregate", cwd=project)
     run("dvc", "exp", "run", "--run-all", cwd=project)
     assert experiments(project) == before + 5
+    shown = run("dvc", "exp", "show", "--json", cwd=project).stdout
+    for row in rows_of(json.loads(shown)):
+        params, metrics = row["params"]["params.yaml"]["data"], row.get("metrics", {})
+        if label := metrics.get("metrics/eval.json", {}).get("data", {}).get("run"):
+            assert label == {name: params[name] for name in ("method", "budget", "seed")}
     difference = run("dvc", "metrics", "diff", "HEAD", "by-chance", "--json", cwd=project).stdout
     assert "answer_nll_nats" in difference
     difference = run("dvc", "params", "diff", "HEAD", "by-chance", "--json", cwd=project).stdout

@@ -8,7 +8,7 @@ import torch
 
 from dataselect.models.chat import load_chat
 from dataselect.models.load import load_causal
-from dataselect.numerics.draws import shuffled_rows
+from dataselect.numerics.draws import derived_seed, shuffled_rows
 from dataselect.numerics.kmeans import kmeans
 from dataselect.reference.experienced import experienced, pick_evenly
 from tests.helpers import MODEL, mistake
@@ -57,8 +57,10 @@ def test_it_is_fitted_on_a_few_rows_of_every_cluster(in_scratch):
     done = experienced(seed=0, micro_batch_size=4, **FEW).fit(SHORT, table, in_scratch / "all")
     # The same rows from plain numbers: raw means of the prompt's states, losses of its tokens.
     vectors, nll = instructions(pool["messages"].to_list())
-    order = shuffled_rows(pool["id"].to_list(), 0)
-    cluster = kmeans(vectors[order], 4, 0, iterations=300)
+    seed = derived_seed(0, "pre-experienced model")
+    order = shuffled_rows(pool["id"].to_list(), seed, "rows that IFD measures")
+    cluster_seed = derived_seed(seed, "clusters of instructions")
+    cluster = kmeans(vectors[order], 4, cluster_seed, iterations=300)
     chosen = order[pick_evenly(cluster, nll[order], 3, 25, 75)]
     encoded = load_chat(SHORT).encode(pool["messages"].to_list())
     kept = [row for row in chosen if encoded[row].has_response]
@@ -79,4 +81,4 @@ def test_its_contract():
     # 50 rows measured in two passes; six fitted, a step being some three passes.
     assert reference.rows_passed(100) == 2 * 50 + 3 * 2 * 6
     assert reference.rows_passed(4) == 2 * 4 + 3 * 2 * 4
-    assert reference.recipe.seed == 2
+    assert reference.recipe.seed == derived_seed(2, "pre-experienced model")

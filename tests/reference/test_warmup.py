@@ -10,10 +10,12 @@ import torch
 from safetensors.torch import load_file
 
 from dataselect.data import tables
+from dataselect.data.scores import PoolInfo, Rows
 from dataselect.models.chat import load_chat
-from dataselect.numerics.draws import shuffled_rows
+from dataselect.numerics.draws import derived_seed, shuffled_rows
 from dataselect.reference import warmup as module
 from dataselect.reference.warmup import warmup
+from dataselect.score.random import random
 from tests.helpers import GOLDEN, MODEL, mistake
 from tests.reference import checkpoint_bytes, write_pool
 
@@ -46,7 +48,8 @@ def test_a_checkpoint_per_epoch_with_moments_by_name(home, fitted):
     assert [checkpoint.folder.name for checkpoint in fitted.checkpoints] == ["00", "01", "02"]
     pool = tables.read("pool", home / "pool.parquet")
     encoded = load_chat(SHORT).encode(pool["messages"].to_list())
-    half = shuffled_rows(pool["id"].to_list(), 0)[:24]
+    seed = derived_seed(0, "warm-up")
+    half = shuffled_rows(pool["id"].to_list(), seed, "rows of the warm-up")[:24]
     kept = [encoded[row] for row in half if encoded[row].has_response]
     assert fitted.rows == len(kept)
     assert fitted.tokens == 3 * sum(len(row.ids) for row in kept)
@@ -131,7 +134,8 @@ def test_its_contract():
     assert [reference.rows_passed(rows) for rows in (5, 100)] == [2.0, 20.0]
     recipe = reference.recipe
     assert (recipe.method, recipe.lora_modules) == ("lora", list(module.MODULES))
-    assert (recipe.seed, recipe.batch_size, recipe.micro_batch_size) == (3, 12, 4)
+    assert recipe.seed == derived_seed(3, "warm-up")
+    assert (recipe.batch_size, recipe.micro_batch_size) == (12, 4)
     assert warmup(seed=0, lora_modules="all-linear").recipe.lora_modules == "all-linear"
 
 
@@ -140,3 +144,18 @@ def test_at_least_one_row_is_fitted_on(tmp_path):
     write_pool(tmp_path / "pool.parquet", pool)
     done = fit(tmp_path, "few", share=0.01, epochs=1)
     assert (done.rows, done.steps) == (1, 1)
+
+
+def test_the_warm_up_does_not_sample_the_rows_that_random_chooses(tmp_path, monkeypatch):
+    ids = [f"row {number}" for number in range(10_000)]
+    pl.DataFrame({"id": ids}).write_parquet(tmp_path / "pool.parquet")
+    sampled = []
+    monkeypatch.setattr(
+        module, "fit_with_snapshots", lambda model, pool, rows, *others: sampled.extend(rows)
+    )
+    monkeypatch.setattr(module, "row_count", lambda pool: len(ids))
+    warmup(seed=0, share=0.05).fit(SHORT, tmp_path / "pool.parquet", tmp_path)
+    scorer = random(seed=0).prepare(PoolInfo(len(ids), ["s"]), None)
+    chosen = np.argsort(-scorer.score(Rows(ids, ["s"] * len(ids)))[:, 0])[:500]
+    assert len(sampled) == 500
+    assert len(set(sampled) & set(chosen.tolist())) < 60  # 25 of two independent samples

@@ -80,9 +80,9 @@ def test_a_sample_depends_on_the_ids_and_the_seed_and_not_on_the_pools_order(poo
     frame = pl.read_parquet(pool)
     frame.reverse().write_parquet(tmp_path / "reversed.parquet")
     ids = frame["id"].to_numpy()
-    sample = examples.sample_rows(pool, 0, 10)
+    sample = examples.sample_rows(pool, 0, 10, "x")
     assert len(sample) == len(set(sample.tolist())) == 10
-    reversed_sample = examples.sample_rows(tmp_path / "reversed.parquet", 0, 10)
+    reversed_sample = examples.sample_rows(tmp_path / "reversed.parquet", 0, 10, "x")
     assert ids[sample].tolist() == ids[::-1][reversed_sample].tolist()
-    assert examples.sample_rows(pool, 1, 10).tolist() != sample.tolist()
-    assert len(examples.sample_rows(pool, 0, 10**6)) == frame.height
+    assert examples.sample_rows(pool, 1, 10, "x").tolist() != sample.tolist()
+    assert len(examples.sample_rows(pool, 0, 10**6, "x")) == frame.height

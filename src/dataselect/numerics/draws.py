@@ -1,4 +1,7 @@
-"""Random draws that depend on a row's id and the seed, and on nothing else."""
+"""Random draws that depend on a row's id, the seed and the draw's name, and on nothing else.
+
+Every draw has a name of its own: two draws with the same seed are independent.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,43 @@ from collections.abc import Iterable
 import numpy as np
 
 
-def random_scores(ids: Iterable[str], seed: int) -> np.ndarray:
-    """A uniform number in [−1, 0) per row (float32, b), drawn from its id and the seed alone.
+def random_scores(ids: Iterable[str], seed: int, name: str) -> np.ndarray:
+    """A uniform number in [−1, 0) per row (float32, b), drawn from its id, the seed and the name.
 
     Floats are densest near 0, where the selected rows are: ties are rare even among millions.
+
+    Args:
+        name: of the draw; no other draw has it.
     """
-    return -((_draws(ids, seed).astype(np.float64) + 1) / 2**64).astype(np.float32)
+    return -((_draws(ids, seed, name).astype(np.float64) + 1) / 2**64).astype(np.float32)
 
 
-def shuffled_rows(ids: list[str], seed: int) -> np.ndarray:
-    """Row numbers (int64, b) in a random order that does not depend on the pool's order."""
-    draws = _draws(ids, seed)
+def shuffled_rows(ids: list[str], seed: int, name: str) -> np.ndarray:
+    """Row numbers (int64, b) in a random order that does not depend on the pool's order.
+
+    Args:
+        name: of the draw; no other draw has it.
+    """
+    draws = _draws(ids, seed, name)
     order = np.argsort(draws, kind="stable")
     if (np.diff(draws[order]) == 0).any():  # one in a billion: two ids with the same draw
         return np.asarray(sorted(range(len(ids)), key=lambda row: (draws[row], ids[row])))
     return order
 
 
-def _draws(ids: Iterable[str], seed: int) -> np.ndarray:
+def derived_seed(seed: int, name: str) -> int:
+    """A seed below 2^32 for a library's random generator, drawn from the seed and the name.
+
+    Args:
+        name: of the draw; no other draw has it.
+    """
+    return int(_draws([""], seed, name)[0] >> np.uint64(32))
+
+
+def _draws(ids: Iterable[str], seed: int, name: str) -> np.ndarray:
     """64 random bits per row (uint64, b)."""
-    hashes = (hashlib.blake2b(f"{seed}\n{name}".encode(), digest_size=8).digest() for name in ids)
+    hashes = (
+        hashlib.blake2b(f"{name}\n{seed}\n{row_id}".encode(), digest_size=8).digest()
+        for row_id in ids
+    )
     return np.frombuffer(b"".join(hashes), dtype=">u8").astype(np.uint64)

@@ -156,8 +156,6 @@ def _score(
 
 def _train(section: TrainSection, selected: int, home: Path) -> Cost:
     """Training on some of the sample, per token; the trained model is as large as the base."""
-    from transformers import set_seed
-
     from dataselect.compute.threads import use_threads
     from dataselect.models.chat import load_chat
     from dataselect.models.flops import training_flops
@@ -171,7 +169,6 @@ def _train(section: TrainSection, selected: int, home: Path) -> Cost:
     encoded = [row for row in chat.encode(messages) if row.has_response]
     if not encoded:
         raise InputError("no sampled row has a response within `model.max_tokens`. Raise it.")
-    set_seed(recipe.seed)
     net = add_adapters(load_causal(section.model, "float32"), recipe)
     trained = encoded[:TRAINED_ROWS]
     batch = min(recipe.batch_size, 16 * recipe.micro_batch_size)

@@ -23,6 +23,7 @@ from dataselect.embed.hidden_states import hidden_states
 from dataselect.embed.losses import losses
 from dataselect.errors import InputError
 from dataselect.models.settings import ModelSettings
+from dataselect.numerics.draws import derived_seed
 from dataselect.numerics.kmeans import kmeans
 from dataselect.reference import Reference
 from dataselect.settings import Fraction, PositiveInt
@@ -91,7 +92,7 @@ def experienced(
         micro_batch_size=reference_micro_batch(batch_size, micro_batch_size),
         warmup=warmup,
         processes=processes,
-        seed=seed,
+        seed=derived_seed(seed, "pre-experienced model"),
     )
     return Reference(
         fit=partial(_fit, choice=choice, recipe=recipe),
@@ -103,7 +104,7 @@ def experienced(
 
 
 def _fit(model: ModelSettings, pool: Path, home: Path, *, choice: Choice, recipe: Recipe) -> Fitted:
-    rows = sample_rows(pool, recipe.seed, choice.most_rows)
+    rows = sample_rows(pool, recipe.seed, choice.most_rows, "rows that IFD measures")
     vectors, nll, cost = _measure_instructions(model, pool, home, rows)
     usable = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1) & np.isfinite(nll)
     if not usable.any():
@@ -112,7 +113,8 @@ def _fit(model: ModelSettings, pool: Path, home: Path, *, choice: Choice, recipe
             "the model's `dtype: float32` if it overflows, or raise `max_tokens`."
         )
     rows, vectors, nll = rows[usable], vectors[usable], nll[usable]
-    cluster = kmeans(vectors, choice.clusters, recipe.seed, iterations=300)
+    cluster_seed = derived_seed(recipe.seed, "clusters of instructions")
+    cluster = kmeans(vectors, choice.clusters, cluster_seed, iterations=300)
     chosen = rows[pick_evenly(cluster, nll, choice.per_cluster, choice.low, choice.high)]
     fitted = fit_with_snapshots(model, pool, chosen, home, recipe, 1, save_model)
     return fitted._replace(tokens=fitted.tokens + cost.tokens, flops=fitted.flops + cost.flops)

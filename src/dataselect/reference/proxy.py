@@ -12,6 +12,7 @@ from dataselect.compute.distributed import Processes
 from dataselect.data.checkpoints import Fitted
 from dataselect.data.tables import row_count
 from dataselect.models.settings import ModelSettings
+from dataselect.numerics.draws import derived_seed
 from dataselect.reference import Reference
 from dataselect.settings import Fraction, PositiveInt
 from dataselect.train.examples import sample_rows
@@ -53,7 +54,7 @@ def proxy(
         schedule=schedule,
         warmup=warmup,
         processes=processes,
-        seed=seed,
+        seed=derived_seed(seed, "proxy"),
     )
     return Reference(
         fit=partial(_fit, checkpoints=checkpoints, recipe=recipe),
@@ -67,5 +68,5 @@ def proxy(
 def _fit(
     model: ModelSettings, pool: Path, home: Path, *, checkpoints: int, recipe: Recipe
 ) -> Fitted:
-    rows = sample_rows(pool, recipe.seed, row_count(pool))
+    rows = sample_rows(pool, recipe.seed, row_count(pool), "rows of the proxy")
     return fit_with_snapshots(model, pool, rows, home, recipe, checkpoints, save_model)

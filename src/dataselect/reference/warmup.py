@@ -13,6 +13,7 @@ from dataselect.compute.distributed import Processes
 from dataselect.data.checkpoints import Fitted
 from dataselect.data.tables import row_count
 from dataselect.models.settings import ModelSettings
+from dataselect.numerics.draws import derived_seed
 from dataselect.reference import Reference
 from dataselect.settings import Fraction, PositiveInt
 from dataselect.train.examples import sample_rows
@@ -63,7 +64,7 @@ def warmup(
         lora_dropout=lora_dropout,
         lora_modules="all-linear" if lora_modules == "all-linear" else list(lora_modules),
         processes=processes,
-        seed=seed,
+        seed=derived_seed(seed, "warm-up"),
     )
     return Reference(
         fit=partial(_fit, share=share, epochs=epochs, recipe=recipe),
@@ -77,7 +78,8 @@ def warmup(
 def _fit(
     model: ModelSettings, pool: Path, home: Path, *, share: float, epochs: int, recipe: Recipe
 ) -> Fitted:
-    rows = sample_rows(pool, recipe.seed, _count(share, row_count(pool)))
+    count = _count(share, row_count(pool))
+    rows = sample_rows(pool, recipe.seed, count, "rows of the warm-up")
     return fit_with_snapshots(model, pool, rows, home, recipe, epochs, save_adapters)
 
 

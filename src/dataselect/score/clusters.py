@@ -8,7 +8,7 @@ import numpy as np
 from annotated_types import Ge
 
 from dataselect.data.scores import Group, Pool, Scores, SingleGroup, finite_rows
-from dataselect.numerics.draws import random_scores, shuffled_rows
+from dataselect.numerics.draws import derived_seed, random_scores, shuffled_rows
 from dataselect.numerics.kmeans import kmeans
 from dataselect.score import PoolScorer
 
@@ -37,16 +37,19 @@ def clusters(
         by_source = np.argsort(source_numbers, kind="stable")
         sizes = np.bincount(source_numbers, minlength=len(pool.info.sources))
         rows_of_source = np.split(by_source, np.cumsum(sizes)[:-1])
+        kmeans_seed = derived_seed(seed, "clusters of trajectories")
         for source, rows in zip(pool.info.sources, rows_of_source, strict=True):
             cluster_of[rows] = len(columns)
             measured = rows[usable[rows]]
             # In an order that does not depend on the pool's.
-            measured = measured[shuffled_rows([ids[row] for row in measured], seed)]
-            found = kmeans(trajectories[measured], count, seed, iterations)
+            measured_ids = [ids[row] for row in measured]
+            measured = measured[shuffled_rows(measured_ids, seed, "rows that are clustered")]
+            found = kmeans(trajectories[measured], count, kmeans_seed, iterations)
             cluster_of[measured] = len(columns) + found
             cluster_count = int(found.max()) + 1 if len(found) else 1
             columns += [Group(f"{source}/{k}", None, source) for k in range(cluster_count)]
-        scores = np.where(usable, random_scores(ids, seed), -np.inf).astype(np.float32)
+        draws = random_scores(ids, seed, "order within clusters")
+        scores = np.where(usable, draws, -np.inf).astype(np.float32)
         return Scores(columns, iter([SingleGroup(cluster_of, scores)]))
 
     return PoolScorer(("nll",), score)

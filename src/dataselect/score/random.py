@@ -23,15 +23,18 @@ def random(*, seed: int, per: Literal["pool", "source"] = "pool") -> RowScorer:
     Source: random and balanced random of arXiv 2503.01807.
     """
 
+    def draw(rows: Rows) -> np.ndarray:
+        return random_scores(rows.id, seed, "random")
+
     def prepare(pool: PoolInfo, queries: Queries | None) -> Prepared:
         if per == "pool":
             groups = [Group("pool", None)]
-            return Prepared(groups, lambda rows: random_scores(rows.id, seed)[:, None])
+            return Prepared(groups, lambda rows: draw(rows)[:, None])
         number = {source: i for i, source in enumerate(pool.sources)}
 
         def score(rows: Rows) -> SingleGroup:
             groups = np.asarray([number[source] for source in rows.source])
-            return SingleGroup(groups, random_scores(rows.id, seed))
+            return SingleGroup(groups, draw(rows))
 
         return Prepared([Group(source, None) for source in pool.sources], score)
 

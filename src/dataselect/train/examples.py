@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 ROWS_PER_BLOCK = 4_096
 
 
-def sample_rows(pool: Path, seed: int, limit: int) -> np.ndarray:
-    """A random sample of at most `limit` row numbers (int64), in random order, seeded by id."""
+def sample_rows(pool: Path, seed: int, limit: int, name: str) -> np.ndarray:
+    """A random sample of at most `limit` row numbers (int64), in random order, drawn by id.
+
+    Args:
+        name: of the draw; no other draw has it.
+    """
     ids = pl.read_parquet(pool, columns=["id"])["id"].to_list()
-    return shuffled_rows(ids, seed)[:limit]
+    return shuffled_rows(ids, seed, name)[:limit]
 
 
 def encode_rows(pool: Path, chat: Chat, rows: np.ndarray) -> list[Encoded]:

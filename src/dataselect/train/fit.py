@@ -14,6 +14,7 @@ from dataselect import report
 from dataselect.compute import distributed
 from dataselect.compute.memory import free_memory, is_out_of_memory
 from dataselect.errors import InputError
+from dataselect.numerics.draws import derived_seed
 from dataselect.settings import Fraction, PositiveInt
 from dataselect.train.trainer import last_complete_checkpoint, make_trainer, progress_bar
 
@@ -106,9 +107,6 @@ def fit(
     Raises:
         InputError: the model's own code does not let several processes share a step.
     """
-    from transformers import set_seed
-
-    set_seed(recipe.seed)
     bar = progress_bar()
     shown = [bar, *callbacks] if distributed.is_main_process() else []
     trainer = make_trainer(net, tokenizer, rows, home, recipe, shown)
@@ -154,7 +152,7 @@ def reference_micro_batch(batch_size: int, micro_batch_size: int) -> int:
 def add_adapters(net: Any, recipe: Recipe) -> Any:
     """The model ready to be fitted: itself, or with new LoRA adapters on frozen weights.
 
-    The adapters' first weights are drawn from torch's seed: set it before.
+    The adapters' first weights are drawn from the recipe's seed.
 
     Raises:
         InputError: the model has not all of `lora_modules`.
@@ -163,7 +161,9 @@ def add_adapters(net: Any, recipe: Recipe) -> Any:
     if recipe.method == "full":
         return net
     from peft import LoraConfig, get_peft_model
+    from transformers import set_seed
 
+    set_seed(derived_seed(recipe.seed, "LoRA's first weights"))
     config = LoraConfig(
         r=recipe.lora_rank,
         lora_alpha=recipe.lora_alpha,

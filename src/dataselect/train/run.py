@@ -99,14 +99,11 @@ def _train_in_process(
     recipe: Recipe,
 ) -> Trained:
     """The part of one process; often the only one."""
-    from transformers import set_seed
-
     from dataselect.models.chat import load_chat
     from dataselect.models.flops import training_flops
     from dataselect.models.load import load_causal
 
     chat = load_chat(model)
-    set_seed(recipe.seed)  # of LoRA's first weights
     net = add_adapters(load_causal(model, "float32"), recipe)
     trainer = fit(net, chat.tokenizer, rows, home, recipe, [_loss_curve(curve)])
     tokens = int(sum(len(row.ids) for row in rows) * recipe.epochs)

@@ -58,13 +58,10 @@ def _fit_in_process(
     recipe: Recipe,
 ) -> Fitted:
     """The part of one process; often the only one."""
-    from transformers import set_seed
-
     from dataselect.models.flops import training_flops
     from dataselect.models.load import load_causal, load_tokenizer
 
     tokenizer = load_tokenizer(model)
-    set_seed(recipe.seed)  # of LoRA's first weights
     net = add_adapters(load_causal(model, "float32"), recipe)
     trainer = fit(net, tokenizer, encoded, home, recipe, [snapshots(home, count, tokenizer, save)])
     tokens = int(recipe.epochs * sum(len(row.ids) for row in encoded))

@@ -13,6 +13,7 @@ import numpy as np
 
 from dataselect import report
 from dataselect.compute import distributed
+from dataselect.numerics.draws import derived_seed
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -146,8 +147,8 @@ def _arguments(home: Path, recipe: Recipe, row_count: int) -> Any:
         bf16=recipe.dtype == "bfloat16"
         or (recipe.dtype == "auto" and on_gpu and torch.cuda.is_bf16_supported()),
         use_cpu=not on_gpu,
-        seed=recipe.seed,
-        data_seed=recipe.seed,
+        seed=derived_seed(recipe.seed, "dropout"),
+        data_seed=derived_seed(recipe.seed, "order of training"),
         save_strategy="steps",
         save_steps=recipe.save_steps,
         save_total_limit=1,

@@ -38,7 +38,8 @@ from dataselect.models.flops import forward_flops
 from dataselect.models.load import device, load_causal, load_encoder, load_tokenizer, torch_dtype
 from dataselect.models.settings import ModelSettings
 from dataselect.reference import warmup
-from dataselect.train.fit import Recipe, add_adapters
+from dataselect.train.adapters import add_adapters
+from dataselect.train.fit import Recipe
 
 SHARED = Path(__file__).parents[2] / "shared"
 MODEL = ModelSettings(name=str(SHARED / "models/base"))

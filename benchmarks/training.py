@@ -22,7 +22,8 @@ from measuring import in_new_process, save_result
 from dataselect.models.chat import load_chat
 from dataselect.models.flops import training_flops
 from dataselect.models.load import load_causal, load_tokenizer
-from dataselect.train.fit import Recipe, add_adapters, fit
+from dataselect.train.adapters import add_adapters
+from dataselect.train.fit import Recipe, fit
 from embed import MODEL, SHAPES, make_model, product_flops, rows
 
 #: Rows a step, steps, and micro-batch of a shape.

@@ -16,7 +16,8 @@ from dataselect.models.chat import load_chat
 from dataselect.models.load import load_causal, load_encoder, load_tokenizer
 from dataselect.models.row_gradients import row_gradients
 from dataselect.models.settings import ModelSettings
-from dataselect.train.fit import Recipe, add_adapters, fit
+from dataselect.train.adapters import add_adapters
+from dataselect.train.fit import Recipe, fit
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 

@@ -17,6 +17,7 @@ from annotated_types import Ge, Lt
 from dataselect.errors import InputError, did_you_mean
 
 PositiveInt = Annotated[int, Ge(1)]
+NonNegativeInt = Annotated[int, Ge(0)]
 Fraction = Annotated[float, Ge(0), Lt(1)]
 
 T = TypeVar("T")

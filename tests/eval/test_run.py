@@ -1,12 +1,15 @@
 """Evaluation: summaries by hand, and lm-eval's outputs against plain generation."""
 
 import math
+import re
 import shutil
 import sys
+from dataclasses import replace
 
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from dataselect.data import tables
 from dataselect.errors import InputError
@@ -15,7 +18,7 @@ from dataselect.models.chat import load_chat, mark_last_response
 from dataselect.models.load import load_causal, load_tokenizer
 from dataselect.models.nll import token_losses
 from dataselect.settings import check_settings
-from tests.helpers import MODEL, ROOT
+from tests.helpers import MODEL, ROOT, mistake
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +104,23 @@ def test_a_kind_without_a_file_is_refused():
     tests = table_of_tests([("t", "1", "q", "a", None, "exact")])
     with pytest.raises(InputError, match=r"task t: no kind is called `exact`\. Did you mean"):
         evaluate(MODEL, tests, options())
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_model_whose_weights_are_not_finite_is_refused_with_its_file(home, shards):
+    net = load_causal(MODEL)
+    weight = next(iter(net.model.layers)).mlp.up_proj.weight
+    weight.data[0, 0] = math.nan
+    size = sum(p.numel() * 4 for p in net.parameters())
+    net.save_pretrained(home / "model", max_shard_size=size // shards + 4096 * (shards == 1))
+    load_tokenizer(MODEL).save_pretrained(home / "model")
+    tests = table_of_tests([("t", "1", "q", "a", None, "exact_match")])
+    message = mistake(evaluate, replace(MODEL, name="model"), tests, options())
+    found = re.match(r"(model/model\S*\.safetensors): the weight `(\S+)` has NaN", message)
+    assert found, message
+    assert math.isnan(load_file(home / found[1])[found[2]][0, 0])
+    assert len(list((home / "model").glob("*.safetensors"))) >= shards
+    assert "a lower `train.learning_rate`" in message
 
 
 def greedy(question, tokens):

@@ -4,7 +4,8 @@ import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from dataselect.models.flops import forward_flops, training_flops
-from dataselect.train.fit import Recipe, add_adapters
+from dataselect.train.adapters import add_adapters
+from dataselect.train.fit import Recipe
 
 
 @pytest.mark.parametrize("tied", [True, False])

@@ -7,7 +7,8 @@ from dataselect.models.batches import Batches
 from dataselect.models.chat import load_chat
 from dataselect.models.load import load_causal
 from dataselect.models.row_gradients import row_gradients
-from dataselect.train.fit import Recipe, add_adapters
+from dataselect.train.adapters import add_adapters
+from dataselect.train.fit import Recipe
 from tests.helpers import MODEL
 
 ROWS = [

@@ -13,8 +13,8 @@ from tests.helpers import change, mistake, planned
 TRAIN = [
     "epochs", "learning_rate", "batch_size", "micro_batch_size", "schedule", "warmup",
     "weight_decay", "max_grad_norm", "loss_per", "method", "lora_rank", "lora_alpha",
-    "lora_dropout", "lora_modules", "dtype", "gradient_checkpointing", "save_steps", "threads",
-    "processes", "seed",
+    "lora_dropout", "lora_modules", "dtype", "gradient_checkpointing", "save_steps", "skip_steps",
+    "threads", "processes", "seed",
 ]  # fmt: skip
 TOP = ", ".join(TOP_LEVEL_KEYS)
 MODEL_KEYS = "name, revision, chat, max_tokens, trust_remote_code, dtype"

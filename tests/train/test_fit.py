@@ -7,10 +7,10 @@ import pytest
 from dataselect.errors import InputError
 from dataselect.models.load import load_causal
 from dataselect.settings import check_settings
+from dataselect.train.adapters import add_adapters
 from dataselect.train.fit import (
     Recipe,
     _next_micro_batch,
-    add_adapters,
     check_batch,
     process_count,
     reference_micro_batch,

@@ -98,14 +98,15 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
         tests: a `tests` table; its column `kind` decides how a task is scored.
 
     Raises:
-        InputError: a kind has no file, the model cannot be loaded, or lm-eval is not installed.
+        InputError: a kind has no file, the model cannot be loaded or has a weight that is
+            not finite, or lm-eval is not installed.
     """
     import polars as pl
 
     from dataselect.compute.threads import use_threads
     from dataselect.data import tables
     from dataselect.models.chat import load_chat, mark_last_response
-    from dataselect.models.load import load_causal
+    from dataselect.models.load import check_finite_weights, load_causal
     from dataselect.models.nll import token_losses
 
     use_threads(options.threads)
@@ -115,6 +116,7 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
     for task, kind in kinds.items():
         check_kind(kind, f"tests.path: task {task}")
     net, chat = load_causal(model), load_chat(model)
+    check_finite_weights(net, model)
     with report.progress("loss of the answers", tests.height) as progress:
         gold = [mark_last_response(row) for row in chat.encode(tests["messages"].to_list())]
         nll = token_losses(net, gold, progress).response

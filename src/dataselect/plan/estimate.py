@@ -160,7 +160,8 @@ def _train(section: TrainSection, selected: int, home: Path) -> Cost:
     from dataselect.models.chat import load_chat
     from dataselect.models.flops import training_flops
     from dataselect.models.load import load_causal, load_tokenizer
-    from dataselect.train.fit import add_adapters, fit
+    from dataselect.train.adapters import add_adapters
+    from dataselect.train.fit import fit
 
     recipe = section.recipe
     use_threads(recipe.threads)

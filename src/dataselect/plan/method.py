@@ -73,7 +73,8 @@ def choose_parts(method: Method, name: str, params: Params) -> ChosenParts:
     """
     top, recipe = params.top, params.train
     offered = {"seed": top.seed, "groups": top.groups, "budget": top.budget}
-    fitting = {"micro_batch_size": recipe.micro_batch_size, "processes": recipe.processes}
+    shared = ("micro_batch_size", "processes", "skip_steps")
+    fitting = {name: getattr(recipe, name) for name in shared}
     parts = {
         word: method_part(
             word, getattr(method, word), name, offered | (fitting if word == "reference" else {})

@@ -1,8 +1,8 @@
 """Models that are fitted before the pool is measured with them: a file per way to fit.
 
 The file `reference/<name>.py` has a function `<name>`: its keyword-only parameters are the
-reference's settings, and it returns a `Reference`. The settings `seed`, `micro_batch_size` and
-`processes` are taken from params.yaml where a reference has them.
+reference's settings, and it returns a `Reference`. The settings `seed`, `micro_batch_size`,
+`processes` and `skip_steps` are taken from params.yaml where a reference has them.
 """
 
 from __future__ import annotations

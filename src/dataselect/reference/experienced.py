@@ -26,7 +26,7 @@ from dataselect.models.settings import ModelSettings
 from dataselect.numerics.draws import derived_seed
 from dataselect.numerics.kmeans import kmeans
 from dataselect.reference import Reference
-from dataselect.settings import Fraction, PositiveInt
+from dataselect.settings import Fraction, NonNegativeInt, PositiveInt
 from dataselect.train.examples import sample_rows
 from dataselect.train.fit import Recipe, reference_micro_batch
 from dataselect.train.snapshots import fit_with_snapshots, save_model
@@ -64,18 +64,17 @@ def experienced(
     batch_size: PositiveInt = 128,
     micro_batch_size: PositiveInt = 1,
     processes: Processes = "auto",
+    skip_steps: NonNegativeInt = 0,
     warmup: Fraction = 0.03,
 ) -> Reference:
     """Fine-tunes on a few rows of every cluster of instructions; one checkpoint, at the end.
 
-    Instructions (a row's tokens outside its responses) are clustered by their mean last hidden
-    state. Of each cluster come up to `per_cluster` rows, evenly spaced among those whose
+    Instructions (a row's tokens outside its responses) are clustered, by their mean last hidden
+    state, into `clusters`. Of each come up to `per_cluster` rows, evenly spaced among those whose
     instruction's loss is between the percentiles `low` and `high` (0 to 100) of the cluster's.
 
     Args:
-        seed: of the rows' sample, the clusters, and the order of training.
-        clusters: how many; at most one per row.
-        most_rows: of a larger pool only this many rows are measured, drawn by id.
+        most_rows: of a larger pool only this many rows are measured, drawn by id and `seed`.
         micro_batch_size: the largest that divides both this and `batch_size` is used.
         The others are those of `train.fit.Recipe`.
 
@@ -92,6 +91,7 @@ def experienced(
         micro_batch_size=reference_micro_batch(batch_size, micro_batch_size),
         warmup=warmup,
         processes=processes,
+        skip_steps=skip_steps,
         seed=derived_seed(seed, "pre-experienced model"),
     )
     return Reference(

@@ -14,7 +14,7 @@ from dataselect.data.tables import row_count
 from dataselect.models.settings import ModelSettings
 from dataselect.numerics.draws import derived_seed
 from dataselect.reference import Reference
-from dataselect.settings import Fraction, PositiveInt
+from dataselect.settings import Fraction, NonNegativeInt, PositiveInt
 from dataselect.train.examples import sample_rows
 from dataselect.train.fit import Recipe, reference_micro_batch
 from dataselect.train.snapshots import fit_with_snapshots, save_model
@@ -29,6 +29,7 @@ def proxy(
     batch_size: PositiveInt = 128,
     micro_batch_size: PositiveInt = 1,
     processes: Processes = "auto",
+    skip_steps: NonNegativeInt = 0,
     schedule: Literal["linear", "cosine", "constant_with_warmup"] = "cosine",
     warmup: Fraction = 0.03,
 ) -> Reference:
@@ -54,6 +55,7 @@ def proxy(
         schedule=schedule,
         warmup=warmup,
         processes=processes,
+        skip_steps=skip_steps,
         seed=derived_seed(seed, "proxy"),
     )
     return Reference(

@@ -15,7 +15,7 @@ from dataselect.data.tables import row_count
 from dataselect.models.settings import ModelSettings
 from dataselect.numerics.draws import derived_seed
 from dataselect.reference import Reference
-from dataselect.settings import Fraction, PositiveInt
+from dataselect.settings import Fraction, NonNegativeInt, PositiveInt
 from dataselect.train.examples import sample_rows
 from dataselect.train.fit import Recipe, reference_micro_batch
 from dataselect.train.snapshots import fit_with_snapshots
@@ -32,6 +32,7 @@ def warmup(
     batch_size: PositiveInt = 128,
     micro_batch_size: PositiveInt = 1,
     processes: Processes = "auto",
+    skip_steps: NonNegativeInt = 0,
     warmup: Fraction = 0.03,
     lora_rank: PositiveInt = 128,
     lora_alpha: PositiveInt = 512,
@@ -40,13 +41,11 @@ def warmup(
 ) -> Reference:
     """Trains LoRA adapters on a random share of the pool; a checkpoint per epoch.
 
-    A checkpoint is a folder with `adapter_model.safetensors`, `adapter_config.json` and
-    `adam.safetensors`, whose `exp_avg.NAME` and `exp_avg_sq.NAME` are the moments of the
-    parameter of that name (float32).
+    A checkpoint has `adapter_model.safetensors`, `adapter_config.json`, and `adam.safetensors` with
+    the moments `exp_avg.NAME` and `exp_avg_sq.NAME` (float32) of the parameter of that name.
 
     Args:
-        seed: of the rows, their order, the adapters' first weights and dropout.
-        share: of the pool's rows, at least one row; drawn by id.
+        share: of the pool's rows, at least one row; drawn by id and `seed`.
         micro_batch_size: the largest that divides both this and `batch_size` is used.
         The others are those of `train.fit.Recipe`.
 
@@ -64,6 +63,7 @@ def warmup(
         lora_dropout=lora_dropout,
         lora_modules="all-linear" if lora_modules == "all-linear" else list(lora_modules),
         processes=processes,
+        skip_steps=skip_steps,
         seed=derived_seed(seed, "warm-up"),
     )
     return Reference(
@@ -96,7 +96,8 @@ def save_adapters(net: Any, tokenizer: Any, optimizer: Any, folder: Path) -> Non
     _make_repeatable(folder / "adapter_config.json")
     state = getattr(optimizer, "optimizer", optimizer).state
     moments = {
-        f"{moment}.{name}": state[parameter][moment].float().contiguous()
+        # A parameter whose every step was skipped has no moments yet.
+        f"{moment}.{name}": state[parameter].get(moment, parameter * 0).float().contiguous()
         for name, parameter in net.named_parameters()
         if parameter.requires_grad
         for moment in ("exp_avg", "exp_avg_sq")

@@ -14,8 +14,8 @@ from dataselect import report
 from dataselect.compute import distributed
 from dataselect.compute.memory import free_memory, is_out_of_memory
 from dataselect.errors import InputError
-from dataselect.numerics.draws import derived_seed
-from dataselect.settings import Fraction, PositiveInt
+from dataselect.settings import Fraction, NonNegativeInt, PositiveInt
+from dataselect.train.divergence import check_finished
 from dataselect.train.trainer import last_complete_checkpoint, make_trainer, progress_bar
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Recipe:
             supports it.
         gradient_checkpointing: computes activations twice, to hold fewer of them in memory.
         save_steps: optimiser steps between two checkpoints to resume from.
+        skip_steps: how many steps with a loss or gradient that is not finite are skipped; the
+            next one ends the run.
         threads: CPU threads; None leaves torch's default. Another number changes the last bits.
         processes: how many share every step by data (accelerate); `auto` is one per GPU. Lowered
             until it divides a step's micro-batches, and to 1 where `loss_per` is `micro_batch`.
@@ -76,13 +78,10 @@ class Recipe:
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     gradient_checkpointing: bool = False
     save_steps: PositiveInt = 100
+    skip_steps: NonNegativeInt = 0
     threads: PositiveInt | None = None
     processes: distributed.Processes = "auto"
     seed: int = 0
-
-
-#: Types of layers that LoRA can be put on.
-LINEAR_LAYERS = ("Linear", "Conv1D")
 
 
 def fit(
@@ -100,12 +99,13 @@ def fit(
     the same order, as in one process.
 
     Args:
-        net: the model, in fp32, as `add_adapters` returns it.
+        net: the model, in fp32, as `adapters.add_adapters` returns it.
         home: a folder for checkpoints; a run that was killed ends with the same weights.
         callbacks: called in the main process only.
 
     Raises:
-        InputError: the model's own code does not let several processes share a step.
+        InputError: training diverged (see `divergence`); or the model's own code does not let
+            several processes share a step.
     """
     bar = progress_bar()
     shown = [bar, *callbacks] if distributed.is_main_process() else []
@@ -125,6 +125,7 @@ def fit(
         trainer.train(resume_from_checkpoint=checkpoint)
     finally:
         bar.close()
+    check_finished(trainer)
     return trainer
 
 
@@ -149,47 +150,8 @@ def reference_micro_batch(batch_size: int, micro_batch_size: int) -> int:
     return gcd(batch_size, micro_batch_size)
 
 
-def add_adapters(net: Any, recipe: Recipe) -> Any:
-    """The model ready to be fitted: itself, or with new LoRA adapters on frozen weights.
-
-    The adapters' first weights are drawn from the recipe's seed.
-
-    Raises:
-        InputError: the model has not all of `lora_modules`.
-    """
-    net.config.use_cache = False
-    if recipe.method == "full":
-        return net
-    from peft import LoraConfig, get_peft_model
-    from transformers import set_seed
-
-    set_seed(derived_seed(recipe.seed, "LoRA's first weights"))
-    config = LoraConfig(
-        r=recipe.lora_rank,
-        lora_alpha=recipe.lora_alpha,
-        lora_dropout=recipe.lora_dropout,
-        target_modules=recipe.lora_modules,
-        task_type="CAUSAL_LM",
-    )
-    if recipe.gradient_checkpointing:
-        net.enable_input_require_grads()
-    try:
-        return get_peft_model(net, config)
-    except ValueError:
-        layers = {
-            name.rsplit(".", 1)[-1]
-            for name, module in net.named_modules()
-            if type(module).__name__ in LINEAR_LAYERS
-        }
-        raise InputError(
-            f"lora_modules (of the method in methods.yaml, or of train): the model has not all of "
-            f"{recipe.lora_modules}. Name some of its linear layers, {', '.join(sorted(layers))}; "
-            "or set `all-linear`."
-        ) from None
-
-
 def mean_loss(trainer: Trainer) -> float:
-    """The mean loss of all steps, nats per token."""
+    """The mean loss of all steps but skipped ones, nats per token."""
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return sum(losses) / len(losses)
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dataselect.compute import distributed
 from dataselect.data import files, fingerprint
 from dataselect.models.settings import ModelSettings
+from dataselect.train.adapters import add_adapters
+from dataselect.train.divergence import skipped_steps
 from dataselect.train.examples import encode_file
-from dataselect.train.fit import Recipe, add_adapters, check_batch, fit, fit_distributed, mean_loss
+from dataselect.train.fit import Recipe, check_batch, fit, fit_distributed, mean_loss
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -42,7 +44,8 @@ class Trained(NamedTuple):
         dropped: rows without a response token within `max_tokens`, which were not.
         tokens: tokens of all epochs.
         steps: optimiser steps.
-        loss_nats: mean loss of all steps, nats per token.
+        skipped_steps: of these, steps that were skipped: see `Recipe.skip_steps`.
+        loss_nats: mean loss of the other steps, nats per token.
         parameters: of the model, with its adapters.
         flops: computed from the tokens.
     """
@@ -51,6 +54,7 @@ class Trained(NamedTuple):
     dropped: int
     tokens: int
     steps: int
+    skipped_steps: int
     loss_nats: float
     parameters: int
     flops: float
@@ -68,7 +72,8 @@ def train(section: TrainSection, rows: Path, out: Path, curve: Path) -> Trained:
         curve: a folder for the loss curve, a point per step (dvclive).
 
     Raises:
-        InputError: no row has a response token; or a batch is no multiple of its micro-batches.
+        InputError: no row has a response token; training diverged; or a batch is no multiple of its
+            micro-batches.
     """
     from filelock import FileLock
 
@@ -112,6 +117,7 @@ def _train_in_process(
         dropped=0,
         tokens=tokens,
         steps=trainer.state.global_step,
+        skipped_steps=skipped_steps(trainer.state),
         loss_nats=mean_loss(trainer),
         parameters=sum(parameter.numel() for parameter in net.parameters()),
         flops=training_flops(net, tokens),

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataselect.data.checkpoints import Checkpoint, Fitted
+from dataselect.train.adapters import add_adapters
+from dataselect.train.divergence import check_weights
 from dataselect.train.examples import encode_rows
-from dataselect.train.fit import Recipe, add_adapters, fit, fit_distributed
+from dataselect.train.fit import Recipe, fit, fit_distributed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +43,7 @@ def fit_with_snapshots(
         count: how many checkpoints; fewer where there are fewer steps.
 
     Raises:
-        InputError: no row has a response token.
+        InputError: no row has a response token; or training diverged.
     """
     from dataselect.models.chat import load_chat
 
@@ -93,6 +95,7 @@ def snapshots(home: Path, count: int, tokenizer: Any, save: Save) -> TrainerCall
             ends = snapshot_steps(state.max_steps, count)
             if state.global_step not in ends:
                 return
+            check_weights(kwargs["model"], state.global_step)
             folder = checkpoint_folder(home, ends.index(state.global_step))
             partial = folder.with_name(f".{folder.name}")
             shutil.rmtree(partial, ignore_errors=True)

@@ -14,6 +14,7 @@ import numpy as np
 from dataselect import report
 from dataselect.compute import distributed
 from dataselect.numerics.draws import derived_seed
+from dataselect.train import divergence
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -94,17 +95,31 @@ def make_trainer(
         data_collator=_collator(tokenizer),
         callbacks=[*callbacks],
     )
+    trainer.skip_steps = recipe.skip_steps
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     return trainer
 
 
 def _trainer_class() -> Any:
-    """transformers' Trainer, whose epochs are as long for each of several processes."""
+    """transformers' Trainer: ends where it diverges, shares epochs among processes."""
     import torch
     from transformers import Trainer
 
-    class DistributedTrainer(Trainer):
+    class CheckedTrainer(Trainer):
+        skip_steps = 0
+
+        def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+            norm = super()._get_grad_norm(model, grad_norm)
+            return divergence.check_step(self, model, norm, self.skip_steps)
+
+        def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+            super().log(divergence.step_log(logs), *args, **kwargs)
+
+        def _save_checkpoint(self, model: Any, *args: Any, **kwargs: Any) -> None:
+            divergence.check_weights(model, self.state.global_step)
+            super()._save_checkpoint(model, *args, **kwargs)
+
         def _save_rng_state(self, output_dir: str) -> None:
             super()._save_rng_state(output_dir)
             # All have written theirs before the checkpoint counts as complete.
@@ -119,7 +134,7 @@ def _trainer_class() -> Any:
             seed = self.args.data_seed or 0
             return _FilledOrder(rows, seed, rows_together, lambda: int(self.state.epoch or 0))
 
-    return DistributedTrainer
+    return CheckedTrainer
 
 
 def _arguments(home: Path, recipe: Recipe, row_count: int) -> Any:
@@ -153,6 +168,7 @@ def _arguments(home: Path, recipe: Recipe, row_count: int) -> Any:
         save_steps=recipe.save_steps,
         save_total_limit=1,
         logging_steps=1,
+        logging_nan_inf_filter=False,  # else a loss that is NaN is logged as the mean of others
         report_to=[],
         disable_tqdm=True,
         log_level_replica="error",  # as models.load sets it in the main process
@@ -196,11 +212,14 @@ def progress_bar() -> Any:
 
 
 def last_complete_checkpoint(home: Path) -> str | None:
-    """The newest checkpoint that was written to its end; removes the others that were not."""
+    """The newest checkpoint that is whole; removes what was not written to its end, or diverged."""
     for folder in home.glob("checkpoint-*"):
         try:
             json.loads((folder / "trainer_state.json").read_text())  # what is written last
         except (OSError, ValueError):
             shutil.rmtree(folder)
-    newest = max(home.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]), default=None)
-    return str(newest) if newest else None
+    for folder in sorted(home.glob("checkpoint-*"), key=lambda p: -int(p.name.split("-")[1])):
+        if divergence.has_finite_weights(folder):
+            return str(folder)
+        shutil.rmtree(folder)
+    return None

@@ -1,0 +1,53 @@
+"""LoRA: adapters on the frozen weights of a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dataselect.errors import InputError
+from dataselect.numerics.draws import derived_seed
+
+if TYPE_CHECKING:
+    from dataselect.train.fit import Recipe
+
+#: Types of layers that LoRA can be put on.
+LINEAR_LAYERS = ("Linear", "Conv1D")
+
+
+def add_adapters(net: Any, recipe: Recipe) -> Any:
+    """The model ready to be fitted: itself, or with new LoRA adapters on frozen weights.
+
+    The adapters' first weights are drawn from the recipe's seed.
+
+    Raises:
+        InputError: the model has not all of `lora_modules`.
+    """
+    net.config.use_cache = False
+    if recipe.method == "full":
+        return net
+    from peft import LoraConfig, get_peft_model
+    from transformers import set_seed
+
+    set_seed(derived_seed(recipe.seed, "LoRA's first weights"))
+    config = LoraConfig(
+        r=recipe.lora_rank,
+        lora_alpha=recipe.lora_alpha,
+        lora_dropout=recipe.lora_dropout,
+        target_modules=recipe.lora_modules,
+        task_type="CAUSAL_LM",
+    )
+    if recipe.gradient_checkpointing:
+        net.enable_input_require_grads()
+    try:
+        return get_peft_model(net, config)
+    except ValueError:
+        layers = {
+            name.rsplit(".", 1)[-1]
+            for name, module in net.named_modules()
+            if type(module).__name__ in LINEAR_LAYERS
+        }
+        raise InputError(
+            f"lora_modules (of the method in methods.yaml, or of train): the model has not all of "
+            f"{recipe.lora_modules}. Name some of its linear layers, {', '.join(sorted(layers))}; "
+            "or set `all-linear`."
+        ) from None

@@ -219,7 +219,7 @@ def test_whatever_decides_a_run_gives_it_a_scratch_folder_of_its_own(file, monke
 
     def record(work, model, examples, home, *args, recipe):
         homes.append(home)
-        return Trained(1, 0, 1, 1, 0, 1.0, 1, 1.0)
+        return Trained(1, 0, 1, 1, 0, 1.0, 1, 1, 1.0)
 
     monkeypatch.setattr("dataselect.train.run.fit_distributed", record)
     section, path = TrainSection(MODEL, FAST, "code"), file(rows(2))

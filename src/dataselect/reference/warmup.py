@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +15,7 @@ from dataselect.models.settings import ModelSettings
 from dataselect.numerics.draws import derived_seed
 from dataselect.reference import Reference
 from dataselect.settings import Fraction, NonNegativeInt, PositiveInt
+from dataselect.train.adapters import save_adapter
 from dataselect.train.examples import sample_rows
 from dataselect.train.fit import Recipe, reference_micro_batch
 from dataselect.train.snapshots import fit_with_snapshots
@@ -91,9 +91,7 @@ def save_adapters(net: Any, tokenizer: Any, optimizer: Any, folder: Path) -> Non
     """Saves adapters and their Adam moments, by parameter name; a `train.snapshots.Save`."""
     from safetensors.torch import save_file
 
-    net.save_pretrained(folder)
-    (folder / "README.md").unlink(missing_ok=True)
-    _make_repeatable(folder / "adapter_config.json")
+    save_adapter(net, folder)
     state = getattr(optimizer, "optimizer", optimizer).state
     moments = {
         # A parameter whose every step was skipped has no moments yet.
@@ -103,12 +101,3 @@ def save_adapters(net: Any, tokenizer: Any, optimizer: Any, folder: Path) -> Non
         for moment in ("exp_avg", "exp_avg_sq")
     }
     save_file(moments, folder / "adam.safetensors")
-
-
-def _make_repeatable(config: Path) -> None:
-    """Rewrites a file of peft's that names a path of this machine, and a set in no fixed order."""
-    content = json.loads(config.read_text())
-    content["base_model_name_or_path"] = None
-    if isinstance(content["target_modules"], list):
-        content["target_modules"].sort()
-    config.write_text(json.dumps(content, indent=2, sort_keys=True))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataselect.errors import InputError
 from dataselect.numerics.draws import derived_seed
 
 if TYPE_CHECKING:
+    from dataselect.models.settings import TokenizerSettings
     from dataselect.train.fit import Recipe
 
 #: Types of layers that LoRA can be put on.
@@ -51,3 +54,28 @@ def add_adapters(net: Any, recipe: Recipe) -> Any:
             f"{recipe.lora_modules}. Name some of its linear layers, {', '.join(sorted(layers))}; "
             "or set `all-linear`."
         ) from None
+
+
+def save_adapter(net: Any, folder: Path, base: TokenizerSettings | None = None) -> None:
+    """Saves a model's adapters for `peft.PeftModel.from_pretrained`: the same ones, the same bytes.
+
+    Args:
+        net: a model with adapters, not merged.
+        folder: gets `adapter_model.safetensors` and `adapter_config.json`.
+        base: the model that the adapters belong to; the configuration names it as the user did.
+    """
+    net.save_pretrained(folder, save_embedding_layers=False)  # no layer is resized
+    (folder / "README.md").unlink(missing_ok=True)
+    path = folder / "adapter_config.json"
+    config = json.loads(path.read_text())
+    # peft names the folder of this machine that the weights came from.
+    config["base_model_name_or_path"] = base and base.name
+    config["revision"] = base and base.revision
+    if isinstance(config["target_modules"], list):
+        config["target_modules"].sort()  # a set, in no fixed order
+    path.write_text(json.dumps(config, indent=2, sort_keys=True))
+
+
+def trainable_parameters(net: Any) -> int:
+    """The number of parameters that training changes."""
+    return sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)

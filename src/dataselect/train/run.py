@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dataselect.compute import distributed
 from dataselect.data import files, fingerprint
 from dataselect.models.settings import ModelSettings
-from dataselect.train.adapters import add_adapters
+from dataselect.train.adapters import add_adapters, save_adapter, trainable_parameters
 from dataselect.train.divergence import skipped_steps
 from dataselect.train.examples import encode_file
 from dataselect.train.fit import Recipe, check_batch, fit, fit_distributed, mean_loss
@@ -47,6 +47,7 @@ class Trained(NamedTuple):
         skipped_steps: of these, steps that were skipped: see `Recipe.skip_steps`.
         loss_nats: mean loss of the other steps, nats per token.
         parameters: of the model, with its adapters.
+        trainable_parameters: of these, those that training changed: with LoRA the adapters'.
         flops: computed from the tokens.
     """
 
@@ -57,6 +58,7 @@ class Trained(NamedTuple):
     skipped_steps: int
     loss_nats: float
     parameters: int
+    trainable_parameters: int
     flops: float
 
 
@@ -64,7 +66,8 @@ def train(section: TrainSection, rows: Path, out: Path, curve: Path) -> Trained:
     """Trains on a JSON-lines file of conversations and saves the model, ready to load, to `out`.
 
     A run that was killed continues from its last checkpoint, which lies in the scratch folder, and
-    ends with the same weights as one that was not. LoRA's adapters are merged into the model.
+    ends with the same weights as one that was not. LoRA's adapters are merged into the model, and
+    kept in its folder `adapter`.
 
     Args:
         rows: the selected rows, with `messages`.
@@ -120,10 +123,11 @@ def _train_in_process(
         skipped_steps=skipped_steps(trainer.state),
         loss_nats=mean_loss(trainer),
         parameters=sum(parameter.numel() for parameter in net.parameters()),
+        trainable_parameters=trainable_parameters(net),
         flops=training_flops(net, tokens),
     )
     if distributed.is_main_process():
-        _save(net, chat, out, recipe)  # merges adapters: after parameters were counted
+        _save(net, chat, model, out, recipe)  # merges adapters: after parameters were counted
     return trained
 
 
@@ -156,9 +160,10 @@ def _loss_curve(folder: Path) -> TrainerCallback:
     return LossCurve()
 
 
-def _save(net: Any, chat: Chat, out: Path, recipe: Recipe) -> None:
+def _save(net: Any, chat: Chat, model: ModelSettings, out: Path, recipe: Recipe) -> None:
     """Saves the model and its tokenizer, with the template of the conversations it learned from."""
     if recipe.method == "lora":
+        save_adapter(net, out / "adapter", model)
         net = net.merge_and_unload()
     net.config.use_cache = True
     net.save_pretrained(out)

@@ -9,6 +9,7 @@ import torch
 from dataselect.embed.losses import losses
 from dataselect.models.chat import load_chat
 from dataselect.models.load import load_causal
+from dataselect.models.parts import encode_responses
 from tests.embed import Costs, measure, turns
 from tests.helpers import MODEL
 
@@ -49,8 +50,7 @@ def test_a_direct_loss_is_of_every_response_after_the_bare_header():
     costs = Costs()
     found = measure(losses(direct=True), ROWS, progress=costs)["direct_nll"]
     sums, tokens = 0.0, 0
-    responses = [[turn] for turn in ROWS[1] if turn["role"] == "assistant"]
-    for row in load_chat(MODEL).encode(responses):
+    for _, row in encode_responses(load_chat(MODEL), ROWS[1:2]):
         nll = token_nll(row)[row.response[1:]]
         sums, tokens = sums + nll.sum(), tokens + len(nll)
     assert found[1] == pytest.approx(sums / tokens, rel=1e-5)

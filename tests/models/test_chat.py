@@ -175,6 +175,30 @@ def test_a_last_character_of_several_tokens_is_marked_whole(tokenizer, template)
     assert marked(chat, [TURNS[1], turn, TURNS[3], turn]) == " bye 🦜 bye 🦜"
 
 
+SYSTEM = "{% if messages[0].role != 'system' %}[system] Be kind.\n{% endif %}"
+
+
+@pytest.mark.parametrize("template", [MARKERS, PLAIN], ids=["markers", "prefixes"])
+@pytest.mark.parametrize("default", ["", SYSTEM], ids=["no system turn", "a default one"])
+def test_a_conversation_that_begins_with_a_response_marks_no_header(tokenizer, template, default):
+    chat = Chat(with_template(tokenizer, default + template), "model", 512)
+    turns = [TURNS[2], TURNS[3], TURNS[4]]
+    text, spans = chat.render(turns)
+    assert [text[first:last].strip() for first, last in spans] == ["1 </s>", "2</s>"]
+    assert marked(chat, turns).replace("\n", "") == " 1 </s> 2</s>"
+    ((text, (span,)),) = [chat.render([{"role": "assistant", "content": "assistant] a"}])]
+    assert text[slice(*span)].strip() == "assistant] a</s>"
+
+
+def test_without_a_header_to_learn_a_first_response_is_its_content(tokenizer):
+    template = PLAIN.partition("{% if add_generation_prompt %}")[0]
+    chat = Chat(with_template(tokenizer, SYSTEM + template), "model", 512)
+    text, ((first, last),) = chat.render(TURNS[2:3])
+    assert text[first:last] == "1 </s>"
+    text, ((first, last),) = chat.render([{"role": "assistant", "content": "a1"}])
+    assert text[first:last] == "a1</s>"
+
+
 def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer):
     chat = Chat(with_template(tokenizer, REWRITES), "model", 512)
     assert "rewrites earlier turns" in mistake(chat.encode, [TURNS])

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from dataselect.models.batches import Batches
-from dataselect.models.chat import load_chat
+from dataselect.models.chat import Chat, load_chat
 from dataselect.models.load import load_causal
 from dataselect.models.nll import response_only_loss, token_losses
 from tests.helpers import MODEL
-from tests.models.test_chat import TURNS
+from tests.models.test_chat import PLAIN, SYSTEM, TURNS, with_template
+from tests.models.test_parts import USER_FIRST
 
 ROWS = [TURNS, TURNS[1:3], TURNS[3:], TURNS[:2]]  # the last without a response
 
@@ -70,14 +71,31 @@ def test_progress_counts_rows_tokens_and_flops(net, chat):
     assert flops > 0
 
 
+@pytest.mark.parametrize("template", [None, SYSTEM + USER_FIRST + PLAIN], ids=["tulu", "model"])
+def test_both_losses_of_ifd_are_over_the_same_tokens(net, chat, monkeypatch, template):
+    if template:
+        chat = Chat(with_template(chat.tokenizer, template), "model", 512)
+    measured = []
+
+    def record(net, rows, *args, **kwargs):
+        measured.extend(rows)
+        return token_losses(net, rows, *args, **kwargs)
+
+    monkeypatch.setattr("dataselect.models.nll.token_losses", record)
+    direct = response_only_loss(net, chat, [TURNS], Batches(1_024), lambda *_: None)
+    (row,) = chat.encode([TURNS])
+    alone = [token for turn in measured for token in turn.ids[turn.response].tolist()]
+    assert alone == row.ids[row.response].tolist()
+    nll = [by_definition(net, turn)[turn.response[1:]] for turn in measured]
+    assert direct[0] == pytest.approx(np.concatenate(nll).mean(), rel=1e-5)
+
+
 def test_a_response_alone_follows_the_bare_header(net, chat):
     counts = []
     direct = response_only_loss(net, chat, ROWS, Batches(1_024), lambda *cost: counts.append(cost))
-    alone = chat.encode([[turn] for turn in TURNS if turn["role"] == "assistant"])
-    nll = [by_definition(net, row)[row.response[1:]] for row in alone]
-    # over both responses' tokens alike, not the mean of two means
-    assert direct[0] == pytest.approx(np.concatenate(nll).mean(), rel=1e-5)
-    assert direct[1] == pytest.approx(nll[0].mean(), rel=1e-5)
+    (alone,) = chat.encode([TURNS[2:3]])
+    nll = by_definition(net, alone)[alone.response[1:]]
+    assert direct[1] == pytest.approx(nll.mean(), rel=1e-5)
     assert np.isnan(direct[3])
     assert sum(rows for rows, *_ in counts) == 0
     assert sum(tokens for _, tokens, _ in counts) > 0

@@ -31,8 +31,8 @@ def losses(*, direct: bool = False) -> Feature:
     `response_nll` (float32): loss of the response tokens.
     `prompt_nll` (float32): loss of the other tokens but the first.
     `probability` (float32): mean probability of the response tokens.
-    `direct_nll` (float32; with `direct` only): loss of the response tokens, every response after
-    the bare assistant header.
+    `direct_nll` (float32; with `direct` only): loss of the same response tokens, every response
+    after the bare assistant header: that which the chat template writes for a generation prompt.
     `cut` (bool): whether `max_tokens` truncates the row.
 
     Args:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from operator import itemgetter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -12,6 +10,7 @@ import numpy as np
 from dataselect.compute.prefetch import batched, prefetch
 from dataselect.errors import InputError
 from dataselect.models.templates import TULU_TEMPLATE, Spans, Template, TemplateRejected, tulu
+from dataselect.models.tokens import Tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -142,31 +141,55 @@ class Chat:
         """
         return self._template.prompt(row)
 
-    def _encode(self, rows: list[list[Message]]) -> list[Encoded]:
-        rendered = [self.render(row) for row in rows]
-        # transformers' own step from characters to tokens, in `apply_chat_template`, is wrong in
-        # places: where no token holds a span's last character it marks all that follows, and of a
-        # last character in several tokens only the first (huggingface/transformers#47325).
+    @property
+    def opening(self) -> str:
+        """What a response alone follows: a BOS where the template writes it, and the header.
+
+        Raises:
+            TemplateRejected: the tokenizer's own template rejects a single user turn.
+        """
+        return self._template.opening
+
+    def tokenize(self, texts: list[str]) -> list[Tokens]:
+        """Token ids of texts as they are, and the characters that each token covers."""
         batch = self.tokenizer(
-            [text for text, _ in rendered],
+            texts,
             add_special_tokens=False,
             return_offsets_mapping=True,
             return_attention_mask=False,
             verbose=False,
         )
-        tokens = zip(batch["input_ids"], batch["offset_mapping"], rendered, strict=True)
         return [
-            self._truncate(ids, _tokens_in_spans(offsets, spans))
-            for ids, offsets, (_, spans) in tokens
+            Tokens(*row) for row in zip(batch["input_ids"], batch["offset_mapping"], strict=True)
         ]
 
-    def _truncate(self, ids: list[int], response: np.ndarray) -> Encoded:
+    def finish(self, ids: list[int], response: np.ndarray) -> Encoded:
+        """The token ids behind the prefix, which is added where it lacks, up to `max_tokens`.
+
+        Args:
+            response: which tokens are the responses' (bool, t).
+        """
         if ids[: len(self.prefix)] != self.prefix:
             ids = self.prefix + ids
             response = np.concatenate([np.zeros(len(self.prefix), dtype=bool), response])
         limit = self.max_tokens
         kept = np.asarray(ids[:limit], dtype=np.int32)
         return Encoded(kept, response[:limit], truncated=len(ids) > limit)
+
+    def _encode(self, rows: list[list[Message]]) -> list[Encoded]:
+        rendered = [self.render(row) for row in rows]
+        # transformers' own step from characters to tokens, in `apply_chat_template`, is wrong in
+        # places: where no token holds a span's last character it marks all that follows, and of a
+        # last character in several tokens only the first (huggingface/transformers#47325).
+        encoded = []
+        for tokens, (_, spans) in zip(
+            self.tokenize([text for text, _ in rendered]), rendered, strict=True
+        ):
+            response = np.zeros(len(tokens.ids), dtype=bool)
+            for span in spans:
+                response[tokens.within(span)] = True
+            encoded.append(self.finish(tokens.ids, response))
+        return encoded
 
 
 def load_chat(model: TokenizerSettings, max_tokens: int | None = None) -> Chat:
@@ -191,16 +214,6 @@ def mark_last_response(row: Encoded) -> Encoded:
     if len(starts):
         response[: starts[-1]] = False
     return row._replace(response=response)
-
-
-def _tokens_in_spans(offsets: list[tuple[int, int]], spans: Spans) -> np.ndarray:
-    """Which tokens share a character with one of the spans (bool, t)."""
-    mask = np.zeros(len(offsets), dtype=bool)
-    for first, last in spans:
-        start = bisect_right(offsets, first, key=itemgetter(1))
-        end = bisect_left(offsets, last, key=itemgetter(0))
-        mask[start:end] = True
-    return mask
 
 
 def _prefix(tokenizer: PreTrainedTokenizerBase) -> list[int]:

@@ -85,7 +85,7 @@ def load_encoder(model: ModelSettings) -> PreTrainedModel:
     """
     from transformers import AutoModel
 
-    return _ready(_load(AutoModel, model, dtype=torch_dtype(model.dtype)))
+    return _on_device(_load(AutoModel, model, dtype=torch_dtype(model.dtype)))
 
 
 def load_causal(model: ModelSettings, dtype: str | None = None) -> PreTrainedModel:
@@ -100,10 +100,10 @@ def load_causal(model: ModelSettings, dtype: str | None = None) -> PreTrainedMod
     from transformers import AutoModelForCausalLM
 
     weights = torch_dtype(dtype or model.dtype)
-    return _ready(_load(AutoModelForCausalLM, model, dtype=weights))
+    return _on_device(_load(AutoModelForCausalLM, model, dtype=weights))
 
 
-def _ready(net: PreTrainedModel) -> PreTrainedModel:
+def _on_device(net: PreTrainedModel) -> PreTrainedModel:
     """The model in evaluation mode, on `device()`."""
     import torch
 

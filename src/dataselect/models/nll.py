@@ -8,6 +8,7 @@ import numpy as np
 
 from dataselect.models.batches import Batches, pad
 from dataselect.models.flops import forward_flops
+from dataselect.models.parts import encode_responses
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,7 +101,7 @@ def response_only_loss(
     batches: Batches,
     progress: Progress,
 ) -> np.ndarray:
-    """Mean loss of a row's response tokens, each response alone after the assistant header.
+    """Mean loss of a row's response tokens, each response alone: see `parts.encode_responses`.
 
     Args:
         progress: gets tokens and FLOPs, but no rows: this pass is one of several.
@@ -112,15 +113,10 @@ def response_only_loss(
     def turn_progress(turns: int, tokens: int = 0, flops: float = 0.0, /) -> None:
         progress(0, tokens, flops)
 
-    responses = [
-        (number, turn)
-        for number, row in enumerate(rows)
-        for turn in row
-        if turn["role"] == "assistant"
-    ]
-    encoded = chat.encode([[turn] for _, turn in responses])
+    responses = encode_responses(chat, rows)
+    encoded = [row for _, row in responses]
     nll = token_losses(net, encoded, turn_progress, batches=batches).response
-    tokens = np.asarray([int(row.response[1:].sum()) for row in encoded])
+    tokens = np.asarray([int(row.response[1:].sum()) for row in encoded], dtype=np.int64)
     numbers = np.asarray([number for number, _ in responses], dtype=np.int64)
     usable = np.isfinite(nll)
     total, count = np.zeros(len(rows)), np.zeros(len(rows))

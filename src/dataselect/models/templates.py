@@ -35,6 +35,9 @@ TULU_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '\\n<|assistant|>\\n' }}{% endif %}"
 )
 
+#: The shortest conversation, from which a template's header is learned.
+SINGLE_TURN: list[Message] = [{"role": "user", "content": "a"}]
+
 #: transformers compiles a template once, and with markers it renders for one thread at a time.
 _RENDERING = Lock()
 
@@ -79,6 +82,32 @@ class Template:
         return self._render(row, add_generation_prompt=True)[0]
 
     @cached_property
+    def header(self) -> str:
+        """The assistant's header: what a generation prompt adds to a conversation; may be empty.
+
+        Raises:
+            TemplateRejected: the template raises an error for a single user turn.
+        """
+        finished, prompt = self._single_turn.rstrip(), self.prompt(SINGLE_TURN)
+        if not prompt.startswith(finished):  # an end of text, which a generation prompt replaces
+            finished = finished.removesuffix(self.special_tokens.get("eos_token") or "").rstrip()
+        return prompt[_shared_start(finished, prompt) :].lstrip()
+
+    @cached_property
+    def opening(self) -> str:
+        """What a response alone follows: a BOS where the template writes it, and the header.
+
+        Raises:
+            TemplateRejected: the template raises an error for a single user turn.
+        """
+        bos = self.special_tokens.get("bos_token") or ""
+        return (bos if self._single_turn.startswith(bos) else "") + self.header
+
+    @cached_property
+    def _single_turn(self) -> str:
+        return self._render(SINGLE_TURN)[0]
+
+    @cached_property
     def _has_markers(self) -> bool:
         return re.search(r"\{%-?\s*generation\s*-?%\}", self.source) is not None
 
@@ -108,8 +137,7 @@ class Template:
         for index, turn in enumerate(row):
             if turn["role"] != "assistant":
                 continue
-            # A conversation may begin with a response: then its header counts as the response's.
-            before = self.prompt(row[:index]) if index else ""
+            before = self.prompt(row[:index]) if index else self._before_first(row, text)
             after = self._render(row[: index + 1])[0].rstrip()
             if not (text.startswith(before) and text.startswith(after)):
                 raise InputError(
@@ -119,6 +147,20 @@ class Template:
                 )
             spans.append((len(before), len(after)))
         return spans
+
+    def _before_first(self, row: list[Message], text: str) -> str:
+        """What stands before a response that begins a conversation: a system prompt, the header."""
+        other = "b" if row[0]["content"].lstrip().startswith("a") else "a"
+        changed = self._render([{**row[0], "content": other}, *row[1:]])[0]
+        before = text[: _shared_start(text, changed)]
+        start = before.rfind(self.header)
+        return before[: start + len(self.header)] if self.header and start >= 0 else before
+
+
+def _shared_start(first: str, second: str) -> int:
+    """How many characters two texts have in common at their start."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(first), len(second)))
 
 
 def tulu(row: list[Message], eos: str) -> tuple[str, Spans]:

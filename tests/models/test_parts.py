@@ -1,0 +1,79 @@
+"""Responses alone after the assistant's header, with the tokens of their conversation."""
+
+import numpy as np
+import pytest
+
+from dataselect.models.chat import Chat
+from dataselect.models.load import load_tokenizer
+from dataselect.models.parts import encode_responses
+from tests.helpers import MODEL
+from tests.models.test_chat import MARKERS, PLAIN, SYSTEM, TURNS, with_bos, with_template
+
+USER_FIRST = (
+    "{% if (messages | selectattr('role', 'ne', 'system') | first).role != 'user' %}"
+    "{{ raise_exception('a user turn first') }}{% endif %}"
+)
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | trim }}</s>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+PHI = (
+    "{% for m in messages %}<|{{ m.role }}|>\n{{ m.content | trim }}<|end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>\n{% else %}{{ eos_token }}{% endif %}"
+)
+LLAMA_2 = (
+    "{% for m in messages %}{% if m.role == 'user' %}{{ bos_token }}[INST] {{ m.content | trim }} "
+    "[/INST]{% else %}{{ ' ' + m.content | trim + eos_token }}{% endif %}{% endfor %}"
+)
+ROWS = [TURNS, TURNS[1:3], TURNS[:2], TURNS[3:]]  # the third without a response
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return load_tokenizer(MODEL)
+
+
+@pytest.mark.parametrize(("template", "opening", "rows"), [
+    (None, "<|assistant|>\n", ROWS),
+    (SYSTEM + USER_FIRST + MARKERS, "[assistant] ", ROWS),
+    (SYSTEM + USER_FIRST + PLAIN, "[assistant] ", ROWS),
+    (USER_FIRST + CHATML, "<|im_start|>assistant\n", ROWS),
+    (USER_FIRST + PHI, "<|assistant|>\n", [TURNS[:3], TURNS[1:3], TURNS[:2], TURNS[3:]]),
+    (USER_FIRST + "{{ bos_token }}" + PLAIN, "<s>[assistant] ", ROWS),
+    (USER_FIRST + LLAMA_2, "<s>", [TURNS[1:], TURNS[1:3], TURNS[1:2], TURNS[3:]]),
+], ids=["tulu", "markers", "prefixes", "chatml", "phi", "writes bos", "no header"])  # fmt: skip
+def test_a_response_follows_the_bare_header_with_its_own_tokens(tokenizer, template, opening, rows):
+    chat = Chat(with_template(tokenizer, template), "model" if template else "tulu", 512)
+    assert chat.opening == opening
+    found = encode_responses(chat, rows)
+    assert [number for number, _ in found] == [0] * (len(rows[0]) // 2) + [1, 3]
+    for number, conversation in enumerate(chat.encode(rows)):
+        own = [row.ids[row.response] for owner, row in found if owner == number]
+        assert (
+            np.concatenate([[], *own]).tolist() == conversation.ids[conversation.response].tolist()
+        )
+    for _, row in found:
+        start = int(np.argmax(row.response))
+        assert row.response[start:].all()
+        assert chat.tokenizer.decode(row.ids[:start]).strip() == opening.strip()
+
+
+def test_a_tokenizers_own_bos_stands_before_the_header(tokenizer):
+    for chat in (
+        Chat(with_bos(tokenizer), "tulu", 512),
+        Chat(with_bos(tokenizer, "{{ bos_token }}" + PLAIN), "model", 512),
+    ):
+        for _, row in encode_responses(chat, ROWS):
+            assert row.ids.tolist().count(tokenizer.bos_token_id) == 1
+            assert row.ids[0] == tokenizer.bos_token_id
+            assert not row.response[0]
+
+
+def test_what_truncation_leaves_of_the_conversation_does_not_shorten_a_response(tokenizer):
+    long = [{"role": "user", "content": "word " * 40}, {"role": "assistant", "content": "1 2 3"}]
+    ((_, cut),) = encode_responses(Chat(tokenizer, "tulu", 20), [long])
+    ((_, whole),) = encode_responses(Chat(tokenizer, "tulu", 512), [long])
+    assert cut.ids.tolist() == whole.ids.tolist()
+    ((_, short),) = encode_responses(Chat(tokenizer, "tulu", 8), [long])
+    assert short.ids.tolist() == whole.ids[:8].tolist()
+    assert encode_responses(Chat(tokenizer, "tulu", 8), [TURNS[:2]]) == []

@@ -8,7 +8,7 @@ import torch
 
 from dataselect.embed.hidden_states import hidden_states, pool
 from dataselect.models.chat import load_chat
-from dataselect.models.load import load_encoder
+from dataselect.models.load import load_encoder, load_tokenizer
 from tests.embed import Costs, measure, turns
 from tests.helpers import MODEL
 
@@ -36,16 +36,57 @@ def test_a_row_without_such_tokens_is_all_zeros():
     none = torch.zeros(1, 3, dtype=torch.bool)
     for pooling in ("weighted_mean", "mean", "last_token"):
         assert pool(states, none, pooling).tolist() == [[0.0, 0.0]]
-    found = measure(hidden_states(over="response"), ROWS)["vectors"]
-    assert found.any(axis=1).tolist() == [True, True, False]
+    for over in ("response", "masked_response"):
+        found = measure(hidden_states(over=over), ROWS)["vectors"]
+        assert found.any(axis=1).tolist() == [True, True, False]
+    found = measure(hidden_states(over="prompt"), [ROWS[0][1:], ROWS[0]])["vectors"]
+    assert found.any(axis=1).tolist() == [False, True]
 
 
 def test_a_prompts_vector_does_not_depend_on_the_response():
     rows = [turns("One?", response) for response in ("1", "a long answer")]
-    first, second = measure(hidden_states(over="prompt"), rows)["vectors"]
-    np.testing.assert_allclose(first, second, atol=1e-6)
-    first, second = measure(hidden_states(over="response"), rows)["vectors"]
-    assert np.abs(first - second).max() > 1e-3
+    for over in ("prompt", "masked_prompt"):
+        first, second = measure(hidden_states(over=over), rows)["vectors"]
+        np.testing.assert_allclose(first, second, atol=1e-6)
+    for over in ("response", "masked_response"):
+        first, second = measure(hidden_states(over=over), rows)["vectors"]
+        assert np.abs(first - second).max() > 1e-3
+
+
+def vector_of(text):
+    """The vector of a text by the published code: all its tokens, without a conversation."""
+    ids = load_tokenizer(MODEL)(text, return_tensors="pt").input_ids
+    with torch.inference_mode():
+        states = load_encoder(MODEL)(input_ids=ids).last_hidden_state
+    return pool(states, torch.ones_like(ids, dtype=torch.bool), "weighted_mean")[0].numpy()
+
+
+@pytest.mark.parametrize(
+    ("over", "side", "text"),
+    [
+        ("prompt", "pool", "<|system|>\nBe brief.\n<|user|>\nOne?</s>"),
+        ("response", "pool", "<|assistant|>\n1</s>"),
+        ("prompt", "queries", "<|system|>\nBe brief.\n<|user|>\nOne?</s>"),
+        ("response", "queries", "<s>1</s>"),
+    ],
+)
+def test_a_part_is_encoded_alone_as_in_the_published_code(over, side, text):
+    rows = [[{"role": "system", "content": "Be brief."}, *turns(" One? ", " 1 ")]]
+    if side == "pool":  # what follows does not matter
+        rows.append([*rows[0], *turns("Two?", "2")])
+    for vector in measure(hidden_states(over=over), rows, side=side)["vectors"]:
+        np.testing.assert_allclose(vector, vector_of(text), atol=1e-5)
+
+
+@pytest.mark.parametrize(("over", "marked"), [("masked_prompt", False), ("masked_response", True)])
+def test_a_masked_part_is_pooled_over_the_whole_conversation(over, marked):
+    (row,) = load_chat(MODEL).encode(ROWS[:1])
+    with torch.inference_mode():
+        ids = torch.from_numpy(row.ids.astype(np.int64))[None]
+        states = load_encoder(MODEL)(input_ids=ids).last_hidden_state
+    expected = pool(states, torch.from_numpy(row.response == marked)[None], "weighted_mean")[0]
+    (found,) = measure(hidden_states(over=over), ROWS[:1])["vectors"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_vectors_are_pooled_states_of_the_model_in_any_batch():

@@ -5,7 +5,7 @@ import pytest
 
 from dataselect.models.chat import Chat
 from dataselect.models.load import load_tokenizer
-from dataselect.models.parts import encode_responses
+from dataselect.models.parts import encode_part, encode_responses
 from tests.helpers import MODEL
 from tests.models.test_chat import MARKERS, PLAIN, SYSTEM, TURNS, with_bos, with_template
 
@@ -56,6 +56,39 @@ def test_a_response_follows_the_bare_header_with_its_own_tokens(tokenizer, templ
         start = int(np.argmax(row.response))
         assert row.response[start:].all()
         assert chat.tokenizer.decode(row.ids[:start]).strip() == opening.strip()
+
+
+@pytest.mark.parametrize(("template", "side", "prompt", "response"), [
+    (None, "pool", "<|system|>\nBe brief.\n<|user|>\nOne?</s>", "<|assistant|>\n1</s>"),
+    (None, "queries", "<|system|>\nBe brief.\n<|user|>\nOne?\n<|assistant|>\n1</s>\n"
+     "<|user|>\nTwo?</s>", "<s>2</s>"),
+    (CHATML, "pool", "<|im_start|>system\nBe brief.</s>\n<|im_start|>user\nOne?</s>",
+     "<|im_start|>assistant\n1</s>"),
+    (USER_FIRST + MARKERS, "pool", "[system] Be brief.[user]  One?</s>", "[assistant] 1 </s>"),
+    (USER_FIRST + PLAIN, "queries", "[system] Be brief.[user]  One? [assistant] 1 </s>"
+     "[user] Two?</s>", "<s>2</s>"),
+], ids=["tulu", "tulu queries", "chatml", "markers", "prefixes queries"])  # fmt: skip
+def test_parts_by_hand(tokenizer, template, side, prompt, response):
+    chat = Chat(with_template(tokenizer, template), "model" if template else "tulu", 512)
+    for part, text in (("prompt", prompt), ("response", response)):
+        (found,) = encode_part(chat, [TURNS], side, part)
+        assert chat.tokenizer.decode(found.ids) == text
+        assert found.ids.tolist() == tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert found.response.all()
+
+
+def test_a_part_that_is_not_there_marks_nothing_and_a_long_one_loses_its_end(tokenizer):
+    chat = Chat(with_bos(tokenizer), "tulu", 6)
+    question, response = TURNS[1:2], TURNS[2:3]
+    absent, there = encode_part(chat, [question, TURNS[1:3]], "pool", "response")
+    assert (absent.response.tolist(), there.response.all()) == ([False], True)
+    (absent,) = encode_part(chat, [response], "pool", "prompt")
+    assert absent.response.tolist() == [False]
+    (short,) = encode_part(chat, [TURNS], "pool", "prompt")
+    (whole,) = encode_part(Chat(with_bos(tokenizer), "tulu", 512), [TURNS], "pool", "prompt")
+    assert short.ids.tolist() == whole.ids[:6].tolist()
+    assert whole.ids[0] == tokenizer.bos_token_id
+    assert whole.response.all()  # the published code pools the BOS too
 
 
 def test_a_tokenizers_own_bos_stands_before_the_header(tokenizer):

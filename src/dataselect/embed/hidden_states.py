@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Pooling = Literal["weighted_mean", "mean", "last_token"]
-Tokens = Literal["all", "prompt", "response"]
+Tokens = Literal["all", "prompt", "response", "masked_prompt", "masked_response"]
 
 
 def hidden_states(
@@ -33,13 +33,15 @@ def hidden_states(
     Args:
         pooling: `weighted_mean` weights the i-th pooled token (from 1) by i / Σi; `mean` weights
             all equally; `last_token` takes the last one alone.
-        over: which tokens are pooled: `all`, those outside responses (`prompt`: headers and the
-            beginning-of-text token too), or the `response` tokens.
+        over: what is pooled. `all`: the whole conversation. `prompt`, `response`: the first prompt
+            or the first response, encoded without the rest (see `models.parts.encode_part`).
+            `masked_prompt`, `masked_response`: of the whole conversation the tokens outside
+            responses (headers and the beginning-of-text token too), or the response tokens.
         unit: scales each vector to length 1.
 
-    Source: RDS+, arXiv 2503.01807. The reference code (hamishivi/automated-instruction-selection
-    at df71a04) ignores the padding mask, and so is right for batches of one row only. Which tokens
-    its `prompt` and `response` covered is not published.
+    Source: RDS+, arXiv 2503.01807; `all`, `prompt` and `response` as in its code
+    (hamishivi/automated-instruction-selection@df71a04), which ignores the padding mask, and so is
+    right for batches of one row only. The masked ones are ours.
     """
     return Feature(
         load=partial(_load, pooling=pooling, over=over, unit=unit),
@@ -60,6 +62,7 @@ def _load(
 
     from dataselect.models.flops import forward_flops
     from dataselect.models.load import load_encoder
+    from dataselect.models.parts import encode_part
 
     encoder = load_encoder(model)
     chat = load_chat(model)
@@ -72,7 +75,7 @@ def _load(
 
         def embed_batch(numbers: np.ndarray, encoded: list[Encoded], batch: list[int]) -> None:
             ids, response, real = pad([encoded[i] for i in batch], str(encoder.device))
-            kept = {"all": real, "prompt": real & ~response, "response": response}[over]
+            kept = {"all": real, "masked_prompt": real & ~response}.get(over, response)
             with torch.inference_mode():
                 # Causal attention and right padding: no real token attends to padding.
                 states = encoder(input_ids=ids, use_cache=False).last_hidden_state
@@ -80,7 +83,9 @@ def _load(
             tokens = int(real.sum())
             progress(len(batch), tokens, token_flops * tokens)
 
-        for numbers, encoded in chat.encode_by_length(rows):
+        alone = over == "prompt" or over == "response"
+        encode = partial(encode_part, chat, side=side, part=over) if alone else None
+        for numbers, encoded in chat.encode_by_length(rows, encode):
             lengths = [len(row.ids) for row in encoded]
             batches.run(lengths, partial(embed_batch, numbers, encoded))
         return {"vectors": vectors}

@@ -39,10 +39,11 @@ def sentence_embeddings(*, query_prompt: str = "", passage_prompt: str = "") -> 
             be loaded, is not a transformer, needs code of its own that may not run, or has only
             pickled weights.
 
-    Source: the Embed baseline of arXiv 2503.01807 (GTR-base, NV-Embed-v2). Which text the models
-    read there is not published: here it is the whole conversation in the Tülu format, without eos
-    tokens, whatever `model.chat` says. NV-Embed-v2 comes with code of its own, written for
-    transformers 4, that fails to load with 5 (embeddings-benchmark/mteb#3287).
+    Source: the Embed baseline of arXiv 2503.01807 (GTR-base, NV-Embed-v2). As in its code
+    (hamishivi/automated-instruction-selection@df71a04) the text is the whole conversation in the
+    Tülu format, without eos tokens, whatever `model.chat` says. NV-Embed-v2 comes with
+    code of its own, written for transformers 4, that fails to load with 5
+    (embeddings-benchmark/mteb#3287).
     """
     return Feature(
         load=partial(_load, query_prompt=query_prompt, passage_prompt=passage_prompt),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -112,18 +112,24 @@ class Chat:
         return [row for block in batched(rows, ROWS_PER_BLOCK) for row in self._encode(block)]
 
     def encode_by_length(
-        self, rows: list[list[Message]]
+        self,
+        rows: list[list[Message]],
+        encode: Callable[[list[list[Message]]], list[Encoded]] | None = None,
     ) -> Iterator[tuple[np.ndarray, list[Encoded]]]:
         """Blocks of rows of like length, longest first: row numbers (int64), and encoded rows.
 
         A thread tokenises the next block while the caller works on the last.
+
+        Args:
+            encode: encodes a block; None: whole conversations, as `encode` does.
         """
+        encode = encode or self._encode
         lengths = np.asarray([sum(len(turn["content"]) for turn in row) for row in rows])
         order = np.argsort(-lengths, kind="stable")
         blocks = (
             order[start : start + ROWS_PER_BLOCK] for start in range(0, len(rows), ROWS_PER_BLOCK)
         )
-        return prefetch((block, self._encode([rows[i] for i in block])) for block in blocks)
+        return prefetch((block, encode([rows[i] for i in block])) for block in blocks)
 
     def render(self, row: list[Message]) -> tuple[str, Spans]:
         """A conversation as text, and the character spans of its responses.

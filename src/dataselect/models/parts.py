@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from dataselect.models.tokens import Tokens
 
 if TYPE_CHECKING:
     from dataselect.data.tables import Message
+
+Part = Literal["prompt", "response"]
 
 #: Characters of a response that decide the tokens before it: a token holds few of them.
 LOOK_AHEAD = 64
@@ -59,3 +61,63 @@ def _behind(chat: Chat, opening: Tokens, response: list[int]) -> Encoded:
     header = opening.ids[: opening.within((len(chat.opening), len(chat.opening))).start]
     mask = np.arange(len(header) + len(response)) >= len(header)
     return chat.finish(header + response, mask)
+
+
+def encode_part(chat: Chat, rows: list[list[Message]], side: str, part: Part) -> list[Encoded]:
+    """One part of each conversation, encoded as if it were all, with all its tokens marked.
+
+    Of a row of the pool, `prompt` is what stands before its first response, and an eos; `response`
+    is the assistant's header, the first response and its eos. A query's response is its last, the
+    label: a BOS, the response and its eos; its prompt is what stands before that. With a model's
+    own template a response ends as the template ends it.
+
+    Args:
+        side: `pool` or `queries`.
+
+    Returns:
+        In the order of the rows; a row without the part is one token that is not marked.
+
+    Raises:
+        TemplateRejected: the tokenizer's own template rejects a conversation.
+
+    Source: hamishivi/automated-instruction-selection@df71a04 (`encode_with_messages_format`,
+    `construct_test_sample`). Of a query of several turns it drops the headers of earlier responses
+    from the prompt; here they stay.
+    """
+    write = _prompt if part == "prompt" else _response
+    texts = [write(chat, row, is_query=side == "queries") for row in rows]
+    tokens = chat.tokenize([text or "" for text in texts])
+    return [
+        ABSENT if text is None else _all_marked(chat, row.ids)
+        for text, row in zip(texts, tokens, strict=True)
+    ]
+
+
+#: A row without the part.
+ABSENT = Encoded(np.zeros(1, dtype=np.int32), np.zeros(1, dtype=bool))
+
+
+def _all_marked(chat: Chat, ids: list[int]) -> Encoded:
+    encoded = chat.finish(ids, np.ones(len(ids), dtype=bool))
+    return encoded._replace(response=np.ones(len(encoded.ids), dtype=bool))
+
+
+def _prompt(chat: Chat, row: list[Message], *, is_query: bool) -> str | None:
+    """The text of what stands before the first response, or a query's last; None if nothing."""
+    places = [place for place, turn in enumerate(row) if turn["role"] == "assistant"]
+    before = row[: places[-1 if is_query else 0]] if places else row
+    if not before:
+        return None
+    text = chat.render(before)[0].rstrip()
+    eos = chat.tokenizer.eos_token or ""
+    return text if text.endswith(eos) else text + eos  # templates may end a turn with it
+
+
+def _response(chat: Chat, row: list[Message], *, is_query: bool) -> str | None:
+    """The text of the first response behind its header, or of a query's last behind a BOS."""
+    text, spans = chat.render(row)
+    if not spans:
+        return None
+    first, last = spans[-1 if is_query else 0]
+    opening = (chat.tokenizer.bos_token or "") if is_query else chat.opening
+    return opening + text[first:last].rstrip()

@@ -132,7 +132,7 @@ def _measure_instructions(
     frame = frame.with_columns(row=pl.col("row").replace_strict(places)).sort("row")
     tables.write("pool", frame, table)
     features = {
-        "vectors": hidden_states(pooling="mean", over="prompt", unit=False),
+        "vectors": hidden_states(pooling="mean", over="masked_prompt", unit=False),
         "prompt_nll": losses(),
     }
     cost = shards.ShardTotals()

@@ -30,6 +30,8 @@ class Feature:
         needs_reference: the checkpoints it cannot do without: whole `models`, LoRA `adapters`, or
             None. A feature that needs none is loaded with the last checkpoint as its model, where
             the method has a reference.
+        needs_positions: whether the model must have a position for each of `max_tokens` tokens; not
+            where the feature reads no more tokens than the model can, or loads no model.
         rows_per_shard: about how many rows lie in a file; smaller where a row is slow or large.
     """
 
@@ -37,4 +39,5 @@ class Feature:
     outputs: tuple[str, ...]
     bytes_per_row: Callable[[int | None, int], int | None]
     needs_reference: Literal["models", "adapters"] | None = None
+    needs_positions: bool = True
     rows_per_shard: int = ROWS_PER_SHARD

@@ -27,6 +27,7 @@ def lengths() -> Feature:
         load=_load,
         outputs=("tokens", "response_tokens"),
         bytes_per_row=lambda hidden_size, checkpoints: 16,
+        needs_positions=False,
     )
 
 

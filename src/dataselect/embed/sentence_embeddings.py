@@ -49,6 +49,7 @@ def sentence_embeddings(*, query_prompt: str = "", passage_prompt: str = "") -> 
         load=partial(_load, query_prompt=query_prompt, passage_prompt=passage_prompt),
         outputs=("vectors",),
         bytes_per_row=lambda hidden_size, checkpoints: 4 * hidden_size if hidden_size else None,
+        needs_positions=False,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataselect.data import files
 from dataselect.errors import InputError
+from dataselect.models.positions import check_positions, table_length
 
 if TYPE_CHECKING:
     import torch
@@ -85,7 +86,7 @@ def load_encoder(model: ModelSettings) -> PreTrainedModel:
     """
     from transformers import AutoModel
 
-    return _on_device(_load(AutoModel, model, dtype=torch_dtype(model.dtype)))
+    return _load_weights(AutoModel, model, torch_dtype(model.dtype))
 
 
 def load_causal(model: ModelSettings, dtype: str | None = None) -> PreTrainedModel:
@@ -99,14 +100,15 @@ def load_causal(model: ModelSettings, dtype: str | None = None) -> PreTrainedMod
     """
     from transformers import AutoModelForCausalLM
 
-    weights = torch_dtype(dtype or model.dtype)
-    return _on_device(_load(AutoModelForCausalLM, model, dtype=weights))
+    return _load_weights(AutoModelForCausalLM, model, torch_dtype(dtype or model.dtype))
 
 
-def _on_device(net: PreTrainedModel) -> PreTrainedModel:
+def _load_weights(loader: Any, model: ModelSettings, dtype: torch.dtype) -> PreTrainedModel:
     """The model in evaluation mode, on `device()`."""
     import torch
 
+    net = _load(loader, model, dtype=dtype)
+    check_positions(table_length(net), model.max_tokens, model.name, "model")
     if device() == "cuda":
         # cuDNN's attention plans anew for every length of a batch: 2.5 times a training step's
         # time, 1.3 to 1.7 times the embedding's (LOG.md, 2026-11-26). torch takes flash attention.

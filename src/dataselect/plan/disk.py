@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from dataselect import report
 from dataselect.data import files
+from dataselect.models.config import read_config
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.run import Plan
 from dataselect.settings import load_part
@@ -35,18 +35,9 @@ def features_size(sections: Plan) -> str | None:
 
 def _hidden_size(model: ModelSettings | None) -> int | None:
     """The hidden size of a model that lies in a folder, or in the hub's cache."""
-    if model is None:
+    config = read_config(model) if model else None
+    if config is None:
         return None
-    path = Path(files.resolve(model.name)) / "config.json"
-    if not path.is_file():
-        from huggingface_hub import try_to_load_from_cache
-
-        cached = try_to_load_from_cache(model.name, "config.json", revision=model.revision)
-        if not isinstance(cached, str):
-            return None
-        path = Path(cached)
-    config = json.loads(path.read_text())
-    config |= config.get("text_config") or {}
     return config.get("hidden_size") or config.get("d_model") or config.get("n_embd")
 
 

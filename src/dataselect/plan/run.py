@@ -22,6 +22,7 @@ from dataselect.models.load import is_folder
 from dataselect.models.settings import ModelSettings, TokenizerSettings
 from dataselect.plan.code import code_hash
 from dataselect.plan.method import PARTS, ChosenParts, choose_parts, engine_part, method_entry
+from dataselect.plan.models import check_models, selector_block
 from dataselect.plan.params import Params, check_params
 from dataselect.reference.run import ReferenceSection
 from dataselect.score.run import ScoreSection
@@ -66,6 +67,7 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
         )
     trained = _with_hash(params.model, "model")
     selector = resolve_model(given, method.model, name)
+    check_models(trained, selector, parts, selector_block(given, method.model, name))
     baseline, evaluation = _evaluation(params, name, trained)
     return Plan(
         dedup=_dedup(params, trained),

@@ -1,0 +1,51 @@
+"""Checks of the models that a plan names, as far as their files tell without weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dataselect.models.config import read_config
+from dataselect.models.positions import check_positions, learned_positions
+from dataselect.models.settings import ModelSettings
+from dataselect.plan.method import ChosenParts
+
+
+def check_models(
+    trained: ModelSettings,
+    selector: ModelSettings,
+    parts: ChosenParts,
+    selector_block: str,
+) -> None:
+    """Checks the model that is trained and the one that measures rows, if the method needs one.
+
+    A hub's model that is not in the cache is checked once it is loaded.
+
+    Args:
+        selector_block: the block of settings of the model that measures rows, for messages.
+
+    Raises:
+        InputError: `max_tokens` is above a model's positions.
+    """
+    _check_max_tokens(trained, "params.yaml: model")
+    feature = parts.feature
+    if parts.reference or (feature and feature.needs_positions):
+        _check_max_tokens(selector, selector_block)
+
+
+def _check_max_tokens(model: ModelSettings, where: str) -> None:
+    config = read_config(model)
+    if config is not None:
+        check_positions(learned_positions(config), model.max_tokens, model.name, where)
+
+
+def selector_block(params: dict[str, Any], own: dict | None, method: str) -> str:
+    """Which block of settings decides the model that measures rows: the last that is given.
+
+    Args:
+        params: params.yaml.
+        own: the word `model` of the method in methods.yaml.
+        method: the method's name.
+    """
+    if own:
+        return f"methods.yaml: {method}: model"
+    return "params.yaml: selector_model" if params.get("selector_model") else "params.yaml: model"

@@ -135,3 +135,28 @@ def mistake(call, *args, **kwargs):
     with pytest.raises(InputError) as error:
         call(*args, **kwargs)
     return str(error.value)
+
+
+def merging_model(folder):
+    """A small random model in a folder; its tokenizer merges `|>` and a newline, as Qwen's does."""
+    import torch
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    names = [*sorted(pre_tokenizers.ByteLevel.alphabet()), "|>", "|>Ċ", "</s>"]
+    vocabulary = {name: number for number, name in enumerate(names)}
+    inner = Tokenizer(models.BPE(vocab=vocabulary, merges=[("|", ">"), ("|>", "Ċ")]))
+    pieces = Regex(r"\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+")  # the part of Qwen's that counts
+    inner.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(pieces, "isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+    ])  # fmt: skip
+    inner.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>").save_pretrained(folder)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    sizes |= {"num_attention_heads": 2, "max_position_embeddings": 256, "initializer_range": 1.0}
+    eos = vocabulary["</s>"]
+    config = LlamaConfig(vocab_size=len(names), bos_token_id=eos, eos_token_id=eos, **sizes)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return ModelSettings(name=str(folder), dtype="float32")

@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 
 import polars as pl
 import pytest
@@ -18,7 +19,7 @@ from dataselect.models.chat import load_chat, mark_last_response
 from dataselect.models.load import load_causal, load_tokenizer
 from dataselect.models.nll import token_losses
 from dataselect.settings import check_settings
-from tests.helpers import MODEL, ROOT, mistake
+from tests.helpers import MODEL, ROOT, merging_model, mistake
 
 
 @pytest.fixture(autouse=True)
@@ -191,6 +192,28 @@ def test_multiple_choice_takes_the_likeliest():
     assert frame["value"].to_list() == [1.0, 0.0]
     assert frame["output"].to_list() == [likeliest] * 2
     assert frame["metric"].unique().to_list() == ["acc"]
+
+
+def test_choices_are_scored_after_the_prompt_that_training_shows(home):
+    """A tokenizer that merges the header's newline: lm-eval's own split of the text loses it."""
+    model = merging_model(home / "model")
+    net, chat = load_causal(model), load_chat(model)
+    choices, questions = list("ABCDEFGH"), [f"{'why ' * (i % 3)}{i}?" for i in range(30)]
+    tests = table_of_tests([("t", q, q, "A", choices, "multiple_choice") for q in questions])
+    (first,) = chat.encode(tests["messages"].to_list()[:1])
+    assert "|>Ċ" in chat.tokenizer.convert_ids_to_tokens(first.ids)
+
+    def log_probability(question, choice):
+        turns = [{"role": "user", "content": question}, {"role": "assistant", "content": choice}]
+        (row,) = chat.encode([turns])
+        ids = torch.from_numpy(row.ids).long()
+        assert row.response.sum() == 2  # the choice and eos
+        return net(ids[None]).logits[0, -3].log_softmax(-1)[ids[-2]].item()
+
+    with torch.inference_mode():
+        likeliest = [max(choices, key=partial(log_probability, q)) for q in questions]
+    assert len(set(likeliest)) > 1
+    assert evaluate(model, tests, options(max_new_tokens=4))["output"].to_list() == likeliest
 
 
 def test_numbers_are_compared_as_the_last_ones(home):

@@ -207,7 +207,9 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer):
 def test_what_a_template_rejects_is_one_message(tokenizer):
     chat = Chat(with_template(tokenizer, REJECTS + PLAIN), "model", 512)
     message = mistake(chat.encode, [TURNS])
-    assert message.endswith("rejects a conversation: no system turns")
+    assert message.endswith(
+        "rejects a conversation: no system turns. Drop such rows, or set `model.chat: tulu`."
+    )
     assert mistake(chat.prompt, TURNS[:2]) == message
     assert marked(chat, TURNS[1:]).count("</s>") == 2
 

@@ -21,7 +21,9 @@ def test_a_model_is_a_folder_or_a_hub_name(in_scratch):
     assert is_folder(str(GOLDEN / "tiny-llama"))
     assert not is_folder("meta-llama/Llama-3.1-8B")
     (in_scratch / "models").mkdir()
-    assert "`models`: a folder without config.json" in mistake(is_folder, "models", "train.model")
+    assert "`models`: expected a model's folder; found one without config.json" in mistake(
+        is_folder, "models", "train.model"
+    )
     for name in ("./gone", "gone", "models/gone"):
         message = mistake(is_folder, name, "train.model")
         assert message.startswith(f"train.model.name: `{name}`: no such folder")

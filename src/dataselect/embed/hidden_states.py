@@ -83,8 +83,8 @@ def _load(
             tokens = int(real.sum())
             progress(len(batch), tokens, token_flops * tokens)
 
-        alone = over == "prompt" or over == "response"
-        encode = partial(encode_part, chat, side=side, part=over) if alone else None
+        is_part = over == "prompt" or over == "response"
+        encode = partial(encode_part, chat, side=side, part=over) if is_part else None
         for numbers, encoded in chat.encode_by_length(rows, encode):
             lengths = [len(row.ids) for row in encoded]
             batches.run(lengths, partial(embed_batch, numbers, encoded))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from dataselect.errors import InputError
+from dataselect.eval.language_model import language_model
 from dataselect.eval.task_kinds import KINDS_FOLDER
 
 if TYPE_CHECKING:
@@ -44,17 +45,11 @@ def score_with_lm_eval(
 
     from dataselect.data import tables
 
-    lm_eval, tasks, huggingface = _import_lm_eval()
+    lm_eval, tasks = _import_lm_eval()
     with tempfile.TemporaryDirectory() as folder:
         names = _write_tasks(Path(folder), chat, tests, kinds, max_new_tokens)
         manager = tasks.TaskManager(include_path=folder, include_defaults=False)
-        lm = huggingface.HFLM(
-            pretrained=net,
-            tokenizer=chat.tokenizer,
-            batch_size=batch_size,
-            max_length=chat.max_tokens,
-            add_bos_token=bool(chat.prefix),
-        )
+        lm = language_model(net, chat, batch_size, chat.max_tokens)
         _hide_progress_bars(lm)
         results = lm_eval.simple_evaluate(
             lm, tasks=list(names), task_manager=manager, log_samples=True, bootstrap_iters=0
@@ -78,7 +73,7 @@ def _hide_progress_bars(lm: Any) -> None:
         lm.loglikelihood = partial(lm.loglikelihood, disable_tqdm=True)
 
 
-def _import_lm_eval() -> tuple[Any, Any, Any]:
+def _import_lm_eval() -> tuple[Any, Any]:
     import logging
     import os
     import warnings
@@ -87,8 +82,8 @@ def _import_lm_eval() -> tuple[Any, Any, Any]:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     try:
         import lm_eval
+        import lm_eval.models.huggingface
         import lm_eval.tasks
-        from lm_eval.models import huggingface
     except ImportError:
         raise InputError(
             "eval: lm-eval is not installed. Run `pip install 'dataselect[eval]'` (`make setup` "
@@ -96,7 +91,7 @@ def _import_lm_eval() -> tuple[Any, Any, Any]:
         ) from None
     for name in ("lm_eval", "datasets"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    return lm_eval, lm_eval.tasks, huggingface
+    return lm_eval, lm_eval.tasks
 
 
 def _write_tasks(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -156,6 +158,23 @@ class Chat:
         """
         return self._template.opening
 
+    def tokens(self, text: str) -> list[int]:
+        """The token ids of a text that a template has made, with the tokenizer's own prefix."""
+        return self._with_prefix(self.tokenize([text])[0].ids)
+
+    def split(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        """The token ids of a text in two parts: all tokens with a character of the second are its.
+
+        The two are tokenised as one text, as a conversation is: a tokenizer may merge characters
+        of both into one token.
+        """
+        ids, offsets = self.tokenize([context + continuation])[0]
+        start = bisect_right(offsets, len(context), key=itemgetter(1))
+        return self._with_prefix(ids[:start]), ids[start:]
+
+    def _with_prefix(self, ids: list[int]) -> list[int]:
+        return ids if ids[: len(self.prefix)] == self.prefix else self.prefix + ids
+
     def tokenize(self, texts: list[str]) -> list[Tokens]:
         """Token ids of texts as they are, and the characters that each token covers."""
         batch = self.tokenizer(
@@ -175,9 +194,9 @@ class Chat:
         Args:
             response: which tokens are the responses' (bool, t).
         """
-        if ids[: len(self.prefix)] != self.prefix:
-            ids = self.prefix + ids
-            response = np.concatenate([np.zeros(len(self.prefix), dtype=bool), response])
+        written = len(ids)
+        ids = self._with_prefix(ids)
+        response = np.concatenate([np.zeros(len(ids) - written, dtype=bool), response])
         limit = self.max_tokens
         kept = np.asarray(ids[:limit], dtype=np.int32)
         return Encoded(kept, response[:limit], truncated=len(ids) > limit)

@@ -127,7 +127,7 @@ class Template:
         except TemplateError as error:
             raise TemplateRejected(
                 f"model.chat: the template of {self.tokenizer_name} rejects a conversation: "
-                f"{error} Drop such rows, or set `model.chat: tulu`."
+                f"{str(error).rstrip('.')}. Drop such rows, or set `model.chat: tulu`."
             ) from None
         texts, spans = rendered
         return texts[0], spans[0] if spans else []

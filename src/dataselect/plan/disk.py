@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from dataselect import report
 from dataselect.data import files
 from dataselect.models.config import read_config

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dataselect.data import tables
-from dataselect.eval.run import BaselineSection, evaluate
+from dataselect.eval.run import BaselineSection, evaluate, report_truncated
 from dataselect.stage import stage
 
 OUT = Path("out")
@@ -18,7 +18,7 @@ def main() -> None:
             tests = tables.read("tests", OUT / "tests.parquet")
             frame = evaluate(section.model, tests, section.options)
         tables.write("evaluation", frame, OUT / "baseline.parquet")
-        run.figures["tests"] = frame.height
+        run.figures.update(tests=frame.height, truncated_prompts=report_truncated(frame))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dataselect.compare.runs import per_task, show
 from dataselect.data import files, tables
-from dataselect.eval.run import EvalSection, evaluate, summary
+from dataselect.eval.run import EvalSection, evaluate, report_truncated, summary
 from dataselect.stage import stage
 
 OUT = Path("out")
@@ -21,7 +21,8 @@ def main() -> None:
         baseline = tables.read("evaluation", OUT / "baseline.parquet")
         after = summary(frame)
         before = summary(baseline) if baseline.height else None
-        run.figures.update(run=asdict(section.run), **after)
+        truncated = report_truncated(frame)
+        run.figures.update(run=asdict(section.run), **after, truncated_prompts=truncated)
         files.write_json(Path("metrics/plots/tasks.json"), per_task(after, before))
         show(after, before)
 

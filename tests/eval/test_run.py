@@ -12,9 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dataselect import report
 from dataselect.data import tables
 from dataselect.errors import InputError
-from dataselect.eval.run import EvalOptions, EvalSettings, evaluate, summary
+from dataselect.eval.run import (
+    EvalOptions,
+    EvalSettings,
+    evaluate,
+    report_truncated,
+    summary,
+)
 from dataselect.models.chat import load_chat, mark_last_response
 from dataselect.models.load import load_causal, load_tokenizer
 from dataselect.models.nll import token_losses
@@ -53,10 +60,10 @@ def table_of_tests(rows):
 def test_a_summary_by_hand():
     frame = pl.DataFrame(
         [
-            ("a", "1", "exact_match", 1.0, 2.0, "x"),
-            ("a", "2", "exact_match", 0.0, 4.0, "y"),
-            ("b", "1", "acc", 1.0, 1.0, "z"),
-            ("b", "2", "acc", 1.0, float("nan"), "z"),
+            ("a", "1", "exact_match", 1.0, 2.0, "x", False),
+            ("a", "2", "exact_match", 0.0, 4.0, "y", False),
+            ("b", "1", "acc", 1.0, 1.0, "z", False),
+            ("b", "2", "acc", 1.0, float("nan"), "z", False),
         ],
         schema=tables.schema("evaluation"),
         orient="row",
@@ -80,7 +87,10 @@ def test_a_summary_by_hand():
 
 
 def test_a_task_without_any_loss_is_left_out_of_the_mean():
-    rows = [("a", "1", "acc", 1.0, float("nan"), "x"), ("b", "1", "acc", 0.0, 2.0, "x")]
+    rows = [
+        ("a", "1", "acc", 1.0, float("nan"), "x", False),
+        ("b", "1", "acc", 0.0, 2.0, "x", False),
+    ]
     scores = summary(pl.DataFrame(rows, schema=tables.schema("evaluation"), orient="row"))
     assert scores["tasks"]["a"]["answer_nll_nats"] is None
     assert scores["mean"]["answer_nll_nats"] == 2.0
@@ -192,6 +202,60 @@ def test_multiple_choice_takes_the_likeliest():
     assert frame["value"].to_list() == [1.0, 0.0]
     assert frame["output"].to_list() == [likeliest] * 2
     assert frame["metric"].unique().to_list() == ["acc"]
+
+
+LONG = "one two three " * 40
+
+
+@pytest.mark.parametrize("kind", ["exact_match", "multiple_choice"])
+def test_a_prompt_that_does_not_fit_is_refused(home, kind):
+    model = merging_model(home / "model")  # reads 256 tokens
+    named = {"short": "1?", "long": LONG}
+    tests = table_of_tests([("t", n, text, "A", ["A", "B"], kind) for n, text in named.items()])
+    with pytest.raises(InputError) as error:
+        evaluate(model, tests, options(max_new_tokens=8))
+    message = str(error.value)
+    assert message.startswith(
+        "tests.path: 1 of 2 prompts do not fit beside their answers into the "
+    )
+    assert "256 tokens that the model can read: `long` of t (" in message
+    assert message.endswith("set `eval.long_prompts: truncate`, which cuts off their beginnings.")
+
+
+def test_a_truncated_prompt_is_counted_and_the_same_for_loss_and_output(home, monkeypatch):
+    model = merging_model(home / "model")
+    net, chat = load_causal(model), load_chat(model, max_tokens=10**6)
+    tests = table_of_tests(
+        [("t", name, text, "AB", None, "exact_match") for name, text in (("s", "1?"), ("l", LONG))]
+    )
+    frame = evaluate(model, tests, options(max_new_tokens=8, long_prompts="truncate"))
+    assert frame["truncated"].to_list() == [False, True]
+    kept = chat.tokens(chat.prompt(tests["messages"][1].to_list()[:-1]))[-(256 - 8) :]
+    answer = chat.encode([tests["messages"][1].to_list()])[0]
+    ids = torch.tensor([*kept, *answer.ids[answer.response].tolist()])
+    with torch.inference_mode():
+        logp = net(ids[None]).logits[0, :-1].log_softmax(-1)
+        output = net.generate(torch.tensor([kept]), max_new_tokens=8, do_sample=False)
+    nll = -logp[torch.arange(len(kept) - 1, len(ids) - 1), ids[len(kept) :]].mean()
+    assert frame["answer_nll_nats"][1] == pytest.approx(nll.item(), rel=1e-4)
+    generated = chat.tokenizer.decode(output[0, len(kept) :], skip_special_tokens=True)
+    assert frame["output"][1] == generated.strip()
+    printed = []
+    monkeypatch.setattr(report.console, "print", printed.append)
+    assert report_truncated(frame) == 1
+    assert printed[0].startswith("1 of 2 prompts are longer than the model can read")
+    assert report_truncated(frame[:1]) == 0
+    assert len(printed) == 1
+
+
+def test_evaluation_reads_as_far_as_the_model_and_not_as_far_as_training(home):
+    """`max_tokens` is the training's limit: it neither cuts a prompt nor the answer."""
+    model = replace(merging_model(home / "model"), max_tokens=8)
+    tests = table_of_tests([("t", "1", "one two three four", "AB", None, "exact_match")])
+    frame = evaluate(model, tests, options(max_new_tokens=4))
+    whole = evaluate(replace(model, max_tokens=256), tests, options(max_new_tokens=4))
+    assert not math.isnan(frame["answer_nll_nats"][0])
+    assert frame.equals(whole)
 
 
 def test_choices_are_scored_after_the_prompt_that_training_shows(home):

@@ -4,16 +4,23 @@ from dataclasses import replace
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    GPT2Config,
+    LlavaConfig,
+    MambaConfig,
+)
 
 from dataselect.models.load import load_causal, load_encoder
 from dataselect.models.positions import (
     TABLE_LENGTHS,
     check_positions,
+    context_length,
     learned_positions,
     table_length,
 )
-from tests.helpers import MODEL, mistake
+from tests.helpers import GOLDEN, MODEL, mistake
 
 SMALL = {
     "vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -66,7 +73,24 @@ def test_more_tokens_than_positions_are_refused_when_loaded(tmp_path, kind):
     model = replace(MODEL, name=str(tmp_path), max_tokens=17)
     for load in (load_causal, load_encoder):
         assert mistake(load, model) == (
-            f"model.max_tokens: expected at most 16: `{tmp_path}` has learned a position for so "
-            "many tokens, and none beyond; found 17. Set it to 16."
+            f"model.max_tokens: expected at most 16, the number of positions that `{tmp_path}` "
+            "has learned; found 17. Set it to 16."
         )
         assert load(replace(model, max_tokens=16)).config.model_type == kind
+
+
+def test_the_context_length_is_read_by_each_of_its_names():
+    assert context_length(AutoConfig.from_pretrained(GOLDEN / "tiny-llama")) == 2048
+    assert context_length(GPT2Config(n_positions=77)) == 77
+    assert context_length({"n_ctx": 12}) == 12
+    assert context_length({"text_config": {"max_position_embeddings": 9}, "n_ctx": 12}) == 9
+
+
+def test_the_part_for_text_counts():
+    text = {"model_type": "llama", "max_position_embeddings": 33}
+    assert context_length(LlavaConfig(text_config=text)) == 33
+
+
+def test_a_model_without_positions_has_no_limit():
+    assert context_length(MambaConfig()) is None
+    assert context_length({"max_position_embeddings": -1}) is None

@@ -24,8 +24,8 @@ def configure(folder, **settings):
 
 def message(where, limit, found, name="tiny"):
     return (
-        f"{where}.max_tokens: expected at most {limit}: `{name}` has learned a position for so "
-        f"many tokens, and none beyond; found {found}. Set it to {limit}."
+        f"{where}.max_tokens: expected at most {limit}, the number of positions that `{name}` has "
+        f"learned; found {found}. Set it to {limit}."
     )
 
 

@@ -59,6 +59,11 @@ MISTAKES = {
         "params.yaml: queries.path: missing. Add it; see docs/settings.md.",
     ),
     "no block": ({"tests": None}, "params.yaml: `tests` is missing. Add it; see docs/settings.md."),
+    "outputs as long as the model can read": (
+        {"eval": {"max_new_tokens": 2048}},
+        "params.yaml: eval.max_new_tokens: expected fewer than the 2048 tokens that the model can "
+        "read, which hold the prompt too; found 2048. Lower it.",
+    ),
     "an unknown way with bad rows": (
         {"pool": {"path": "pool.jsonl", "on_bad_row": "skip"}},
         "params.yaml: pool.on_bad_row: expected 'error' or 'drop'; found 'skip'. Fix it there.",

@@ -94,6 +94,7 @@ TABLES = {
             "value": pl.Float64,
             "answer_nll_nats": pl.Float64,
             "output": pl.String,
+            "truncated": pl.Boolean,
         },
         nullable=("answer_nll_nats", "output"),
     ),

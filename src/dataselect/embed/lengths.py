@@ -7,12 +7,9 @@ import numpy as np
 from dataselect.data.checkpoints import Checkpoint
 from dataselect.data.shards import Featurizer
 from dataselect.embed import Feature
-from dataselect.models.chat import load_chat
+from dataselect.models.chat import NO_LIMIT, load_chat
 from dataselect.models.settings import ModelSettings
 from dataselect.report import Progress
-
-#: Longer than any conversation: lengths are counted before the model's `max_tokens` truncates.
-NO_LIMIT = 2**31
 
 
 def lengths() -> Feature:

@@ -2,13 +2,18 @@
 
 lm-eval moves white space from the end of a prompt to the answer and takes the tokens of the prompt
 alone for its part of the whole. Where a tokenizer merges characters across that place, as many do
-with the newline after `<|assistant|>`, the model is then asked something that it never saw.
+with the newline after `<|assistant|>`, the model is then asked something that it never saw. And it
+cuts off the beginning of a long prompt without a word.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from dataselect.errors import InputError
+from dataselect.eval.prompts import LongPrompts, Prompt, truncate_prompt
+from dataselect.models.chat import NO_LIMIT
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,44 +38,103 @@ class EncodedText(str):
         return encoded
 
 
-def language_model(net: PreTrainedModel, chat: Chat, batch_size: int, max_length: int) -> Any:
-    """An lm-eval model (`HFLM`) whose token ids are all made by `chat`.
+@dataclass(frozen=True)
+class Encoder:
+    """Encodes what lm-eval asks about our tests.
+
+    Attributes:
+        chat: encodes prompts as the model was trained to see them; without a limit of its own.
+        prompts: the prompts of the tests; a document's `number` says which is its.
+        context: the most tokens that the model reads; None: any number.
+        long_prompts: what happens to a prompt that does not fit.
+        truncated: the numbers of the tests whose prompts have lost their beginning.
+    """
+
+    chat: Chat
+    prompts: list[Prompt]
+    context: int | None
+    long_prompts: LongPrompts
+    truncated: set[int] = field(default_factory=set)
+
+    @property
+    def max_tokens(self) -> int:
+        """The most tokens of a prompt and what follows it."""
+        return self.context or NO_LIMIT
+
+    def prompt(self, test: dict[str, Any], text: str, output_tokens: int) -> EncodedText:
+        """A prompt that is to be continued by at most `output_tokens`."""
+        return EncodedText(text, self._fit(test, self.chat.tokens(text), output_tokens))
+
+    def pair(
+        self, test: dict[str, Any], text: str, continuation: str
+    ) -> tuple[list[int], list[int]]:
+        """The token ids of a prompt and of a continuation that is to be scored."""
+        before, after = self.chat.split(text, continuation)
+        return self._fit(test, before, len(after)), after
+
+    def _fit(self, test: dict[str, Any], ids: list[int], output_tokens: int) -> list[int]:
+        """The tokens of a prompt that the model can read beside its output.
+
+        Raises:
+            InputError: not all of them, and `long_prompts` is `error`. Then the kind has made the
+                prompt longer: ours fit.
+        """
+        number = test["number"]
+        available = min(self.prompts[number].max_tokens, self.max_tokens - output_tokens)
+        if len(ids) <= available:
+            return ids
+        if self.long_prompts == "error" or available < 1:
+            raise InputError(
+                f"tests.path: `{test['id']}`: its kind makes a prompt of {len(ids):,} tokens; "
+                f"{max(available, 0):,} have a place beside the output. Shorten it, or set "
+                "`eval.long_prompts: truncate`, which cuts off its beginning."
+            )
+        self.truncated.add(number)
+        return truncate_prompt(ids, available, len(self.chat.prefix))
+
+
+def language_model(net: PreTrainedModel, encoder: Encoder, batch_size: int) -> Any:
+    """An lm-eval model (`HFLM`) whose token ids are all made by our own encoder.
 
     Args:
         net: the model, in evaluation mode.
-        chat: encodes prompts as the model was trained to see them.
+        encoder: encodes prompts and answers.
         batch_size: prompts that pass through the model together.
-        max_length: the most tokens of a prompt and what follows it.
     """
     from lm_eval.models.huggingface import HFLM
+    from lm_eval.models.utils import normalize_gen_kwargs
 
     class LanguageModel(HFLM):
         def loglikelihood(self, requests: list, disable_tqdm: bool = False) -> list:
             encoded = []
             for request in requests:
-                context, continuation = request.args
-                ids = chat.split(context, continuation)
+                before, after = encoder.pair(request.doc, *request.args)
                 # Without a prompt the first token would not be predicted.
-                encoded.append((request.args, ids[0] or [self.prefix_token_id], ids[1]))
+                encoded.append((request.args, before or [self.prefix_token_id], after))
             return self._loglikelihood_tokens(encoded, disable_tqdm=disable_tqdm)
 
         def generate_until(self, requests: list, disable_tqdm: bool = False) -> list[str]:
             encoded = []
             for request in requests:
-                context, settings = request.args
-                text = EncodedText(context, chat.tokens(context))
-                encoded.append(replace(request, arguments=(text, settings)))
+                text, settings = request.args
+                limit = normalize_gen_kwargs(settings, self.max_gen_toks)["max_gen_toks"]
+                prompt = encoder.prompt(request.doc, text, limit)
+                encoded.append(replace(request, arguments=(prompt, settings)))
             return super().generate_until(encoded, disable_tqdm=disable_tqdm)
 
         def tok_encode(self, string: str, *args: Any, **settings: Any) -> list[int]:
-            return string.ids if isinstance(string, EncodedText) else chat.tokens(string)
+            if isinstance(string, EncodedText):
+                return string.ids
+            return encoder.chat.tokens(string)
 
         def tok_batch_encode(self, strings: Any, *args: Any, **settings: Any) -> Any:
             return _pad_left([self.tok_encode(text) for text in strings], self.eot_token_id)
 
-    tokenizer: Any = chat.tokenizer
     return LanguageModel(
-        pretrained=net, tokenizer=tokenizer, batch_size=batch_size, max_length=max_length
+        pretrained=net,
+        tokenizer=encoder.chat.tokenizer,  # ty: ignore[invalid-argument-type]
+        batch_size=batch_size,
+        max_length=encoder.max_tokens,
     )
 
 

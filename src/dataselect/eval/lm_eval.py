@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from dataselect.errors import InputError
-from dataselect.eval.language_model import language_model
-from dataselect.eval.task_kinds import KINDS_FOLDER
+from dataselect.eval.language_model import Encoder, language_model
+from dataselect.eval.task_kinds import KINDS_FOLDER, kind_settings
 
 if TYPE_CHECKING:
     import polars as pl
     from transformers import PreTrainedModel
 
-    from dataselect.models.chat import Chat
-
 
 def score_with_lm_eval(
     net: PreTrainedModel,
-    chat: Chat,
+    encoder: Encoder,
     tests: pl.DataFrame,
     kinds: dict[str, str],
     max_new_tokens: int,
@@ -33,7 +31,7 @@ def score_with_lm_eval(
 
     Args:
         net: the model, in evaluation mode.
-        chat: encodes prompts as the model was trained to see them.
+        encoder: encodes the prompts, which are those of the tests.
         kinds: task → kind: a file of `eval_kinds/`.
         max_new_tokens: the longest output that is generated, in tokens.
         batch_size: prompts that pass through the model together.
@@ -47,9 +45,9 @@ def score_with_lm_eval(
 
     lm_eval, tasks = _import_lm_eval()
     with tempfile.TemporaryDirectory() as folder:
-        names = _write_tasks(Path(folder), chat, tests, kinds, max_new_tokens)
+        names = _write_tasks(Path(folder), encoder, tests, kinds, max_new_tokens)
         manager = tasks.TaskManager(include_path=folder, include_defaults=False)
-        lm = language_model(net, chat, batch_size, chat.max_tokens)
+        lm = language_model(net, encoder, batch_size)
         _hide_progress_bars(lm)
         results = lm_eval.simple_evaluate(
             lm, tasks=list(names), task_manager=manager, log_samples=True, bootstrap_iters=0
@@ -63,7 +61,7 @@ def score_with_lm_eval(
         if sample.get("filter") in (None, "none", samples[name][0].get("filter"))
     ]
     columns = tables.schema("evaluation")
-    schema = {name: columns[name] for name in columns if name != "answer_nll_nats"}
+    schema = {name: columns[name] for name in ("task", "id", "metric", "value", "output")}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -95,36 +93,30 @@ def _import_lm_eval() -> tuple[Any, Any]:
 
 
 def _write_tasks(
-    folder: Path, chat: Chat, tests: pl.DataFrame, kinds: dict[str, str], max_new_tokens: int
+    folder: Path, encoder: Encoder, tests: pl.DataFrame, kinds: dict[str, str], max_new_tokens: int
 ) -> dict[str, str]:
     """Writes an lm-eval task, over a local file, for each of ours: its name there → ours."""
     import polars as pl
 
     names = {}
+    docs = tests.select(
+        "task",
+        "id",
+        "answer",
+        "choices",
+        prompt=pl.Series([prompt.text for prompt in encoder.prompts]),
+        number=pl.int_range(tests.height),
+    )
     for number, (task, kind) in enumerate(kinds.items()):
         rows, config = folder / f"{number}.parquet", folder / f"{number}.yaml"
-        part = tests.filter(pl.col("task") == task)
-        prompts = [chat.prompt(turns[:-1]) for turns in part["messages"].to_list()]
         # Parquet, where text stays text: JSON readers take an answer like 2020-01-02 for a date.
-        docs = part.select("id", "answer", "choices").with_columns(prompt=pl.Series(prompts))
-        docs.write_parquet(rows)
-        # PyYAML, not our own reader of YAML 1.2: lm-eval reads the file with it as well.
-        template = yaml.load((KINDS_FOLDER / f"{kind}.yaml").read_text(), _KindLoader)
-        config.write_text(yaml.safe_dump(_config(number, kind, rows, template, max_new_tokens)))
+        docs.filter(pl.col("task") == task).drop("task").write_parquet(rows)
+        config.write_text(yaml.safe_dump(_config(number, kind, rows, max_new_tokens)))
         names[f"dataselect_{number}"] = task
     return names
 
 
-class _KindLoader(yaml.SafeLoader):
-    """Reads a kind's plain settings; lm-eval itself resolves its `!function` tags."""
-
-
-_KindLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
-
-
-def _config(
-    number: int, kind: str, rows: Path, template: dict[str, Any], max_new_tokens: int
-) -> dict[str, Any]:
+def _config(number: int, kind: str, rows: Path, max_new_tokens: int) -> dict[str, Any]:
     """An lm-eval task: the kind's settings, with our rows and limits."""
     config: dict[str, Any] = {
         "include": str((KINDS_FOLDER / f"{kind}.yaml").resolve()),
@@ -136,6 +128,7 @@ def _config(
         },
         "test_split": "test",
     }
+    template = kind_settings(kind)
     if template.get("output_type") == "generate_until":
         generation = template.get("generation_kwargs") or {}
         config["generation_kwargs"] = {**generation, "max_gen_toks": max_new_tokens}

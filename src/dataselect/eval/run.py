@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dataselect import report
+from dataselect.eval.language_model import Encoder
 from dataselect.eval.lm_eval import score_with_lm_eval
-from dataselect.eval.task_kinds import check_kind
+from dataselect.eval.prompts import LongPrompts, encode_prompts
+from dataselect.eval.task_kinds import check_kind, output_tokens
 from dataselect.models.settings import ModelSettings
 from dataselect.settings import PositiveInt
 
@@ -25,6 +27,9 @@ class EvalSettings:
             Without either, tests with choices are `multiple_choice`, others `exact_match`.
         max_new_tokens: the longest output that is generated, in tokens.
         batch_size: prompts that pass through the model together.
+        long_prompts: what happens to a prompt that does not fit beside its output and answers into
+            the tokens that the model can read: `error`, or `truncate`, which cuts off its
+            beginning.
         limit: how many tests of every task are used, the first ones; None: all.
         before: whether the model is also scored as it was before training (stage `baseline`).
         threads: CPU threads; None leaves torch's default.
@@ -33,6 +38,7 @@ class EvalSettings:
     kinds: dict[str, str] = field(default_factory=dict)
     max_new_tokens: PositiveInt = 256
     batch_size: PositiveInt = 16
+    long_prompts: LongPrompts = "error"
     limit: PositiveInt | None = None
     before: bool = True
     threads: PositiveInt | None = None
@@ -44,6 +50,7 @@ class EvalOptions:
 
     max_new_tokens: int
     batch_size: int
+    long_prompts: LongPrompts
     limit: int | None
     threads: int | None
 
@@ -91,23 +98,25 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
     """Scores a model on every test: the `evaluation` table, in the tests' order.
 
     The loss is that of the last response given all before it, in nats per token. The metric is
-    lm-eval's, on the prompt as the model was trained to see it, decoded greedily.
+    lm-eval's, on the prompt as the model was trained to see it, decoded greedily. Both see the
+    same prompt, as long as the model can read: `model.max_tokens` limits training only.
 
     Args:
         model: its folder, or hub name, holds the model and its tokenizer.
         tests: a `tests` table; its column `kind` decides how a task is scored.
 
     Raises:
-        InputError: a kind has no file, the model cannot be loaded or has a weight that is
-            not finite, or lm-eval is not installed.
+        InputError: a kind has no file, the model cannot be loaded or has a weight that is not
+            finite, a prompt does not fit, or lm-eval is not installed.
     """
     import polars as pl
 
     from dataselect.compute.threads import use_threads
     from dataselect.data import tables
-    from dataselect.models.chat import load_chat, mark_last_response
+    from dataselect.models.chat import NO_LIMIT, load_chat
     from dataselect.models.load import check_finite_weights, load_causal
     from dataselect.models.nll import token_losses
+    from dataselect.models.positions import context_length
 
     use_threads(options.threads)
     if options.limit is not None:
@@ -115,15 +124,34 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
     kinds = dict(tests.select("task", "kind").unique(maintain_order=True).iter_rows())
     for task, kind in kinds.items():
         check_kind(kind, f"tests.path: task {task}")
-    net, chat = load_causal(model), load_chat(model)
+    net, chat = load_causal(model), load_chat(model, max_tokens=NO_LIMIT)
     check_finite_weights(net, model)
+    context = context_length(net.config)
+    outputs = {task: output_tokens(kind, options.max_new_tokens) for task, kind in kinds.items()}
+    prompts = encode_prompts(chat, tests, outputs, context, options.long_prompts)
+    encoder = Encoder(chat, prompts, context, options.long_prompts)
     with report.progress("loss of the answers", tests.height) as progress:
-        gold = [mark_last_response(row) for row in chat.encode(tests["messages"].to_list())]
-        nll = token_losses(net, gold, progress).response
-    scored = score_with_lm_eval(net, chat, tests, kinds, options.max_new_tokens, options.batch_size)
-    frame = tests.select("task", "id").with_columns(answer_nll_nats=pl.Series(nll))
+        nll = token_losses(net, [prompt.gold for prompt in prompts], progress).response
+    scored = score_with_lm_eval(
+        net, encoder, tests, kinds, options.max_new_tokens, options.batch_size
+    )
+    truncated = [prompt.truncated or i in encoder.truncated for i, prompt in enumerate(prompts)]
+    frame = tests.select(
+        "task", "id", answer_nll_nats=pl.Series(nll), truncated=pl.Series(truncated)
+    )
     joined = frame.join(scored, on=["task", "id"], how="left", maintain_order="left")
     return joined.select(list(tables.schema("evaluation")))
+
+
+def report_truncated(evaluation: pl.DataFrame) -> int:
+    """How many prompts of an `evaluation` table have lost their beginning; says so if any have."""
+    count = int(evaluation["truncated"].sum())
+    if count:
+        report.console.print(
+            f"{count:,} of {evaluation.height:,} prompts are longer than the model can read beside "
+            "their output: their beginnings are cut off (`eval.long_prompts: truncate`)"
+        )
+    return count
 
 
 def summary(evaluation: pl.DataFrame) -> dict[str, dict[str, Any]]:

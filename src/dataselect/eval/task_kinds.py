@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from dataselect.errors import InputError, did_you_mean
 
@@ -26,6 +28,25 @@ def check_kind(kind: str, where: str) -> None:
         raise InputError(
             f"{where}: no kind is called `{kind}`. {hint} Or add {KINDS_FOLDER}/{kind}.yaml."
         )
+
+
+class _KindLoader(yaml.SafeLoader):
+    """Reads a kind's plain settings; lm-eval itself resolves its `!function` tags."""
+
+
+_KindLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
+
+
+def kind_settings(kind: str) -> dict[str, Any]:
+    """The plain settings of a kind's file; None for what is a `!function`."""
+    # PyYAML, not our own reader of YAML 1.2: lm-eval reads the file with it as well.
+    return yaml.load((KINDS_FOLDER / f"{kind}.yaml").read_text(), _KindLoader)
+
+
+def output_tokens(kind: str, max_new_tokens: int) -> int:
+    """The longest output that a kind generates, in tokens; 0 for one that only scores choices."""
+    generates = kind_settings(kind).get("output_type") == "generate_until"
+    return max_new_tokens if generates else 0
 
 
 def task_kinds(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:

@@ -26,6 +26,9 @@ __all__ = ["Chat", "Encoded", "TemplateRejected", "load_chat", "mark_last_respon
 #: objects of some two hundred bytes a token.
 ROWS_PER_BLOCK = 256
 
+#: A `max_tokens` that is longer than any conversation.
+NO_LIMIT = 2**31
+
 
 class Encoded(NamedTuple):
     """A conversation as tokens.

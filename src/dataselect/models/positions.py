@@ -1,4 +1,4 @@
-"""How many tokens a model has learned positions for; more end in an error deep inside it."""
+"""How many tokens a model can read, and how many it has learned positions for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from dataselect.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+#: Names that configurations have for the length of their context.
+NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length", "max_seq_len")
 
 #: Types of language models with a table of positions, and its length where config.json has none.
 #: Others (rotary, ALiBi, computed sinusoids) read a text of any length.
@@ -65,6 +68,29 @@ def check_positions(positions: int | None, max_tokens: int, name: str, where: st
     """
     if positions is not None and max_tokens > positions:
         raise InputError(
-            f"{where}.max_tokens: expected at most {positions}: `{name}` has learned a position "
-            f"for so many tokens, and none beyond; found {max_tokens}. Set it to {positions}."
+            f"{where}.max_tokens: expected at most {positions}, the number of positions that "
+            f"`{name}` has learned; found {max_tokens}. Set it to {positions}."
         )
+
+
+def context_length(config: Any) -> int | None:
+    """The most tokens that a model can read at once: prompt and output together.
+
+    Args:
+        config: a transformers configuration, or the content of a `config.json`; of a model for
+            text and more, the part for text counts.
+
+    Returns:
+        None where the configuration does not say, as of models without positions.
+    """
+
+    def value(settings: Any, name: str) -> Any:
+        is_mapping = isinstance(settings, Mapping)
+        return settings.get(name) if is_mapping else getattr(settings, name, None)
+
+    for settings in (value(config, "text_config"), config):
+        for name in NAMES:
+            length = value(settings, name)
+            if isinstance(length, int) and length > 0:
+                return length
+    return None

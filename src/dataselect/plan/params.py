@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Lt
 
+from dataselect.data import files
 from dataselect.data.budget import parse_budget
 from dataselect.errors import InputError, did_you_mean
 from dataselect.eval.run import EvalSettings
 from dataselect.eval.task_kinds import check_kind
+from dataselect.models.positions import context_length
 from dataselect.models.settings import ModelSettings
 from dataselect.settings import check_settings
 from dataselect.train.fit import Recipe, check_batch
@@ -146,15 +149,21 @@ def _check_keys(params: dict[str, Any]) -> None:
             raise InputError(f"params.yaml: `{name}` is missing. Add it; see docs/settings.md.")
 
 
+def _context_length(model: str) -> int | None:
+    """How many tokens a model in a folder can read; None where that is not known yet."""
+    path = Path(files.resolve(model)) / "config.json"
+    return context_length(json.loads(path.read_text())) if path.is_file() else None
+
+
 def _check_limits(params: Params) -> None:
     """Checks what no type can say, but what would end a run after hours."""
     check_batch(params.train.batch_size, params.train.micro_batch_size, "params.yaml: train")
-    limit = params.model.max_tokens
-    if params.eval.max_new_tokens >= limit:
+    limit = _context_length(params.model.name)
+    if limit is not None and params.eval.max_new_tokens >= limit:
         raise InputError(
-            f"params.yaml: eval.max_new_tokens: expected fewer than model.max_tokens ({limit}), "
-            f"which hold the prompt too; found {params.eval.max_new_tokens}. Lower the one, or "
-            "raise the other."
+            f"params.yaml: eval.max_new_tokens: expected fewer than the {limit} tokens that the "
+            f"model can read, which hold the prompt too; found {params.eval.max_new_tokens}. Lower "
+            "it."
         )
     for task, kind in params.eval.kinds.items():
         check_kind(kind, f"params.yaml: eval.kinds.{task}")

@@ -143,6 +143,7 @@ def _evaluation(
     options = EvalOptions(
         max_new_tokens=params.eval.max_new_tokens,
         batch_size=params.eval.batch_size,
+        long_prompts=params.eval.long_prompts,
         limit=params.eval.limit,
         threads=params.eval.threads,
     )

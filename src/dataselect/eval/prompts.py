@@ -1,0 +1,120 @@
+"""The tests' prompts and gold answers as tokens, within what the model can read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from dataselect.errors import InputError, first_few
+from dataselect.models.chat import NO_LIMIT, mark_last_response
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dataselect.models.chat import Chat, Encoded
+
+#: What happens to a prompt that does not fit: see `EvalSettings.long_prompts`.
+LongPrompts = Literal["error", "truncate"]
+
+
+class Prompt(NamedTuple):
+    """The prompt of a test.
+
+    Attributes:
+        text: the prompt, up to where the model's answer begins.
+        max_tokens: the most tokens that it may have: what the model can read, less the longest of
+            the output, the gold answer and the choices.
+        gold: the prompt as the model sees it and the gold answer, whose tokens are marked.
+        truncated: whether the beginning of the prompt is cut off.
+    """
+
+    text: str
+    max_tokens: int
+    gold: Encoded
+    truncated: bool
+
+
+def encode_prompts(
+    chat: Chat,
+    tests: pl.DataFrame,
+    output_tokens: dict[str, int],
+    context: int | None,
+    long_prompts: LongPrompts,
+) -> list[Prompt]:
+    """The prompts of tests, in their order.
+
+    Args:
+        chat: an encoder without a limit of its own.
+        tests: a `tests` table.
+        output_tokens: task → the longest output that is generated, in tokens.
+        context: the most tokens that the model reads; None: any number.
+        long_prompts: `error` refuses a prompt that does not fit; `truncate` cuts off its beginning.
+
+    Raises:
+        InputError: a prompt does not fit, or an answer leaves no place for one.
+    """
+    limit = context or NO_LIMIT
+    prompts, lengths = [], []
+    columns = tests.select("task", "id", "messages", "choices").iter_rows()
+    encoded = chat.encode(tests["messages"].to_list())
+    for (task, name, turns, choices), row in zip(columns, encoded, strict=True):
+        gold = mark_last_response(row)
+        text, start = chat.prompt(turns[:-1]), _answer_start(gold)
+        answers = [len(chat.split(text, choice)[1]) for choice in choices or ()]
+        available = limit - max(output_tokens[task], len(gold.ids) - start, *answers)
+        if available < 1:
+            raise InputError(
+                f"tests.path: `{name}` of {task}: the answer alone takes "
+                f"{limit - available:,} of the {limit:,} tokens that the model can read. "
+                "Shorten the answer, or lower `eval.max_new_tokens`."
+            )
+        lengths.append(max(len(chat.tokens(text)), start))
+        gold = _truncate(gold, start, available, len(chat.prefix))
+        prompts.append(Prompt(text, available, gold, lengths[-1] > available))
+    if long_prompts == "error":
+        _check(tests, prompts, lengths, limit)
+    return prompts
+
+
+def truncate_prompt(ids: list[int], max_tokens: int, prefix: int) -> list[int]:
+    """The last tokens of a prompt, after the first `prefix`, which the tokenizer itself puts there.
+
+    Args:
+        ids: token ids.
+        max_tokens: how many are kept.
+        prefix: how many of the first are kept in any case, where there is a place for them.
+    """
+    if len(ids) <= max_tokens:
+        return ids
+    prefix = prefix if prefix < max_tokens else 0
+    return ids[:prefix] + ids[len(ids) - (max_tokens - prefix) :]
+
+
+def _answer_start(row: Encoded) -> int:
+    """The number of the first marked token; that of all tokens where none is."""
+    return int(row.response.argmax()) if row.response.any() else len(row.ids)
+
+
+def _truncate(row: Encoded, start: int, max_tokens: int, prefix: int) -> Encoded:
+    """The row with at most `max_tokens` tokens before `start`, as `truncate_prompt` keeps them."""
+    kept = truncate_prompt(list(range(start)), max_tokens, prefix)
+    numbers = np.asarray([*kept, *range(start, len(row.ids))], dtype=np.int64)
+    return row._replace(ids=row.ids[numbers], response=row.response[numbers])
+
+
+def _check(tests: pl.DataFrame, prompts: list[Prompt], lengths: list[int], limit: int) -> None:
+    """Refuses prompts that do not fit."""
+    names = tests.select("task", "id").iter_rows()
+    wrong = [
+        f"`{name}` of {task} ({length:,} tokens, and {prompt.max_tokens:,} have a place)"
+        for (task, name), prompt, length in zip(names, prompts, lengths, strict=True)
+        if prompt.truncated
+    ]
+    if wrong:
+        raise InputError(
+            f"tests.path: {len(wrong)} of {tests.height} prompts do not fit beside their answers "
+            f"into the {limit:,} tokens that the model can read: {first_few(wrong)}. Shorten them, "
+            "lower `eval.max_new_tokens`, choose a model that reads more, or set "
+            "`eval.long_prompts: truncate`, which cuts off their beginnings."
+        )

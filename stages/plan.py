@@ -6,6 +6,7 @@ from pathlib import Path
 from dataselect import report
 from dataselect.data import files
 from dataselect.plan.disk import features_size
+from dataselect.plan.ignored import ignored_keys
 from dataselect.plan.params import read_yaml
 from dataselect.plan.run import models_used, plan
 from dataselect.plan.stale import remove_stale
@@ -21,10 +22,10 @@ def main() -> None:
     files.write_json(Path("plan.json"), asdict(sections))
     remove_stale()
     report.console.print(f"method {params['method']}, budget {params['budget']}")
-    if line := features_size(sections):
-        report.console.print(line)
-    if warning := mixed_versions(sections.embed):
-        report.console.print(warning)
+    notes = (ignored_keys(params, sections), features_size(sections))
+    for line in (*notes, mixed_versions(sections.embed)):
+        if line:
+            report.console.print(line)
     for model in models_used(sections):
         if model.md5 is None and model.revision is None:
             report.console.print(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,23 @@ NonNegativeInt = Annotated[int, Ge(0)]
 Fraction = Annotated[float, Ge(0), Lt(1)]
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, init=False)
+class OnlyWith:
+    """Marks a setting, in `Annotated`, as idle unless another of its block has one of some values.
+
+    `lora_rank: Annotated[int, OnlyWith("method", "lora")]`: `check_settings` refuses a `lora_rank`
+    that is given without `method: lora`, which would otherwise change nothing, and say nothing.
+    """
+
+    setting: str
+    values: tuple[Any, ...]
+
+    def __init__(self, setting: str, *values: Any) -> None:
+        object.__setattr__(self, "setting", setting)
+        object.__setattr__(self, "values", values)
+
 
 #: What a file of each folder is called in messages.
 KINDS = {
@@ -89,12 +106,21 @@ def settings_of(schema: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def check_settings(
-    schema: Callable[..., Any], given: Mapping[str, Any] | None, where: str
+    schema: Callable[..., Any],
+    given: Mapping[str, Any] | None,
+    where: str,
+    offered: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The settings that `schema` declares, checked and completed with their defaults.
 
+    Args:
+        given: the user's block.
+        where: its place in the user's files, for messages.
+        offered: values from elsewhere for settings that `given` leaves out; other names are left.
+
     Raises:
-        InputError: an unknown or missing name, or a value of the wrong type or range.
+        InputError: an unknown or missing name, a value of the wrong type or range, or a setting
+            that another one makes idle (see `OnlyWith`).
     """
     if given is not None and not isinstance(given, Mapping):
         raise InputError(
@@ -112,14 +138,32 @@ def check_settings(
     from pydantic import ValidationError
 
     try:
-        checked = _validator(schema)(**given)
+        taken = {name: value for name, value in (offered or {}).items() if name in names}
+        checked = _validator(schema)(**(taken | given))
     except ValidationError as error:
         by_name: dict[str, list[Any]] = {}  # a union has an error for each of its members
         for detail in error.errors():
             by_name.setdefault(str(detail["loc"][0]), []).append(detail)
         messages = (_message(where, name, errors, given) for name, errors in by_name.items())
         raise InputError("\n".join(messages)) from None
-    return {name: getattr(checked, name) for name in names}
+    settings = {name: getattr(checked, name) for name in names}
+    if idle := list(_idle(schema, given, settings, where)):
+        raise InputError("\n".join(idle))
+    return settings
+
+
+def _idle(
+    schema: Callable[..., Any], given: Mapping[str, Any], settings: dict[str, Any], where: str
+) -> Iterator[str]:
+    """A message for every given setting that another one makes idle."""
+    for name in given:
+        for mark in getattr(_annotation(schema, name), "__metadata__", ()):
+            if isinstance(mark, OnlyWith) and settings[mark.setting] not in mark.values:
+                working = " or ".join(f"`{mark.setting}: {value}`" for value in mark.values)
+                yield (
+                    f"{_path(where, name)}: has an effect only with {working}; found "
+                    f"`{mark.setting}: {settings[mark.setting]}`. Remove it, or set {working}."
+                )
 
 
 def from_json(schema: type[T], value: Any) -> T:
@@ -135,13 +179,19 @@ def _validator(schema: Callable[..., Any]) -> Any:
 
     fields: dict[str, Any] = {}
     for name, parameter in settings_of(schema).items():
-        annotation = parameter.annotation
-        if isinstance(annotation, str):  # one by one: others may name types imported only to check
-            annotation = eval(annotation, inspect.getmodule(schema).__dict__)
+        annotation = _annotation(schema, name)
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[name] = (annotation, _factories(schema).get(name, default))
     strict = ConfigDict(strict=True, protected_namespaces=(), allow_inf_nan=False)
     return create_model(getattr(schema, "__name__", "settings"), __config__=strict, **fields)
+
+
+def _annotation(schema: Callable[..., Any], name: str) -> Any:
+    """The type of a setting, with its marks."""
+    annotation = settings_of(schema)[name].annotation
+    if isinstance(annotation, str):  # one by one: others may name types imported only to check
+        return eval(annotation, inspect.getmodule(schema).__dict__)
+    return annotation
 
 
 def _factories(schema: Callable[..., Any]) -> dict[str, Any]:
@@ -156,8 +206,13 @@ def _factories(schema: Callable[..., Any]) -> dict[str, Any]:
     }
 
 
+def _path(where: str, name: str) -> str:
+    """The place of a setting: `params.yaml: seed`, `params.yaml: train.seed`."""
+    return f"{where}: {name}" if where.endswith(".yaml") else f"{where}.{name}"
+
+
 def _message(where: str, name: str, errors: list[Any], given: Mapping[str, Any]) -> str:
-    place = f"{where}: {name}" if where.endswith(".yaml") else f"{where}.{name}"
+    place = _path(where, name)
     if errors[0]["type"] == "missing":
         return f"{place}: missing. Add it; see docs/settings.md."
     # Of a union's members, the one that got as far as an item is the one that was meant.

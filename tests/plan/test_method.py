@@ -55,6 +55,25 @@ METHODS = {
         {**PARTS, "aggregator": {"top": {"k": 5}}},
         "methods.yaml: mine: aggregator: top: unknown setting `k`. It has none: leave it out.",
     ),
+    "where to start, of a perplexity that does not": (
+        {**PARTS, "features": "losses", "scorer": {"perplexity": {"start": 0.5}}},
+        "methods.yaml: mine: scorer: perplexity.start: has an effect only with `best: from_rank`; "
+        "found `best: highest`. Remove it, or set `best: from_rank`.",
+    ),
+    "the length of gradients that are not projected": (
+        {
+            "reference": "warmup",
+            "features": {"gradients": {"projection": "none", "dims": 64}},
+            "scorer": "influence",
+            "aggregator": "top",
+        },
+        "methods.yaml: mine: features: gradients.dims: has an effect only with `projection: "
+        "rademacher` or `projection: srht`; found `projection: none`. Remove it",
+    ),
+    "a model that measures nothing": (
+        {**PARTS, "model": {"max_tokens": 64}},
+        "methods.yaml: mine: a model, but no features that it measures. Leave it out.",
+    ),
     "two scorers": (
         {**PARTS, "scorer": {"random": {}, "cosine": {}}},
         "methods.yaml: mine: scorer: expected one name with its settings, found {'random': {}, "

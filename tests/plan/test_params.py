@@ -142,6 +142,13 @@ MISTAKES = {
         "params.yaml: train.batch_size: expected a multiple of train.micro_batch_size (3); found "
         "8. Change one of them.",
     ),
+    "LoRA's settings without LoRA": (
+        {"train": {"lora_rank": 8, "lora_modules": "all-linear"}},
+        "params.yaml: train.lora_rank: has an effect only with `method: lora`; found `method: "
+        "full`. Remove it, or set `method: lora`.\n"
+        "params.yaml: train.lora_modules: has an effect only with `method: lora`; found `method: "
+        "full`. Remove it, or set `method: lora`.",
+    ),
     "an unknown kind of task": (
         {"eval": {"kinds": {"sums": "last_numbr"}}},
         "params.yaml: eval.kinds.sums: no kind is called `last_numbr`. Did you mean "
@@ -188,6 +195,12 @@ def test_numbers_as_people_write_them_are_taken(home):
     names = ("learning_rate", "epochs", "warmup", "weight_decay")
     assert [train[name] for name in names] == [0.001, 2.0, 0.0, 0.1]
     assert json.loads(json.dumps(train)) == train
+
+
+def test_loras_settings_with_lora_are_taken(home):
+    change({"train": {"method": "lora", "lora_rank": 8, "lora_modules": ["q_proj"]}})
+    recipe = planned().train.recipe
+    assert (recipe.lora_rank, recipe.lora_alpha, recipe.lora_modules) == (8, 512, ["q_proj"])
 
 
 def test_a_file_that_is_named_twice_is_read_once(home):

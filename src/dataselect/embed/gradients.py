@@ -19,7 +19,7 @@ from dataselect.models.row_gradients import row_gradients
 from dataselect.models.settings import ModelSettings
 from dataselect.numerics import projection as projections
 from dataselect.report import Progress
-from dataselect.settings import PositiveInt
+from dataselect.settings import NonNegativeInt, OnlyWith, PositiveInt
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +34,9 @@ MAX_BYTES = 2**28
 MIN_PROJECTED_ROWS = {"rademacher": 16, "srht": 1, "none": 1}
 
 Kind = Literal["rademacher", "srht", "none"]
+
+
+PROJECTED = OnlyWith("projection", "rademacher", "srht")
 
 
 class Adam(NamedTuple):
@@ -72,9 +75,9 @@ class Projection:
 
 def gradients(
     *,
-    dims: PositiveInt = 8_192,
+    dims: Annotated[PositiveInt, PROJECTED] = 8_192,
     projection: Kind = "rademacher",
-    projection_seed: Annotated[int, Ge(0)] = 0,
+    projection_seed: Annotated[NonNegativeInt, PROJECTED] = 0,
     beta1: Annotated[float, Ge(0), Lt(1)] = Adam().beta1,
     beta2: Annotated[float, Ge(0), Lt(1)] = Adam().beta2,
     epsilon: Annotated[float, Gt(0)] = Adam().epsilon,

@@ -10,7 +10,7 @@ from dataselect.errors import InputError, did_you_mean
 from dataselect.plan.params import Params
 from dataselect.reference import Reference
 from dataselect.score import RowScorer, Scorer
-from dataselect.settings import Part, check_settings, load_part, part_function, settings_of
+from dataselect.settings import Part, check_settings, load_part, part_function
 
 #: The words of a method in methods.yaml, and the folder that each names a file of.
 PARTS = {
@@ -93,6 +93,10 @@ def choose_parts(method: Method, name: str, params: Params) -> ChosenParts:
         feature=load_part("embed", features) if features else None,
         scorer_contract=load_part("score", scorer),
     )
+    if method.model is not None and features is None:
+        raise InputError(
+            f"methods.yaml: {name}: a model, but no features that it measures. Leave it out."
+        )
     _check_parts_match(chosen, f"methods.yaml: {name}: ")
     return chosen
 
@@ -143,10 +147,7 @@ def method_part(word: str, given: Any, method: str, offered: dict[str, Any]) -> 
     where = f"methods.yaml: {method}: {word}"
     name, settings = _name_and_settings(given, where)
     function = part_function(PARTS[word], name, where)
-    if settings is None or isinstance(settings, dict):
-        taken = {k: v for k, v in offered.items() if k in settings_of(function)}
-        settings = taken | (settings or {})
-    return Part(name, check_settings(function, settings, f"{where}: {name}"))
+    return Part(name, check_settings(function, settings, f"{where}: {name}", offered))
 
 
 def engine_part(given: Any) -> Part:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
-from annotated_types import Ge, Lt
 
 from dataselect.data.scores import Group, Pool, Rows, Scores
 from dataselect.score import PoolScorer, Prepared, RowScorer, Scorer
+from dataselect.settings import Fraction, OnlyWith
 
 
 def perplexity(
     *,
     of: Literal["whole", "response"] = "whole",
     best: Literal["highest", "from_rank", "median"] = "highest",
-    start: Annotated[float, Ge(0), Lt(1)] = 0.33,
+    start: Annotated[Fraction, OnlyWith("best", "from_rank")] = 0.33,
 ) -> Scorer:
     """S[d] orders rows by their mean loss; perplexity is its exponential and orders them alike.
 

@@ -14,7 +14,7 @@ from dataselect import report
 from dataselect.compute import distributed
 from dataselect.compute.memory import free_memory, is_out_of_memory
 from dataselect.errors import InputError
-from dataselect.settings import Fraction, NonNegativeInt, PositiveInt
+from dataselect.settings import Fraction, NonNegativeInt, OnlyWith, PositiveInt
 from dataselect.train.divergence import check_finished
 from dataselect.train.trainer import last_complete_checkpoint, make_trainer, progress_bar
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from dataselect.models.chat import Encoded
 
 T = TypeVar("T")
+
+WITH_LORA = OnlyWith("method", "lora")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +73,10 @@ class Recipe:
     max_grad_norm: Annotated[float, Gt(0)] = 1.0
     loss_per: Literal["token", "micro_batch"] = "token"
     method: Literal["full", "lora"] = "full"
-    lora_rank: PositiveInt = 128
-    lora_alpha: PositiveInt = 512
-    lora_dropout: Fraction = 0.1
-    lora_modules: list[str] | Literal["all-linear"] = "all-linear"
+    lora_rank: Annotated[PositiveInt, WITH_LORA] = 128
+    lora_alpha: Annotated[PositiveInt, WITH_LORA] = 512
+    lora_dropout: Annotated[Fraction, WITH_LORA] = 0.1
+    lora_modules: Annotated[list[str] | Literal["all-linear"], WITH_LORA] = "all-linear"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     gradient_checkpointing: bool = False
     save_steps: PositiveInt = 100

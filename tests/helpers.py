@@ -38,7 +38,7 @@ def minilm():
 FEW = {
     "reference": {"batch_size": 8, "epochs": 1, "learning_rate": 1e-3},
     "embed": {"dims": 256},
-    "score": {"count": 4},
+    "score": {"count": 4, "rows_per_cluster": 2},
 }
 FEW["reference"] |= {"share": 0.5, "lora_rank": 4, "clusters": 5, "per_cluster": 3}
 FEW["reference"] |= {"checkpoints": 3}

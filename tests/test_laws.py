@@ -109,7 +109,7 @@ def run(method, pool, queries, home, name, shard_rows=None, scratch="shared", **
         )
         embed(sections_.embed, out, shard_rows)
     score(sections_.score, out, out / "features")
-    selection = select(sections_.aggregate, out)
+    selection = select(sections_.aggregate, out).table
     scores = tables.read("scores", out / "scores.parquet")
     return scores, tables.read("groups", out / "groups.parquet"), selection
 

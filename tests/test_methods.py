@@ -58,7 +58,7 @@ def chosen(home, rows, method, methods=WHOLE):
     embed(sections.embed, out)
     score(sections.score, out, out / "features")
     measured = read_all(out / "features/pool") if sections.embed.features else {}
-    return select(sections.aggregate, out)["id"].to_list(), measured
+    return select(sections.aggregate, out).table["id"].to_list(), measured
 
 
 def by(rows, values, descending=True):

@@ -15,6 +15,7 @@ def test_round_robin_by_hand():
     assert picks.rows.tolist() == [0, 1, 2, 3]
     assert picks.groups.tolist() == [0, 0, 1, 1]
     np.testing.assert_allclose(picks.scores, [0.9, 0.8, 0.8, 0.7])
+    assert picks.used_up.tolist() == [1, 1]
 
 
 def test_a_group_that_runs_out_leaves_its_turns_to_the_others():
@@ -22,6 +23,7 @@ def test_a_group_that_runs_out_leaves_its_turns_to_the_others():
     picks = pick(round_robin, scores, 4)
     assert picks.rows.tolist() == [0, 1, 2, 3]
     assert picks.groups.tolist() == [0, 1, 1, 1]
+    assert picks.used_up.tolist() == [0, 0]  # a turn without a row is none
 
 
 def plain(scores, n):

@@ -8,6 +8,7 @@ import pytest
 
 from dataselect.aggregate.run import (
     AggregateSection,
+    count_by_task,
     histogram,
     read_scores,
     select,
@@ -55,7 +56,7 @@ def section(budget):
 
 
 def test_a_selection_and_its_training_file(scored):
-    selection = select(section(2), scored)
+    selection = select(section(2), scored).table
     assert selection.rows() == [
         (0, 1, "id1", "b", 0, "t", 0.75),
         (1, 2, "id2", "a", 0, "t", 0.5),
@@ -70,6 +71,32 @@ def test_a_selection_and_its_training_file(scored):
         ("a", 2, 1, 0.5, 0.5),
         ("b", 2, 1, 0.5, 0.5),
     ]
+
+
+def two_tasks(out, scores, groups=(("t", "t"), ("u", "u"))):
+    """The same rows, scored for the groups of two tasks; what the whole pool's selection counts."""
+    table = [(number, name, task, None) for number, (name, task) in enumerate(groups)]
+    frame = pl.DataFrame(table, schema=tables.schema("groups"), orient="row")
+    tables.write("groups", frame, out / "groups.parquet")
+    write_scores(out, matrix(scores))
+    return count_by_task(select(section(4), out))
+
+
+def test_unequal_tasks_say_that_chosen_rows_used_up_their_turns(scored):
+    # Both tasks rank the rows alike: the first takes its turn, the second's is used up.
+    rows, note = two_tasks(scored, [[4, 4], [3, 3], [2, 2], [1, 1]])
+    assert rows == [("t", 4, 0), ("u", 0, 3)]
+    assert note.startswith("The tasks' numbers differ because 3 turns were used up by rows that")
+
+
+def test_equal_tasks_and_tasks_with_unequal_turns_say_nothing(scored):
+    # Round 1 offers row 0 twice; round 3 offers row 2 again: a turn of each is used up.
+    crossed = [[0.9, 0.9], [0.8, 0.1], [0.7, 0.8], [0.6, 0.7]]
+    assert two_tasks(scored, crossed) == ([("t", 2), ("u", 2)], None)
+    # Task t has two groups, and so two turns in a round; none is used up.
+    apart = [[9, 1, 2], [1, 9, 1], [2, 1, 9], [8, 2, 1]]
+    groups = (("q1", "t"), ("q2", "t"), ("q3", "u"))
+    assert two_tasks(scored, apart, groups) == ([("t", 3), ("u", 1)], None)
 
 
 def test_a_budget_above_the_candidates_is_refused_and_leaves_nothing(scored):
@@ -102,7 +129,7 @@ def test_scores_are_read_as_they_were_written(tmp_path):
 
 
 def test_plots_are_shares_of_sources_and_a_histogram(scored):
-    selection = select(section(1), scored)
+    selection = select(section(1), scored).table
     write_plots(selection, scored / "pool.parquet", scored / "plots")
     assert json.loads((scored / "plots/sources.json").read_text()) == [
         {"source": "b", "share": 0.5, "of": "pool"},
@@ -116,7 +143,7 @@ def test_plots_are_shares_of_sources_and_a_histogram(scored):
 
 
 def test_histogram_counts_every_row_once(scored):
-    bars = histogram(select(section(3), scored), bins=2)
+    bars = histogram(select(section(3), scored).table, bins=2)
     assert bars == [
         {"low": 0.25, "high": 0.5, "rows": 1, "task": "t"},
         {"low": 0.5, "high": 0.75, "rows": 2, "task": "t"},

@@ -53,7 +53,7 @@ def scored(out, scorer, engine=None, **settings):
 
 
 def selected(out, aggregator, budget):
-    return select(AggregateSection(Part(aggregator, {}), budget, code=""), out)
+    return select(AggregateSection(Part(aggregator, {}), budget, code=""), out).table
 
 
 LENGTHS = {"name": "tokens", "best": "highest"}

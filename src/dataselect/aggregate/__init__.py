@@ -24,11 +24,14 @@ class Picks(NamedTuple):
         rows: row numbers: int64, n.
         groups: the number of the group that chose each: int64, n.
         scores: its score in that group: float32, n.
+        used_up: how many turns of each group a row that was already chosen used up: int64, g;
+            None where groups take no turns.
     """
 
     rows: np.ndarray
     groups: np.ndarray
     scores: np.ndarray
+    used_up: np.ndarray | None = None
 
 
 class Aggregator(Protocol):

@@ -36,10 +36,13 @@ def _read_rounds(ranked: list[TopK], k: int, n: int) -> Picks:
     offered = rows.ravel()
     turns = np.flatnonzero(offered >= 0)
     _, first = np.unique(offered[turns], return_index=True)
-    turns = turns[np.sort(first)[:n]]
+    chosen = np.sort(first)[:n]
+    used_up = np.delete(turns[: chosen[-1] + 1], chosen) if len(chosen) else turns
+    turns = turns[chosen]
     rounds, groups = np.divmod(turns, len(ranked))
     scores = np.zeros(len(turns), dtype=np.float32)
     for group, top in enumerate(ranked):
         of_group = groups == group
         scores[of_group] = top.scores[rounds[of_group]]
-    return Picks(offered[turns], groups, scores)
+    counts = np.bincount(used_up % len(ranked), minlength=len(ranked))
+    return Picks(offered[turns], groups, scores, counts)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -38,14 +38,24 @@ class AggregateSection:
     code: str
 
 
-def select(section: AggregateSection, out: Path) -> pl.DataFrame:
+class Selected(NamedTuple):
+    """What the stage chose.
+
+    Attributes:
+        table: the selection table.
+        used_up: task → how many of its groups' turns a row that was already chosen used up; empty
+            where groups take no turns, or have no task.
+    """
+
+    table: pl.DataFrame
+    used_up: dict[str, int]
+
+
+def select(section: AggregateSection, out: Path) -> Selected:
     """Chooses the rows: writes `selection.parquet` and `train.jsonl`, best first.
 
     Args:
         out: the folder of the tables: pool, dropped, scores and groups, and what is written.
-
-    Returns:
-        The selection table.
 
     Raises:
         InputError: the budget is above the number of rows, or of candidates, in the pool.
@@ -73,7 +83,38 @@ def select(section: AggregateSection, out: Path) -> pl.DataFrame:
     selection, messages = _selection_table(picks, table, out / "pool.parquet")
     tables.write("selection", selection, out / "selection.parquet")
     _write_training_file(selection, messages, out / "train.jsonl")
-    return selection
+    return Selected(selection, _by_task(groups, picks))
+
+
+def _by_task(groups: list[Group], picks: Picks) -> dict[str, int]:
+    """The turns that were used up, summed over each task's groups."""
+    used_up: dict[str, int] = {}
+    if picks.used_up is not None:
+        for group, turns in zip(groups, picks.used_up.tolist(), strict=True):
+            if group.task is not None:
+                used_up[group.task] = used_up.get(group.task, 0) + turns
+    return used_up
+
+
+def count_by_task(selected: Selected) -> tuple[list[tuple], str | None]:
+    """Rows of every task, the most first, and a note where used-up turns make them unequal.
+
+    The note comes where the tasks' rows differ by more than their turns do; then every row of the
+    table has a third number: the turns that were used up.
+    """
+    counts = dict(selected.table["task"].drop_nulls().value_counts().rows())
+    rows = {task: counts.get(task, 0) for task in {**counts, **selected.used_up}}
+    turns = [count + selected.used_up.get(task, 0) for task, count in rows.items()]
+    ordered = sorted(rows.items(), key=lambda item: (-item[1], item[0]))
+    if not rows or max(rows.values()) - min(rows.values()) <= max(turns) - min(turns):
+        return [(task, count) for task, count in ordered if count], None
+    used_up = sum(selected.used_up.values())
+    note = (
+        f"The tasks' numbers differ because {used_up:,} turns were used up by rows that another "
+        "turn had chosen before, as in the published code: tasks that share their best rows get "
+        "fewer."
+    )
+    return [(task, count, selected.used_up.get(task, 0)) for task, count in ordered], note
 
 
 def read_scores(path: Path) -> Iterator[Block]:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
-from annotated_types import Ge
 
+from dataselect import report
 from dataselect.data.scores import Group, Pool, Scores, SingleGroup, finite_rows
 from dataselect.numerics.draws import derived_seed, random_scores, shuffled_rows
 from dataselect.numerics.kmeans import kmeans
 from dataselect.score import PoolScorer
+from dataselect.settings import PositiveInt
 
 
 def clusters(
-    *, seed: int, count: Annotated[int, Ge(1)] = 100, iterations: Annotated[int, Ge(1)] = 20
+    *,
+    seed: int,
+    count: PositiveInt = 100,
+    rows_per_cluster: PositiveInt = 10,
+    iterations: PositiveInt = 20,
 ) -> PoolScorer:
     """A column per cluster of a source's rows; S[d, its cluster] is a random priority.
 
     K-means of the trajectories (n, checkpoints) within each source. A group's `source` is the
-    source that its cluster is a part of.
+    source that its cluster is a part of. A source of r rows with a finite trajectory has
+    max(1, min(count, r // rows_per_cluster)) clusters: with almost as many clusters as rows, each
+    row is a cluster of its own, and equal shares of clusters are a random draw.
 
     Args:
-        count: clusters per source; as many as rows, where there are fewer rows.
+        count: clusters per source, at most.
+        rows_per_cluster: rows that a source needs for each of its clusters; 1: as published.
         iterations: of Lloyd's algorithm.
 
     Source: arXiv 2403.07384; BigML-CS-UCLA/S2L@2bc84dd, which clusters only the sources that are
@@ -37,6 +43,7 @@ def clusters(
         by_source = np.argsort(source_numbers, kind="stable")
         sizes = np.bincount(source_numbers, minlength=len(pool.info.sources))
         rows_of_source = np.split(by_source, np.cumsum(sizes)[:-1])
+        limited = 0
         kmeans_seed = derived_seed(seed, "clusters of trajectories")
         for source, rows in zip(pool.info.sources, rows_of_source, strict=True):
             cluster_of[rows] = len(columns)
@@ -44,15 +51,31 @@ def clusters(
             # In an order that does not depend on the pool's.
             measured_ids = [ids[row] for row in measured]
             measured = measured[shuffled_rows(measured_ids, seed, "rows that are clustered")]
-            found = kmeans(trajectories[measured], count, kmeans_seed, iterations)
+            most = max(1, min(count, len(measured) // rows_per_cluster))
+            limited += most < count
+            found = kmeans(trajectories[measured], most, kmeans_seed, iterations)
             cluster_of[measured] = len(columns) + found
             cluster_count = int(found.max()) + 1 if len(found) else 1
             columns += [Group(f"{source}/{k}", None, source) for k in range(cluster_count)]
+        report.console.print(_summary(len(columns), sizes, limited, count, rows_per_cluster))
         draws = random_scores(ids, seed, "order within clusters")
         scores = np.where(usable, draws, -np.inf).astype(np.float32)
         return Scores(columns, iter([SingleGroup(cluster_of, scores)]))
 
     return PoolScorer(("nll",), score)
+
+
+def _summary(
+    clusters: int, sizes: np.ndarray, limited: int, count: int, rows_per_cluster: int
+) -> str:
+    """A line that says how many clusters there are, and how many sources are too small for more."""
+    line = f"{clusters:,} clusters of {sizes.sum():,} rows in {len(sizes):,} sources"
+    if not limited:
+        return line
+    return (
+        f"{line}; {limited:,} of these have fewer than {count:,} each: at most a cluster for every "
+        f"{rows_per_cluster:,} rows (`rows_per_cluster`)"
+    )
 
 
 def _gather(pool: Pool) -> tuple[list[str], np.ndarray, np.ndarray]:

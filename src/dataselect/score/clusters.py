@@ -40,17 +40,15 @@ def clusters(
         usable = finite_rows({"nll": trajectories}, ["nll"])
         columns: list[Group] = []
         cluster_of = np.zeros(len(ids), dtype=np.int64)
-        by_source = np.argsort(source_numbers, kind="stable")
         sizes = np.bincount(source_numbers, minlength=len(pool.info.sources))
-        rows_of_source = np.split(by_source, np.cumsum(sizes)[:-1])
+        rows_of_source = np.split(np.argsort(source_numbers, kind="stable"), sizes.cumsum()[:-1])
         limited = 0
         kmeans_seed = derived_seed(seed, "clusters of trajectories")
         for source, rows in zip(pool.info.sources, rows_of_source, strict=True):
             cluster_of[rows] = len(columns)
             measured = rows[usable[rows]]
-            # In an order that does not depend on the pool's.
-            measured_ids = [ids[row] for row in measured]
-            measured = measured[shuffled_rows(measured_ids, seed, "rows that are clustered")]
+            order = shuffled_rows([ids[row] for row in measured], seed, "rows that are clustered")
+            measured = measured[order]  # an order that does not depend on the pool's
             most = max(1, min(count, len(measured) // rows_per_cluster))
             limited += most < count
             found = kmeans(trajectories[measured], most, kmeans_seed, iterations)

@@ -39,6 +39,12 @@ CREATE OR REPLACE MACRO short(text, letters) AS list_transform(
     lambda t: CASE WHEN length(t) <= letters THEN t ELSE rtrim(left(t, letters - 1)) || '…' END)[1];
 CREATE OR REPLACE MACRO percent(share) AS printf('%.1f%%', 100 * share);
 
+-- A variable that has no default.
+CREATE OR REPLACE MACRO needed(variable, value, what) AS
+    CASE WHEN value <> '' THEN value ELSE error(
+        variable || ': expected ' || what || ', found none. Add ' || variable || '=… to the command.'
+    ) END;
+
 -- A name that must be in a list; otherwise an error names the nearest.
 CREATE OR REPLACE MACRO one_of(what, wanted, names) AS
     CASE WHEN list_contains(names, wanted) THEN wanted ELSE error(

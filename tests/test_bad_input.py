@@ -127,12 +127,13 @@ def test_dedup_leaves_bad_rows_out_if_so_wanted(home):
         assert (done.returncode, done.stderr) == (0, "")
     assert pl.read_parquet(home / "out/pool.parquet").height == 8
     assert pl.read_parquet(home / "out/dropped.parquet").rows() == [
-        ("r8", "pool", "duplicate of r0", "pool.jsonl:9"),
-        ("r9", "pool", "duplicate of r1", "pool.jsonl:10"),
+        ("r8", "pool", "duplicate", "r0", "pool.jsonl:9"),
+        ("r9", "pool", "duplicate", "r1", "pool.jsonl:10"),
         (
             "pool.jsonl:11",
             "pool",
-            "bad row: not JSON: Expecting property name enclosed in double quotes at column 2",
+            "bad row",
+            "not JSON: Expecting property name enclosed in double quotes at column 2",
             "pool.jsonl:11",
         ),
     ]

@@ -43,7 +43,7 @@ def out(tmp_path, monkeypatch):
         (4, "b1", "beta", [{"role": "assistant", "content": "Time"}]),
         (5, "c0", "gamma", turns("Bye", "See you")),
     ])  # fmt: skip
-    write("dropped", [("a9", "alpha", "empty", "pool.jsonl:9")])
+    write("dropped", [("a9", "alpha", "empty", None, "pool.jsonl:9")])
     write("queries", [
         ("sum", "q0", turns("4+4?", "eight"), None),
         ("song", "q1", turns("Sing!", "La"), None),
@@ -121,7 +121,7 @@ def test_best_not_selected_breaks_ties_by_row_and_skips_what_is_no_candidate(out
 
 
 def test_overlap_with_itself_and_with_another(out):
-    assert answer("overlap") == [
+    assert answer("overlap", other="out/selection.parquet") == [
         ("all sources", 3, 3, 3, 1.0),
         ("alpha", 2, 2, 2, 1.0),
         ("beta", 1, 1, 1, 1.0),
@@ -216,6 +216,11 @@ def test_a_result_without_rows_says_so(out, capsys):
             "most: expected a value of type INTEGER; found `ten`. Fix the value.",
         ),
         ("share_per_source", {"group": "q0"}, "no variable is called `group`. There are: none."),
+        (
+            "overlap",
+            {},
+            "other: expected the file of another selection, found none. Add other=… to the command",
+        ),
         ("overlap", {"other": "gone.parquet"}, 'No files found that match the pattern "gone.pa'),
     ],
 )
@@ -254,7 +259,13 @@ def test_a_command_without_a_recipe_lists_them(out):
 
 
 def test_without_outputs_the_command_ends_with_one_message(tmp_path):
-    command = [sys.executable, "-m", "dataselect.cli", "sql", str(ROOT / "sql/overlap.sql")]
+    command = [
+        sys.executable,
+        "-m",
+        "dataselect.cli",
+        "sql",
+        str(ROOT / "sql/share_per_source.sql"),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment

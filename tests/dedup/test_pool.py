@@ -61,13 +61,13 @@ def test_by_hand(here):
         row("1 + 1?", "2.")["messages"],
     ]
     assert dropped.rows() == [
-        ("one again", "sums", "duplicate of one", "a.jsonl:2"),
-        ("question", "a", "no assistant turn", "a.jsonl:3"),
-        ("nothing", "a", "empty", "a.jsonl:4"),
-        ("no turns", "a", "empty", "a.jsonl:5"),
-        ("silence", "talk", "empty response", "a.jsonl:6"),
-        ("one", "sums", "duplicate of one", "a.jsonl:7"),
-        ("ef73f5e9d568a3277376", "b", "duplicate of one", "b.jsonl:1"),
+        ("one again", "sums", "duplicate", "one", "a.jsonl:2"),
+        ("question", "a", "no assistant turn", None, "a.jsonl:3"),
+        ("nothing", "a", "empty", None, "a.jsonl:4"),
+        ("no turns", "a", "empty", None, "a.jsonl:5"),
+        ("silence", "talk", "empty response", None, "a.jsonl:6"),
+        ("one", "sums", "duplicate", "one", "a.jsonl:7"),
+        ("ef73f5e9d568a3277376", "b", "duplicate", "one", "b.jsonl:1"),
     ]
     reasons = {"duplicate": 3, "empty": 2, "empty response": 1, "no assistant turn": 1}
     assert counts == PoolCounts(10, 3, reasons)
@@ -78,9 +78,9 @@ def test_the_first_in_the_order_of_the_files_stays(here):
     write("a.jsonl", [row("x", "y", id="in a")])
     write("b.jsonl", [row("x", "y", id="in b")])
     _, pool, dropped = run(here, "a.jsonl", "b.jsonl")
-    assert (pool["id"].to_list(), dropped["reason"].to_list()) == (["in a"], ["duplicate of in a"])
+    assert (pool["id"].to_list(), dropped["detail"].to_list()) == (["in a"], ["in a"])
     _, pool, dropped = run(here, "b.jsonl", "a.jsonl")
-    assert (pool["id"].to_list(), dropped["reason"].to_list()) == (["in b"], ["duplicate of in b"])
+    assert (pool["id"].to_list(), dropped["detail"].to_list()) == (["in b"], ["in b"])
 
 
 def test_a_row_dropped_for_a_reason_is_not_what_others_duplicate(here):
@@ -98,12 +98,12 @@ def test_bad_rows_are_dropped_with_their_reason_on_request(here):
     assert pool["id"].to_list() == ["good"]
     quotes = "not JSON: Expecting property name enclosed in double quotes at column 2"
     assert dropped.rows() == [
-        ("a.jsonl:2", "a", f"bad row: {quotes}", "a.jsonl:2"),
+        ("a.jsonl:2", "a", "bad row", quotes, "a.jsonl:2"),
         (
             "0",
             "tools",
-            "bad row: messages: turn 1: unknown role 'tool'; expected one of system, user, "
-            "assistant",
+            "bad row",
+            "messages: turn 1: unknown role 'tool'; expected one of system, user, assistant",
             "a.jsonl:3",
         ),
     ]
@@ -117,7 +117,8 @@ def test_many_blocks_keep_the_order_and_are_numbered_on(here):
     assert counts == PoolCounts(20_000, 15_000, {"duplicate": 5_000})
     assert pool["row"].to_list() == list(range(15_000))
     assert pool["id"].to_list() == [f"r{i}" for i in range(15_000)]
-    assert dropped["reason"].to_list() == [f"duplicate of r{i}" for i in range(5_000)]
+    assert dropped["reason"].unique().to_list() == ["duplicate"]
+    assert dropped["detail"].to_list() == [f"r{i}" for i in range(5_000)]
     assert dropped["place"][0] == "a.jsonl:15001"
 
 
@@ -166,7 +167,7 @@ def test_truncated_rows_are_dropped_and_rows_dropped_already_are_not_checked(her
     assert seen == ["long", "x"]
     assert pool["id"].to_list() == ["s"]
     reason = "response entirely cut off by max_tokens"
-    assert dropped.rows()[0] == ("l", "a", reason, "a.jsonl:1")
+    assert dropped.rows()[0] == ("l", "a", reason, None, "a.jsonl:1")
     assert counts == PoolCounts(3, 1, {"no assistant turn": 1, reason: 1})
 
 
@@ -235,5 +236,5 @@ def test_a_bad_row_ends_the_run_and_leaves_nothing(here, line):
 def test_a_bad_row_of_the_pool_is_dropped_on_request(here, line):
     (here / "a.jsonl").write_text(json.dumps(row("x", "y")) + f"\n\n{line}\n")
     counts, _, dropped = run(here, "a.jsonl", on_bad_row="drop")
-    assert dropped.rows() == [("a.jsonl:3", "a", f"bad row: {BAD_LINES[line]}", "a.jsonl:3")]
+    assert dropped.rows() == [("a.jsonl:3", "a", "bad row", BAD_LINES[line], "a.jsonl:3")]
     assert counts == PoolCounts(2, 1, {"bad row": 1})

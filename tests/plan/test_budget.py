@@ -24,7 +24,6 @@ from tests.helpers import change, mistake, planned
         2.5,
         True,
         [5],
-        "300",
     ],
     ids=str,
 )
@@ -36,6 +35,27 @@ def test_a_wrong_budget_is_refused(home, given):
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "right"),
+    [
+        (0.05, '"5%"'),
+        ("0.05", '"5%"'),
+        (0.333, '"33.3%"'),
+        ("10k", "10000"),
+        ("1.5M", "1500000"),
+        ("10,000", "10000"),
+        ("10 000", "10000"),
+        ("300", "300"),
+        (300.0, "300"),
+    ],
+)
+def test_a_budget_in_another_form_gets_the_right_one_as_an_answer(home, given, right):
+    change({"budget": given})
+    message = mistake(planned)
+    assert f"found {given!r}. Write {right}." in message
+    assert "expected a whole number of rows above 0, or a share" in message
+
+
 @pytest.mark.parametrize("given", [1, 300, "5%", "0.5%", "100%"])
 def test_a_right_budget_is_taken(home, given):
     change({"budget": given})
@@ -43,7 +63,7 @@ def test_a_right_budget_is_taken(home, given):
     assert parse_budget(given) == given
 
 
-DROPPED = pl.DataFrame({"reason": ["duplicate of a", "empty", "duplicate of b", "bad row: x"]})
+DROPPED = pl.DataFrame({"reason": ["duplicate", "empty", "duplicate", "bad row"]})
 
 
 @pytest.mark.parametrize(

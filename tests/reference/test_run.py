@@ -91,7 +91,7 @@ def test_another_budget_does_not_fit_it_again(in_scratch, fits):
 
 @pytest.mark.parametrize("section", [SECTION, WITHOUT], ids=["fitted", "none"])
 def test_a_budget_above_the_pool_is_refused_before_anything_costs(section, in_scratch, fits):
-    dropped = [("x", "s", "duplicate of `a`", "f:1"), ("y", "s", "no response", "f:2")]
+    dropped = [("x", "s", "duplicate", "a", "f:1"), ("y", "s", "empty response", None, "f:2")]
     frame = pl.DataFrame(dropped, schema=tables.schema("dropped"), orient="row")
     tables.write("dropped", frame, "dropped.parquet")
     message = mistake(fit, in_scratch, replace(section, budget=4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -22,7 +23,7 @@ def budget_rows(budget: int | str, pool_rows: int, dropped: pl.DataFrame) -> int
     if isinstance(budget, str):
         return share_of(budget, pool_rows)
     if budget > pool_rows:
-        duplicates = dropped.filter(pl.col("reason").str.starts_with("duplicate of ")).height
+        duplicates = dropped.filter(pl.col("reason") == "duplicate").height
         others = dropped.height - duplicates
         also = f" and {others} other rows" if others else ""
         raise InputError(
@@ -45,7 +46,7 @@ def parse_budget(given: Any) -> int | str:
     """
     wrong = InputError(
         "params.yaml: budget: expected a whole number of rows above 0, or a share of the pool "
-        f'above 0% and at most 100%, like "5%"; found {given!r:.60}. Fix it there.'
+        f'above 0% and at most 100%, like "5%"; found {given!r:.60}. {_advice(given)}'
     )
     if isinstance(given, int) and not isinstance(given, bool) and given > 0:
         return given
@@ -58,3 +59,22 @@ def parse_budget(given: Any) -> int | str:
     if not 0 < share <= 100:
         raise wrong
     return given
+
+
+#: What people write behind a number of rows.
+UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
+
+
+def _advice(given: Any) -> str:
+    """What to write instead of a budget such as 0.05, `5 %` or `10k`."""
+    text = re.sub(r"[\s,_]", "", str(given)).lower()
+    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?)([km%]?)", text)
+    if found is None:
+        return "Fix it there."
+    number, unit = Fraction(found[1]), found[2]
+    if unit == "" and 0 < number < 1:
+        number, unit = number * 100, "%"
+    if unit == "%":
+        return f'Write "{float(number):g}%".' if 0 < number <= 100 else "Fix it there."
+    rows = number * UNITS[unit]
+    return f"Write {rows}." if rows >= 1 and rows.denominator == 1 else "Fix it there."

@@ -42,8 +42,14 @@ TABLES = {
         counter="row",
     ),
     "dropped": Table(
-        {"id": pl.String, "source": pl.String, "reason": pl.String, "place": pl.String},
-        nullable=("place",),
+        {
+            "id": pl.String,
+            "source": pl.String,
+            "reason": pl.String,
+            "detail": pl.String,
+            "place": pl.String,
+        },
+        nullable=("detail", "place"),
     ),
     "queries": Table(
         {"task": pl.String, "id": pl.String, "messages": MESSAGES, "subtask": pl.String},

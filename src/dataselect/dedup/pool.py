@@ -41,6 +41,7 @@ RAW_SCHEMA = {
     "key": pl.String,
     "place": pl.String,
     "reason": pl.String,
+    "detail": pl.String,
 }
 
 
@@ -54,6 +55,7 @@ class PoolRow:
     key: str | None
     place: str
     reason: str | None
+    detail: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def _parse_row(raw: RawRow, on_bad_row: Literal["error", "drop"]) -> PoolRow:
                 f"{raw.place}: {error}. Fix the row, or set `pool.on_bad_row: drop` in "
                 "params.yaml to leave such rows out."
             ) from None
-        return PoolRow(name or raw.place, source, None, None, raw.place, f"bad row: {error}")
+        return PoolRow(name or raw.place, source, None, None, raw.place, "bad row", str(error))
     key = duplicate_key(turns)
     return PoolRow(name or key[:20], source, turns, key, raw.place, reason_to_drop(turns))
 
@@ -179,15 +181,14 @@ def _write_tables(raw: Path, folder: Path) -> PoolCounts:
 
 _DROPPED = """
 SELECT read.seq, read.id, read.source, read.place,
-       coalesce(read.reason, 'duplicate of ' || first.id) AS reason
+       coalesce(read.reason, 'duplicate') AS reason,
+       CASE WHEN read.reason IS NULL THEN first.id ELSE read.detail END AS detail
 FROM read LEFT JOIN kept ON kept.key = read.key
 LEFT JOIN (SELECT seq, id FROM read) first ON first.seq = kept.seq
 WHERE read.reason IS NOT NULL OR read.seq <> kept.seq"""
 
 _DROP_COUNTS = """
-SELECT CASE WHEN reason LIKE 'duplicate of %' THEN 'duplicate'
-            WHEN reason LIKE 'bad row: %' THEN 'bad row' ELSE reason END AS why, count(*)
-FROM dropped GROUP BY why ORDER BY why"""
+SELECT reason, count(*) FROM dropped GROUP BY reason ORDER BY reason"""
 
 
 def _check_ids(db: Any) -> None:
@@ -227,7 +228,7 @@ def _write_kept(raw: Path, kept: np.ndarray, path: Path) -> int:
 
 
 def _write_dropped(db: Any, path: Path) -> None:
-    query = "SELECT id, source, reason, place FROM dropped ORDER BY seq"
+    query = "SELECT id, source, reason, detail, place FROM dropped ORDER BY seq"
     with tables.open_writer("dropped", path) as put:
         for batch in db.sql(query).to_arrow_reader(65_536):
             put(pl.DataFrame(pl.from_arrow(batch)).cast(tables.schema("dropped")))  # ty: ignore

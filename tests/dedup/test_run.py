@@ -32,6 +32,7 @@ def section(in_scratch):
     return DedupSection(
         pool=matching_files("pool.jsonl", "pool.path"),
         on_bad_row="error",
+        cut_off="drop",
         queries=matching_files("queries.jsonl", "queries.path"),
         tests=matching_files("tests.jsonl", "tests.path"),
         tasks="all",
@@ -68,6 +69,16 @@ def test_every_test_has_a_kind_set_named_or_guessed(section, in_scratch):
         ("t4", "multiple_choice"),
         ("t5", "last_number"),
     ]
+
+
+def test_a_row_whose_response_is_cut_off_is_kept_on_request(section, in_scratch):
+    tiny = replace(section, model=replace(section.model, max_tokens=30))
+    write("pool.jsonl", [row("a " * 50, "y", id="long"), row("a", "y", id="short")])
+    assert dedup(tiny, in_scratch / "out", no_progress).dropped == {
+        "response entirely cut off by max_tokens": 1
+    }
+    done = dedup(replace(tiny, cut_off="keep"), in_scratch / "out", no_progress)
+    assert (done.kept, done.dropped) == (2, {})
 
 
 def test_a_wrong_kind_is_refused_before_the_pool_is_read(section, in_scratch):

@@ -60,6 +60,12 @@ def test_tokenising_only_long_rows_changes_nothing(max_tokens):
     assert truncated(pool, max_tokens=max_tokens) == expected
 
 
+def test_where_they_are_kept_no_row_is_cut_off_and_no_tokenizer_loaded(in_scratch):
+    model = replace(TOKENIZER, name=str(in_scratch / "nowhere"), max_tokens=2)
+    long = [turns(("user", words(100)), ("assistant", "a"))]
+    assert find_truncated(model, keep=True)(long) == [False]
+
+
 def test_no_tokenizer_is_loaded_where_no_row_is_long(in_scratch):
     model = {"name": str(in_scratch / "nowhere"), "max_tokens": 400}
     fits = turns(("user", "a" * 271), ("assistant", "a" * 9_999))  # 271 + 2 headers of 64 < 400
@@ -86,3 +92,5 @@ def test_what_a_models_own_template_rejects_is_named(monkeypatch):
     rows = [turns(("system", "Be short."), *conversation), turns(*conversation)]
     rejected = ["refused by the model's chat template", False]
     assert truncated(rows, chat="model", max_tokens=512) == rejected
+    settings = replace(TOKENIZER, chat="model", max_tokens=2)
+    assert find_truncated(settings, keep=True)(rows) == rejected

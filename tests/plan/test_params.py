@@ -219,3 +219,11 @@ def test_the_seed_reaches_training(home, train, expected):
 def test_a_schema_without_settings_takes_none():
     assert check_settings(lambda: None, None, "x") == {}
     assert check_settings(ModelSettings, {"name": "m"}, "model")["max_tokens"] == 2048
+
+
+def test_rows_that_are_cut_off_are_dropped_unless_params_say_keep(home):
+    assert planned().dedup.cut_off == "drop"
+    change({"pool": {"path": "pool.jsonl", "cut_off": "keep"}})
+    assert planned().dedup.cut_off == "keep"
+    change({"pool": {"path": "pool.jsonl", "cut_off": "kept"}})
+    assert "pool.cut_off" in mistake(planned)

@@ -25,6 +25,7 @@ class DedupSection:
     Attributes:
         pool: the raw files of the pool.
         on_bad_row: what to do with a row of the pool that cannot be understood.
+        cut_off: what to do with a row of whose first response `max_tokens` leaves nothing.
         queries: the raw files of the queries; none where the method uses none.
         tests: the raw files of the tests.
         tasks: the tasks whose tests are taken.
@@ -36,6 +37,7 @@ class DedupSection:
 
     pool: list[File]
     on_bad_row: Literal["error", "drop"]
+    cut_off: Literal["drop", "keep"]
     queries: list[File]
     tests: list[File]
     tasks: Literal["all"] | list[str]
@@ -82,7 +84,7 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
         _paths(section.pool),
         out,
         on_bad_row=section.on_bad_row,
-        truncation=find_truncated(section.model),
+        truncation=find_truncated(section.model, keep=section.cut_off == "keep"),
         progress=progress,
     )
     tables.write("queries", queries, out / "queries.parquet")

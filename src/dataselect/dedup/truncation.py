@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HEADER_BYTES = 64
 
 
-def find_truncated(model: TokenizerSettings) -> Truncation:
+def find_truncated(model: TokenizerSettings, *, keep: bool = False) -> Truncation:
     """A function that says of each conversation whether its first response is cut off entirely.
 
     A token stands for at least one byte, so only rows whose prompt has at least `max_tokens` bytes
@@ -24,6 +24,10 @@ def find_truncated(model: TokenizerSettings) -> Truncation:
 
     Args:
         model: the tokenizer of the model to be trained.
+        keep: only finds what the model's own template rejects.
+
+    Source: hamishivi/automated-instruction-selection@df71a04 keeps such rows in the pool; its
+    training leaves them out, as ours does.
     """
     chat: Chat | None = None
     own_template = model.chat == "model"
@@ -32,7 +36,9 @@ def find_truncated(model: TokenizerSettings) -> Truncation:
         nonlocal chat
         results: list[bool | str] = [False] * len(rows)
         doubtful = [
-            i for i, row in enumerate(rows) if own_template or _bytes(row) >= model.max_tokens
+            i
+            for i, row in enumerate(rows)
+            if own_template or (not keep and _bytes(row) >= model.max_tokens)
         ]
         if not doubtful:
             return results
@@ -43,7 +49,7 @@ def find_truncated(model: TokenizerSettings) -> Truncation:
         if own_template:
             for i in doubtful:
                 results[i] = _rejection(chat, rows[i]) or False
-        readable = [i for i in doubtful if not results[i]]
+        readable = [] if keep else [i for i in doubtful if not results[i]]
         encoded = chat.encode([rows[i] for i in readable]) if readable else []
         for i, row in zip(readable, encoded, strict=True):
             results[i] = not row.has_response

@@ -26,10 +26,11 @@ REQUIRED_KEYS = ("pool", "tests", "method", "budget", "model")
 
 @dataclass(frozen=True, kw_only=True)
 class PoolParams:
-    """The block `pool`."""
+    """The block `pool`; `cut_off`: what to do with rows of whose response nothing fits."""
 
     path: str | list[str]
     on_bad_row: Literal["error", "drop"] = "error"
+    cut_off: Literal["drop", "keep"] = "drop"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,6 +102,7 @@ def _dedup(params: Params, trained: ModelSettings) -> DedupSection:
     return DedupSection(
         pool=fingerprint.matching_files(params.pool.path, "pool.path"),
         on_bad_row=params.pool.on_bad_row,
+        cut_off=params.pool.cut_off,
         queries=fingerprint.matching_files(params.queries.path, "queries.path")
         if params.queries
         else [],

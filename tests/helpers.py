@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 
+from dataselect.data import tables
 from dataselect.data.scores import Group
 from dataselect.errors import InputError
 from dataselect.models.settings import ModelSettings
@@ -59,6 +61,19 @@ def small_methods():
             few = {k: v for k, v in FEW[folder].items() if k in there}
             method[word] = {part: {**(settings or {}), **few}}
     return methods
+
+
+def table(name, rows):
+    """A table of rows as tuples; the last columns may be left out where they may be null."""
+    schema = tables.schema(name)
+    padded = [(*row, *[None] * (len(schema) - len(row))) for row in rows]
+    return pl.DataFrame(padded, schema=schema, orient="row")
+
+
+def complete(name, frame):
+    """The frame with the columns of a table that it lacks, without values."""
+    lacking = {k: v for k, v in tables.schema(name).items() if k not in frame.columns}
+    return frame.with_columns(pl.lit(None, dtype).alias(k) for k, dtype in lacking.items())
 
 
 def columns(count):

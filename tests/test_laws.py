@@ -20,7 +20,7 @@ from dataselect.embed.run import embed
 from dataselect.plan.run import plan
 from dataselect.reference.run import fit_reference
 from dataselect.score.run import score
-from tests.helpers import GOLDEN, small_methods
+from tests.helpers import GOLDEN, complete, small_methods
 
 pytestmark = pytest.mark.slow
 
@@ -45,8 +45,7 @@ def pool():
 @pytest.fixture(scope="module")
 def queries():
     rows = short(pl.read_parquet(GOLDEN / "queries.parquet"))
-    rows = rows.with_columns(subtask=pl.lit(None, dtype=pl.String))
-    return rows.group_by("task", maintain_order=True).head(2)
+    return complete("queries", rows).group_by("task", maintain_order=True).head(2)
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ def turns(prompt, response):
 
 def write(name, rows, **types):
     schema = tables.schema(name) | types
+    rows = [(*row, *[None] * (len(schema) - len(row))) for row in rows]
     tables.write(name, pl.DataFrame(rows, schema=schema, orient="row"), f"out/{name}.parquet")
 
 

@@ -8,7 +8,7 @@ import pytest
 from dataselect.data import tables
 from dataselect.embed.run import EmbedSection, embed
 from dataselect.settings import Part
-from tests.helpers import GOLDEN, MODEL
+from tests.helpers import GOLDEN, MODEL, complete
 
 
 @pytest.fixture
@@ -19,10 +19,8 @@ def pool(in_scratch):
     (in_scratch / "out/reference/reference.json").write_text('{"checkpoints": []}')
     numbered = frame.with_row_index("row").cast({"row": pl.Int64})
     tables.write("pool", numbered, in_scratch / "out/pool.parquet")
-    columns = {"task": pl.lit("t"), "subtask": pl.lit(None, pl.String)}
-    tables.write(
-        "queries", frame.head(5).with_columns(**columns), in_scratch / "out/queries.parquet"
-    )
+    queries = complete("queries", frame.head(5).with_columns(task=pl.lit("t")))
+    tables.write("queries", queries, in_scratch / "out/queries.parquet")
     return in_scratch / "out"
 
 

@@ -20,10 +20,11 @@ def test_queries_keep_their_order_and_are_named_after_their_file(here):
     frame = read_queries(["road.jsonl", "river.jsonl"], "all")
     tables.check("queries", frame)
     assert frame.rows() == [
-        ("road", "1", row("d")["messages"], None),
-        ("7", "q1", row("e")["messages"], None),
-        ("town", "q1", row("a")["messages"], None),
-        ("river", duplicate_key(row("b", "c")["messages"])[:20], row("b", "c")["messages"], None),
+        ("road", "1", row("d")["messages"], *[None] * 4),
+        ("7", "q1", row("e")["messages"], *[None] * 4),
+        ("town", "q1", row("a")["messages"], *[None] * 4),
+        ("river", duplicate_key(row("b", "c")["messages"])[:20], row("b", "c")["messages"])
+        + (None,) * 4,
     ]
     some = read_queries(["road.jsonl", "river.jsonl"], ["town", "road"])
     assert some["task"].to_list() == ["road", "town"]
@@ -60,7 +61,8 @@ def test_tests_end_with_their_answer(here):
     frame = read_tests(["sums.jsonl"], "all")
     tables.check("tests", frame)
     made = duplicate_key(row("1 + 4?", "5")["messages"])[:20]
-    assert frame.rows() == [
+    columns = ["task", "id", "messages", "answer", "choices", "kind"]
+    assert frame.select(columns).rows() == [
         ("sums", "t1", row("1 + 1?", "2")["messages"], "2", None, None),
         ("sums", "t2", row("1 + 2?", "The sum is 3")["messages"], "3", None, None),
         ("sums", "t3", row("1 + 3?", "4")["messages"], "4", ["3", "4"], "multiple_choice"),
@@ -153,3 +155,40 @@ MISTAKES = {
 def test_mistakes_in_queries_and_tests(name):
     read, rows, tasks, message = MISTAKES[name]
     assert mistake(read, [write("a.jsonl", rows)], tasks) == message
+
+
+def test_how_a_row_is_encoded_is_read(here):
+    write("q.jsonl", [
+        row("x", " A", id="1", prefill="The answer is:", max_tokens=512),
+        row("x", " A", id="2", format="raw", prefill=None),
+        row("x", " A", id="3", format="chat", max_tokens=512.0),
+    ])  # fmt: skip
+    expected = [("The answer is:", None, 512), (None, "raw", None), (None, "chat", 512)]
+    for frame in (read_queries(["q.jsonl"], "all"), read_tests(["q.jsonl"], "all")):
+        assert frame.select("prefill", "format", "max_tokens").rows() == expected
+        assert frame["messages"][0][1]["content"] == " A"  # the space counts
+
+
+ENCODING_MISTAKES = [
+    ({"format": "tulu"}, "format: expected chat or raw, found 'tulu'"),
+    ({"max_tokens": 0}, "max_tokens: expected a whole number from 1 on, found 0"),
+    ({"max_tokens": 1.5}, "max_tokens: expected a whole number from 1 on, found 1.5"),
+    ({"max_tokens": True}, "max_tokens: expected a whole number from 1 on, found True"),
+    ({"max_tokens": "9"}, "max_tokens: expected a whole number from 1 on, found '9'"),
+]
+
+
+@pytest.mark.parametrize(("columns", "message"), ENCODING_MISTAKES)
+def test_mistakes_in_how_a_row_is_encoded(columns, message):
+    path = write("a.jsonl", [row("x", "y", **columns)])
+    assert mistake(read_queries, [path], "all") == (
+        f"queries.path: a.jsonl:1: {message}. Fix the row."
+    )
+
+
+def test_a_prefill_needs_an_answer_after_it():
+    path = write("a.jsonl", [row("x", prefill="A:")])
+    assert mistake(read_queries, [path], "all") == (
+        "queries.path: a.jsonl:1: prefill: expected an answer after it, as the last assistant "
+        "turn. Fix the row."
+    )

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dataselect.data.checkpoints import Checkpoint
+from dataselect.data.examples import Example
 from dataselect.data.scores import PoolInfo, Queries, Rows
 from dataselect.embed.gradients import Adam, adam_step, gradients
 from dataselect.score.influence import influence
@@ -118,6 +119,22 @@ def test_every_checkpoint_is_measured_and_weighted_by_its_learning_rate(checkpoi
     alone = measure(feature, rows, checkpoints=checkpoints[1:], side="queries", progress=costs)
     np.testing.assert_array_equal(alone["gradients"][:, 0], second)
     assert set(measure(feature, rows[:1], checkpoints=checkpoints)) == {"gradients"}
+
+
+def test_a_querys_gradient_is_its_answers_alone(checkpoints):
+    """Header and prefill are a prompt, as if the whole were raw text; another answer counts."""
+    prompt = "<|user|>\nWhich?\n<|assistant|>\nThe answer is:"
+    rows = [
+        Example(turns("Which?", " B"), prefill="The answer is:"),
+        Example(turns(prompt, " B"), format="raw"),
+        Example(turns("Which?", " C"), prefill="The answer is:"),
+        turns("Which?", "The answer is: B"),
+    ]
+    arrays = measure(gradients(dims=64), rows, checkpoints=checkpoints[:1], side="queries")
+    prefilled, raw, other, plain = arrays["gradients"][:, 0].astype(np.float32)
+    np.testing.assert_allclose(prefilled, raw, atol=1e-3)
+    assert prefilled @ other < 0.99
+    assert prefilled @ plain < 0.99
 
 
 def test_checkpoints_of_learning_rate_0_weigh_the_same(checkpoints):

@@ -13,9 +13,10 @@ from dataselect.data.checkpoints import REFERENCE_FILE, Checkpoint, write_checkp
 from dataselect.embed import Feature
 from dataselect.embed import run as embed_run
 from dataselect.embed.run import EmbedSection, embed, load_feature, shard_key
+from dataselect.models.chat import load_chat
 from dataselect.settings import Part
 from tests.embed import turns
-from tests.helpers import MODEL, mistake
+from tests.helpers import MODEL, mistake, table
 
 SECTION = EmbedSection(
     features=Part("hidden_states", {"pooling": "mean", "over": "response", "unit": True}),
@@ -37,9 +38,23 @@ def out(in_scratch):
     return in_scratch / "out"
 
 
-def write_query(out, row):
-    frame = pl.DataFrame([("t", "q", row, None)], schema=tables.schema("queries"), orient="row")
+def write_query(out, row, *encoding):
+    frame = table("queries", [("t", "q", row, None, *encoding)])
     tables.write("queries", frame, out / "queries.parquet")
+
+
+def test_a_querys_prefill_is_measured_and_names_its_shard(out):
+    section = replace(SECTION, features=Part("lengths", {}))
+    found = []
+    for encoding in ((), ("The answer is:",), ("The answer is:", "raw")):
+        write_query(out, turns("Four?", "4"), *encoding)
+        assert embed(section, out)["queries"].computed == 1
+        found.append(int(shards.read_all(out / "features/queries")["tokens"][0]))
+    added = len(load_chat(MODEL).tokens("The answer is:", with_prefix=False))
+    assert found[1] == found[0] + added
+    assert found[2] < found[1]  # no headers
+    write_query(out, turns("Four?", "4"))
+    assert embed(section, out)["queries"].computed == 0
 
 
 def test_both_sides_are_measured_and_found_again(out):

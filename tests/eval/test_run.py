@@ -22,11 +22,11 @@ from dataselect.eval.run import (
     report_truncated,
     summary,
 )
-from dataselect.models.chat import load_chat, mark_last_response
+from dataselect.models.chat import Chat, load_chat, mark_last_response
 from dataselect.models.load import load_causal, load_tokenizer
 from dataselect.models.nll import token_losses
 from dataselect.settings import check_settings
-from tests.helpers import MODEL, ROOT, merging_model, mistake
+from tests.helpers import MODEL, ROOT, merging_model, mistake, table
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def table_of_tests(rows):
         )
         for task, name, question, answer, choices, kind in rows
     ]
-    return pl.DataFrame(full, schema=tables.schema("tests"), orient="row")
+    return table("tests", full)
 
 
 def test_a_summary_by_hand():
@@ -256,6 +256,52 @@ def test_evaluation_reads_as_far_as_the_model_and_not_as_far_as_training(home):
     whole = evaluate(replace(model, max_tokens=256), tests, options(max_new_tokens=4))
     assert not math.isnan(frame["answer_nll_nats"][0])
     assert frame.equals(whole)
+
+
+def with_prefill(home, answer, kind, **columns):
+    """A model, its encoder, the prompt's tokens and a test that begin the answer themselves."""
+    model = merging_model(home / "model")
+    chat = load_chat(model)
+    tests = table_of_tests([("t", "1", "Which?", answer, ["A", "B", "C"], kind)])
+    tests = tests.with_columns(pl.lit(value).alias(name) for name, value in columns.items())
+    prompt = "Which?" if columns.get("format") == "raw" else "<|user|>\nWhich?\n<|assistant|>\n"
+    return model, chat, chat.tokens(prompt + "The answer is:"), tests
+
+
+@pytest.mark.parametrize("format_", ["chat", "raw", None])
+def test_generation_starts_from_the_prefill_and_its_tokens_are_not_graded(home, format_):
+    columns = {"prefill": "The answer is:", "format": format_}
+    model, chat, ids, tests = with_prefill(home, " AB", "exact_match", **columns)
+    tests = tests.with_columns(answer=pl.lit("AB"), choices=None)
+    frame = evaluate(model, tests, options(max_new_tokens=6))
+    net, answer = load_causal(model), chat.tokens(" AB", with_prefix=False)
+    with torch.inference_mode():
+        output = net.generate(torch.tensor([ids]), max_new_tokens=6, do_sample=False)
+        logp = net(torch.tensor([ids + answer])).logits[0, :-1].log_softmax(-1)
+    generated = chat.tokenizer.decode(output[0, len(ids) :], skip_special_tokens=True)
+    assert frame["output"][0] == generated.strip()
+    nll = [-logp[len(ids) - 1 + i, token].item() for i, token in enumerate(answer)]
+    assert frame["answer_nll_nats"][0] == pytest.approx(sum(nll) / len(nll), rel=1e-4)
+
+
+def test_choices_follow_the_prefill_with_the_space_of_the_answer(home, monkeypatch):
+    columns = {"prefill": "The answer is:"}
+    model, chat, ids, tests = with_prefill(home, " A", "multiple_choice", **columns)
+    seen = []
+    split = Chat.split
+    monkeypatch.setattr(Chat, "split", lambda *a, **k: seen.append(split(*a, **k)) or seen[-1])
+    evaluate(model, tests.with_columns(answer=pl.lit("A")), options(max_new_tokens=2))
+    assert {tuple(before) for before, _ in seen} == {tuple(ids)}
+    assert {chat.tokenizer.decode(after) for _, after in seen} == {" A", " B", " C"}
+
+
+def test_a_tests_own_limit_refuses_or_truncates_its_prompt(home):
+    columns = {"prefill": "The answer is:", "max_tokens": 10}
+    model, _, ids, tests = with_prefill(home, " A", "exact_match", **columns)
+    with pytest.raises(InputError, match=rf"`1` of t \({len(ids)} tokens, and 10 have a place\)"):
+        evaluate(model, tests, options(max_new_tokens=2))
+    frame = evaluate(model, tests, options(max_new_tokens=2, long_prompts="truncate"))
+    assert frame["truncated"].to_list() == [True]
 
 
 def test_choices_are_scored_after_the_prompt_that_training_shows(home):

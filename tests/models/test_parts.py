@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dataselect.models.chat import Chat
+from dataselect.data.examples import Example
+from dataselect.models.chat import Chat, load_chat
 from dataselect.models.load import load_tokenizer
 from dataselect.models.parts import encode_part, encode_responses
 from tests.helpers import MODEL
@@ -110,3 +111,15 @@ def test_what_truncation_leaves_of_the_conversation_does_not_shorten_a_response(
     ((_, short),) = encode_responses(Chat(tokenizer, "tulu", 8), [long])
     assert short.ids.tolist() == whole.ids[:8].tolist()
     assert encode_responses(Chat(tokenizer, "tulu", 8), [TURNS[:2]]) == []
+
+
+def test_a_query_with_a_prefill_has_it_in_its_prompt_and_not_in_its_response():
+    chat = load_chat(MODEL)
+    row = Example(TURNS[3:], prefill="Answer:")
+    for part, text in (
+        ("prompt", "<|user|>\nTwo?\n<|assistant|>\nAnswer:</s>"),
+        ("response", "<s>2</s>"),
+    ):
+        (encoded,) = encode_part(chat, [row], "queries", part)
+        assert chat.tokenizer.decode(encoded.ids) == text
+        assert encoded.response.all()

@@ -15,7 +15,7 @@ from dataselect.plan.estimate import Cost
 from dataselect.plan.run import plan
 from dataselect.plan.sample import sample_pool
 from dataselect.reference.run import fit_reference
-from tests.helpers import GOLDEN, MODEL, ROOT, run, small_methods
+from tests.helpers import GOLDEN, MODEL, ROOT, complete, run, small_methods
 
 PARAMS = {
     "pool": {"path": "pool.parquet"},
@@ -34,8 +34,7 @@ def out(in_scratch):
     frame = pl.read_parquet(GOLDEN / "pool.parquet").head(40).drop("row", strict=False)
     numbered = frame.with_row_index("row").cast({"row": pl.Int64})
     tables.write("pool", numbered, in_scratch / "pool.parquet")
-    none = pl.lit(None, pl.String)
-    queries = frame.head(4).with_columns(task=pl.lit("t"), subtask=none)
+    queries = complete("queries", frame.head(4).with_columns(task=pl.lit("t")))
     tables.write("queries", queries, in_scratch / "queries.parquet")
     tables.write("dropped", tables.empty("dropped"), in_scratch / "dropped.parquet")
     return in_scratch

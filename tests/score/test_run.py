@@ -16,6 +16,7 @@ from dataselect.errors import InputError
 from dataselect.score import PoolScorer, Prepared, RowScorer
 from dataselect.score.run import ScoreSection, score
 from dataselect.settings import Part
+from tests.helpers import table
 
 TURNS = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
 
@@ -26,7 +27,7 @@ def out(in_scratch, tmp_path):
     rows = [(i, f"id{i}", "ab"[i % 2], TURNS) for i in range(6)]
     pool = pl.DataFrame(rows, schema=tables.schema("pool"), orient="row")
     queries = [("t", "q0", TURNS, None), ("t", "q1", TURNS, None)]
-    frame = pl.DataFrame(queries, schema=tables.schema("queries"), orient="row")
+    frame = table("queries", queries)
     tables.write("pool", pool, tmp_path / "pool.parquet")
     tables.write("queries", frame, tmp_path / "queries.parquet")
     tables.write("dropped", tables.empty("dropped"), tmp_path / "dropped.parquet")

@@ -28,6 +28,7 @@ from dataselect.compute.local import local
 from dataselect.compute.memory import is_out_of_memory
 from dataselect.data import files, tables
 from dataselect.data.chunking import chunks
+from dataselect.data.examples import content_columns, examples
 from dataselect.data.shard_records import ShardTotals, read_record, write_record
 from dataselect.data.tables import Message
 from dataselect.errors import InputError
@@ -37,9 +38,9 @@ from dataselect.report import Progress
 #: their own `rows_per_shard`.
 ROWS_PER_SHARD = 2_048
 
-#: (rows, side, progress) → {name: array with one entry a row}. `rows` are conversations, `side` is
-#: "pool" or "queries". No row's values may depend on other rows. Where a row has nothing to
-#: measure, or the model overflows, a number is NaN or infinite.
+#: (rows, side, progress) → {name: array with one entry a row}. `rows` are conversations, a query's
+#: may be an `Example`; `side` is "pool" or "queries". No row's values may depend on other rows.
+#: Where a row has nothing to measure, or the model overflows, a number is NaN or infinite.
 Featurizer = Callable[[list[list[Message]], str, Progress], dict[str, np.ndarray]]
 
 #: A file in a folder of shards that holds the key whose hash names the folder.
@@ -134,7 +135,7 @@ def _write(
                 if job.path.exists():
                     progress(job.block.height)
                 else:
-                    yield job._replace(block=job.block.select("messages"))
+                    yield job._replace(block=job.block.select(content_columns(side, job.block)))
 
         computed = {shard.path for shard in run(missing(), progress) if shard.computed}
     return _link_shards(finished, computed, out / side)
@@ -172,7 +173,7 @@ def _start_worker(load: Callable[[], Featurizer]) -> Work:
                 files.remove_partial(job.path)
                 featurizer = featurizer or _load_featurizer(load)
                 meter = Meter(progress)
-                arrays = featurizer(job.block["messages"].to_list(), job.side, meter)
+                arrays = featurizer(examples(job.block), job.side, meter)
                 seconds = round(time.perf_counter() - start, 2)
                 write_record(job.path, meter.tokens, meter.flops, seconds)
                 with files.atomic_write(job.path) as temporary:
@@ -210,7 +211,7 @@ class Meter:
 
 
 def _content_hash(block: pl.DataFrame, side: str) -> str:
-    text = block.select("messages").write_json()
+    text = block.select(content_columns(side, block)).write_json()
     return hashlib.sha256(f"{side}\n{text}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

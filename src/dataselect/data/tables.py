@@ -18,6 +18,9 @@ Message = dict[str, str]
 
 MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 
+#: How a query or a test is encoded: see `data.examples`.
+ENCODING = {"prefill": pl.String, "format": pl.String, "max_tokens": pl.Int64}
+
 
 @dataclass(frozen=True)
 class Table:
@@ -52,8 +55,14 @@ TABLES = {
         nullable=("detail", "place"),
     ),
     "queries": Table(
-        {"task": pl.String, "id": pl.String, "messages": MESSAGES, "subtask": pl.String},
-        nullable=("subtask",),
+        {
+            "task": pl.String,
+            "id": pl.String,
+            "messages": MESSAGES,
+            "subtask": pl.String,
+            **ENCODING,
+        },
+        nullable=("subtask", *ENCODING),
     ),
     "tests": Table(
         {
@@ -63,8 +72,9 @@ TABLES = {
             "answer": pl.String,
             "choices": pl.List(pl.String),
             "kind": pl.String,
+            **ENCODING,
         },
-        nullable=("choices", "kind"),
+        nullable=("choices", "kind", *ENCODING),
     ),
     # One 32-bit float per group. Where every row is in a single group, `group` names it, and the
     # array has one number. Scores hardly shrink and never repeat: light compression reads faster.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import polars as pl
 
 from dataselect.data import tables
+from dataselect.data.examples import Format
+from dataselect.data.tables import Message
 from dataselect.dedup.conversations import (
     BadRow,
     duplicate_key,
@@ -112,12 +114,29 @@ def _parse_query(raw: RawRow) -> list[Any]:
         raise BadRow("empty: expected at least one message with text")
     task = text_field(raw.record, "task") or raw.stem
     name = text_field(raw.record, "id") or duplicate_key(turns)[:20]
-    return [task, name, turns, text_field(raw.record, "subtask")]
+    return [task, name, turns, text_field(raw.record, "subtask"), *_encoding(raw.record, turns)]
+
+
+def _encoding(record: dict[str, Any], turns: list[Message]) -> list[Any]:
+    """How a row is encoded: prefill, format and max_tokens."""
+    prefill, kind = text_field(record, "prefill"), text_field(record, "format")
+    if prefill is not None and turns[-1]["role"] != "assistant" and "answer" not in record:
+        raise BadRow("prefill: expected an answer after it, as the last assistant turn")
+    if kind not in (None, *get_args(Format)):
+        raise BadRow(f"format: expected chat or raw, found {kind!r:.60}")
+    limit = record.get("max_tokens")
+    if limit is not None and (isinstance(limit, bool) or not _is_count(limit)):
+        raise BadRow(f"max_tokens: expected a whole number from 1 on, found {limit!r:.60}")
+    return [prefill, kind, None if limit is None else int(limit)]
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int | float) and value >= 1 and value == int(value)
 
 
 def _parse_test(raw: RawRow) -> list[Any]:
     """The columns of the tests table."""
-    task, name, turns, _ = _parse_query(raw)
+    task, name, turns, _, *encoding = _parse_query(raw)
     record: dict[str, Any] = raw.record  # ty: ignore[invalid-assignment]
     gold = text_field(record, "answer")
     if turns[-1]["role"] != "assistant":
@@ -129,4 +148,4 @@ def _parse_test(raw: RawRow) -> list[Any]:
     gold = (turns[-1]["content"] if gold is None else gold).strip()
     choices, kind = text_list_field(record, "choices"), text_field(record, "kind")
     choices = [choice.strip() for choice in choices] if choices else choices
-    return [task, name, turns, gold, choices, kind]
+    return [task, name, turns, gold, choices, kind, *encoding]

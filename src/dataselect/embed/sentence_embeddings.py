@@ -9,16 +9,19 @@ import numpy as np
 
 from dataselect.data import files
 from dataselect.data.checkpoints import Checkpoint
+from dataselect.data.examples import Example
 from dataselect.data.shards import Featurizer
 from dataselect.embed import Feature
 from dataselect.errors import InputError
 from dataselect.models.batches import Batches
-from dataselect.models.chat import tulu
+from dataselect.models.examples import tulu_text
 from dataselect.models.settings import ModelSettings
 from dataselect.report import Progress
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
+    from dataselect.data.tables import Message
 
 
 def sentence_embeddings(*, query_prompt: str = "", passage_prompt: str = "") -> Feature:
@@ -74,7 +77,7 @@ def _load(
 
     def featurize(rows: list, side: str, progress: Progress) -> dict[str, np.ndarray]:
         prompt = query_prompt if side == "queries" else passage_prompt
-        texts = [tulu(row, eos="")[0] for row in rows]
+        texts = [_text(net, row) for row in rows]
         tokens = token_counts([prompt + text for text in texts])
         vectors = np.zeros((len(rows), net.get_embedding_dimension() or 0), dtype=stored)
 
@@ -95,6 +98,15 @@ def _load(
         return {"vectors": vectors}
 
     return featurize
+
+
+def _text(net: SentenceTransformer, row: list[Message]) -> str:
+    """A row's text; of an `Example` with a limit, what its first tokens hold."""
+    text = tulu_text(row)
+    if not isinstance(row, Example) or row.max_tokens is None:
+        return text
+    options = {"truncation": True, "max_length": row.max_tokens, "return_offsets_mapping": True}
+    return text[: max(end for _, end in net.tokenizer(text, **options)["offset_mapping"])]
 
 
 def _load_sentence_model(model: ModelSettings) -> SentenceTransformer:

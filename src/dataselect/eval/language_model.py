@@ -69,7 +69,7 @@ class Encoder:
         self, test: dict[str, Any], text: str, continuation: str
     ) -> tuple[list[int], list[int]]:
         """The token ids of a prompt and of a continuation that is to be scored."""
-        before, after = self.chat.split(text, continuation)
+        before, after = self.prompts[test["number"]].split(self.chat, text, continuation)
         return self._fit(test, before, len(after)), after
 
     def _fit(self, test: dict[str, Any], ids: list[int], output_tokens: int) -> list[int]:

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from dataselect.data.examples import Example, examples
 from dataselect.errors import InputError, first_few
 from dataselect.models.chat import NO_LIMIT, mark_last_response
+from dataselect.models.examples import prompt_and_answer
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from dataselect.data.tables import Message
     from dataselect.models.chat import Chat, Encoded
 
 #: What happens to a prompt that does not fit: see `EvalSettings.long_prompts`.
@@ -27,12 +30,20 @@ class Prompt(NamedTuple):
             the output, the gold answer and the choices.
         gold: the prompt as the model sees it and the gold answer, whose tokens are marked.
         truncated: whether the beginning of the prompt is cut off.
+        apart: whether prompt and answer are tokenised apart: see `data.examples`.
+        space: the white space that stands between prompt and answer, where they are.
     """
 
     text: str
     max_tokens: int
     gold: Encoded
     truncated: bool
+    apart: bool
+    space: str
+
+    def split(self, chat: Chat, text: str, continuation: str) -> tuple[list[int], list[int]]:
+        """The token ids of this prompt, or another text in its place, and of an answer."""
+        return chat.split(text, self.space + continuation, apart=self.apart)
 
 
 def encode_prompts(
@@ -56,12 +67,16 @@ def encode_prompts(
     """
     limit = context or NO_LIMIT
     prompts, lengths = [], []
-    columns = tests.select("task", "id", "messages", "choices").iter_rows()
-    encoded = chat.encode(tests["messages"].to_list())
-    for (task, name, turns, choices), row in zip(columns, encoded, strict=True):
-        gold = mark_last_response(row)
-        text, start = chat.prompt(turns[:-1]), _answer_start(gold)
-        answers = [len(chat.split(text, choice)[1]) for choice in choices or ()]
+    columns = tests.select("task", "id", "choices").iter_rows()
+    rows = examples(tests)
+    encoded = chat.encode([_without_limit(row) for row in rows])
+    for (task, name, choices), row, ids in zip(columns, rows, encoded, strict=True):
+        gold = mark_last_response(ids)
+        text, answer_text = prompt_and_answer(chat, row)
+        apart, start = isinstance(row, Example), _answer_start(gold)
+        space = _leading_space(answer_text or "") if apart else ""
+        prompt = Prompt(text, limit, gold, truncated=False, apart=apart, space=space)
+        answers = [len(prompt.split(chat, text, choice)[1]) for choice in choices or ()]
         available = limit - max(output_tokens[task], len(gold.ids) - start, *answers)
         if available < 1:
             raise InputError(
@@ -69,12 +84,26 @@ def encode_prompts(
                 f"{limit - available:,} of the {limit:,} tokens that the model can read. "
                 "Shorten the answer, or lower `eval.max_new_tokens`."
             )
+        own_limit = row.max_tokens if isinstance(row, Example) else None
+        available = min(available, own_limit or available)
         lengths.append(max(len(chat.tokens(text)), start))
         gold = _truncate(gold, start, available, len(chat.prefix))
-        prompts.append(Prompt(text, available, gold, lengths[-1] > available))
+        truncated = lengths[-1] > available
+        prompts.append(prompt._replace(max_tokens=available, gold=gold, truncated=truncated))
     if long_prompts == "error":
         _check(tests, prompts, lengths, limit)
     return prompts
+
+
+def _without_limit(row: list[Message]) -> list[Message]:
+    """The row without a limit of its own, which cuts off an end: here it is the beginning's."""
+    if not isinstance(row, Example):
+        return row
+    return Example(row, prefill=row.prefill, format=row.format)
+
+
+def _leading_space(text: str) -> str:
+    return text[: len(text) - len(text.lstrip())]
 
 
 def truncate_prompt(ids: list[int], max_tokens: int, prefix: int) -> list[int]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from operator import itemgetter
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from dataselect.compute.prefetch import batched, prefetch
+from dataselect.data.examples import Example
 from dataselect.errors import InputError
+from dataselect.models.examples import encode_example
 from dataselect.models.templates import TULU_TEMPLATE, Spans, Template, TemplateRejected, tulu
-from dataselect.models.tokens import Tokens
+from dataselect.models.tokens import Encoded, Tokens, mark_last_response
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,25 +30,6 @@ ROWS_PER_BLOCK = 256
 
 #: A `max_tokens` that is longer than any conversation.
 NO_LIMIT = 2**31
-
-
-class Encoded(NamedTuple):
-    """A conversation as tokens.
-
-    Attributes:
-        ids: token ids (int32, t).
-        response: which tokens are the responses' (bool, t).
-        truncated: whether `max_tokens` cut it.
-    """
-
-    ids: np.ndarray
-    response: np.ndarray
-    truncated: bool = False
-
-    @property
-    def has_response(self) -> bool:
-        """Whether a response token is predicted, as every token but the first is."""
-        return bool(self.response[1:].any())
 
 
 class Chat:
@@ -161,16 +144,21 @@ class Chat:
         """
         return self._template.opening
 
-    def tokens(self, text: str) -> list[int]:
+    def tokens(self, text: str, *, with_prefix: bool = True) -> list[int]:
         """The token ids of a text that a template has made, with the tokenizer's own prefix."""
-        return self._with_prefix(self.tokenize([text])[0].ids)
+        ids = self.tokenize([text])[0].ids
+        return self._with_prefix(ids) if with_prefix else ids
 
-    def split(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+    def split(
+        self, context: str, continuation: str, *, apart: bool = False
+    ) -> tuple[list[int], list[int]]:
         """The token ids of a text in two parts: all tokens with a character of the second are its.
 
         The two are tokenised as one text, as a conversation is: a tokenizer may merge characters
-        of both into one token.
+        of both into one token. With `apart` each is tokenised alone, as in an `Example`.
         """
+        if apart:
+            return self.tokens(context), self.tokens(continuation, with_prefix=False)
         ids, offsets = self.tokenize([context + continuation])[0]
         start = bisect_right(offsets, len(context), key=itemgetter(1))
         return self._with_prefix(ids[:start]), ids[start:]
@@ -191,20 +179,30 @@ class Chat:
             Tokens(*row) for row in zip(batch["input_ids"], batch["offset_mapping"], strict=True)
         ]
 
-    def finish(self, ids: list[int], response: np.ndarray) -> Encoded:
+    def finish(self, ids: list[int], response: np.ndarray, truncated: bool = False) -> Encoded:
         """The token ids behind the prefix, which is added where it lacks, up to `max_tokens`.
 
         Args:
             response: which tokens are the responses' (bool, t).
+            truncated: whether tokens are missing already.
         """
         written = len(ids)
         ids = self._with_prefix(ids)
         response = np.concatenate([np.zeros(len(ids) - written, dtype=bool), response])
         limit = self.max_tokens
         kept = np.asarray(ids[:limit], dtype=np.int32)
-        return Encoded(kept, response[:limit], truncated=len(ids) > limit)
+        return Encoded(kept, response[:limit], truncated=truncated or len(ids) > limit)
 
     def _encode(self, rows: list[list[Message]]) -> list[Encoded]:
+        together = iter(self._encode_together([r for r in rows if not isinstance(r, Example)]))
+        return [
+            self.finish(*encode_example(self, row)) if isinstance(row, Example) else next(together)
+            for row in rows
+        ]
+
+    def _encode_together(self, rows: list[list[Message]]) -> list[Encoded]:
+        if not rows:
+            return []
         rendered = [self.render(row) for row in rows]
         # transformers' own step from characters to tokens, in `apply_chat_template`, is wrong in
         # places: where no token holds a span's last character it marks all that follows, and of a
@@ -233,15 +231,6 @@ def load_chat(model: TokenizerSettings, max_tokens: int | None = None) -> Chat:
 
     limit = model.max_tokens if max_tokens is None else max_tokens
     return Chat(load_tokenizer(model), model.chat, limit)
-
-
-def mark_last_response(row: Encoded) -> Encoded:
-    """The same tokens with only the last response marked: a test's reference answer."""
-    starts = np.flatnonzero(row.response & ~np.r_[False, row.response[:-1]])
-    response = row.response.copy()
-    if len(starts):
-        response[: starts[-1]] = False
-    return row._replace(response=response)
 
 
 def _prefix(tokenizer: PreTrainedTokenizerBase) -> list[int]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from dataselect.compute.prefetch import batched
+from dataselect.data.examples import Example
 from dataselect.models.chat import ROWS_PER_BLOCK, Chat, Encoded
+from dataselect.models.examples import prompt_and_answer
 from dataselect.models.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -108,16 +110,25 @@ def _prompt(chat: Chat, row: list[Message], *, is_query: bool) -> str | None:
     before = row[: places[-1 if is_query else 0]] if places else row
     if not before:
         return None
-    text = chat.render(before)[0].rstrip()
     eos = chat.tokenizer.eos_token or ""
+    if isinstance(row, Example):
+        return prompt_and_answer(chat, row)[0] + eos
+    text = chat.render(before)[0].rstrip()
     return text if text.endswith(eos) else text + eos  # templates may end a turn with it
 
 
 def _response(chat: Chat, row: list[Message], *, is_query: bool) -> str | None:
     """The text of the first response behind its header, or of a query's last behind a BOS."""
+    opening = (chat.tokenizer.bos_token or "") if is_query else chat.opening
+    if isinstance(row, Example):
+        answer_text = prompt_and_answer(chat, row)[1]
+        return (
+            None
+            if answer_text is None
+            else opening + answer_text + (chat.tokenizer.eos_token or "")
+        )
     text, spans = chat.render(row)
     if not spans:
         return None
     first, last = spans[-1 if is_query else 0]
-    opening = (chat.tokenizer.bos_token or "") if is_query else chat.opening
     return opening + text[first:last].rstrip()

@@ -1,0 +1,62 @@
+"""Queries and tests as the papers write them: a prefill, raw text, a limit of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+from dataselect.data.tables import Message
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: `chat` puts the prompt into the model's chat format; `raw` takes the contents as they are.
+Format = Literal["chat", "raw"]
+
+#: The columns of the queries and tests that say how a row is encoded.
+COLUMNS = ("prefill", "format", "max_tokens")
+
+
+class Example(list[Message]):
+    """A conversation whose prompt and answer, its last assistant turn, are tokenised apart.
+
+    Attributes:
+        prefill: what the assistant's last turn begins with, before the answer: a part of the
+            prompt, neither trained nor graded.
+        format: None is `chat`.
+        max_tokens: a prompt or an answer longer than this loses its end; None: no limit.
+    """
+
+    def __init__(
+        self,
+        messages: Iterable[Message] = (),
+        *,
+        prefill: str | None = None,
+        format: Format | None = None,  # noqa: A002
+        max_tokens: int | None = None,
+    ) -> None:
+        super().__init__(messages)
+        self.prefill, self.format, self.max_tokens = prefill, format, max_tokens
+
+
+def examples(frame: pl.DataFrame) -> list[list[Message]]:
+    """The conversations of a table; an `Example` where one of `COLUMNS` is filled."""
+    rows = frame["messages"].to_list()
+    settings = frame.select(column for column in COLUMNS if column in frame.columns)
+    if not settings.columns:
+        return rows
+    return [
+        row if all(value is None for value in given.values()) else Example(row, **given)
+        for row, given in zip(rows, settings.iter_rows(named=True), strict=True)
+    ]
+
+
+def content_columns(side: str, frame: pl.DataFrame) -> list[str]:
+    """The columns that decide how a table's rows are encoded: `messages`, and those filled.
+
+    Args:
+        side: `pool` or `queries`.
+    """
+    own = COLUMNS if side == "queries" else ()
+    filled = [name for name in own if frame[name].null_count() < frame.height]
+    return ["messages", *filled]

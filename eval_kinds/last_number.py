@@ -2,11 +2,15 @@
 
 import re
 
+#: A minus counts where nothing stands before it that it could be taken from: `20-15` ends with 15.
+NUMBER = re.compile(r"(?:(?<![\w).])-)?(?:\d[\d,]*(?:\.\d+)?|\.\d+)")
+
 
 def results(doc: dict, outputs: list[str]) -> dict[str, float]:
-    """1 where the last numbers of output and gold answer are equal, else 0."""
-    said, gold = last_number(outputs[0]), last_number(doc["answer"])
-    return {"last_number": float(said is not None and said == gold)}
+    """1 where the last number of the output is that of one of the gold answers, else 0."""
+    found = last_number(outputs[0])
+    golds = [last_number(text) for text in doc.get("answers") or [doc["answer"]]]
+    return {"last_number": float(found is not None and found in golds)}
 
 
 def last_number(text: str) -> float | None:
@@ -15,5 +19,5 @@ def last_number(text: str) -> float | None:
     >>> last_number("so 1,204 apples #### 12.50")
     12.5
     """
-    found = re.findall(r"-?\d[\d,]*(?:\.\d+)?", text)
+    found = NUMBER.findall(text)
     return float(found[-1].replace(",", "")) if found else None

@@ -192,3 +192,33 @@ def test_a_prefill_needs_an_answer_after_it():
         "queries.path: a.jsonl:1: prefill: expected an answer after it, as the last assistant "
         "turn. Fix the row."
     )
+
+
+def test_several_answers_are_all_right_and_the_first_is_the_gold_one():
+    write("q.jsonl", [
+        row("x", id="1", answer=["a ", "b", "a"]),
+        row("x", id="2", answers=["a", 7]),
+        row("x", id="3", answer="a", answers=["b"]),
+        row("x", "said", id="4", answer=["a"]),
+        row("x", id="5", answers={"text": ["a", "b"], "answer_start": [1, 2]}),
+        row("x", "said", id="6", answers=[]),
+    ])  # fmt: skip
+    frame = read_tests(["q.jsonl"], "all")
+    assert frame.select("answer", "answers").rows() == [
+        ("a", ["a", "b"]),
+        ("a", ["a", "7"]),
+        ("a", ["a", "b"]),
+        ("a", None),
+        ("a", ["a", "b"]),
+        ("said", None),
+    ]
+    assert [turns[-1]["content"] for turns in frame["messages"]] == [
+        "a ",
+        "a",
+        "a",
+        "said",
+        "a",
+        "said",
+    ]
+    path = write("a.jsonl", [row("x", answers=[])])
+    assert "a.jsonl:1: no answer: expected" in mistake(read_tests, [path], "all")

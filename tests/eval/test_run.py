@@ -334,6 +334,70 @@ def test_numbers_are_compared_as_the_last_ones(home):
     assert results(gold, ["3 and then 1012.0 apples"]) == {"last_number": 1.0}
     assert results(gold, ["1,012 and then 3"]) == {"last_number": 0.0}
     assert results(gold, ["none"]) == {"last_number": 0.0}
+    several = {"answer": "3", "answers": ["3", "4"]}
+    assert results(several, ["it is 4"]) == {"last_number": 1.0}
+    assert results(several, ["it is 5"]) == {"last_number": 0.0}
+
+
+#: Texts and their last numbers; those of the published code, but for its loss of every minus of a
+#: whole number.
+NUMBERS = {
+    "so .5": 0.5,
+    "20-15": 15.0,
+    "20 - 15": 15.0,
+    "x-3": 3.0,
+    "(4)-3": 3.0,
+    "it is -15": -15.0,
+    "-15": -15.0,
+    "$-1.5": -1.5,
+    "-.25": -0.25,
+    "1,204.": 1204.0,
+    "1,204.50 in all": 1204.5,
+    "7.": 7.0,
+    "none": None,
+}
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_the_last_number_of_a_text(home, monkeypatch, text):
+    monkeypatch.syspath_prepend(home / "eval_kinds")
+    from last_number import last_number
+
+    assert last_number(text) == NUMBERS[text]
+
+
+def test_any_of_several_answers_is_right(home):
+    output = greedy("Hi", 6)
+    model, choices = merging_model(home / "model"), ["A", "B", "C"]
+    tests = table_of_tests(
+        [("t", f"{i}", "Hi", "no", None, "exact_match") for i in range(3)]
+    ).with_columns(answers=pl.Series([["no", output], ["no", "neither"], None]))
+    assert evaluate(MODEL, tests, options(max_new_tokens=6))["value"].to_list() == [1.0, 0.0, 0.0]
+    tests = table_of_tests([("t", "1", "Which?", "A", choices, "multiple_choice")])
+    likeliest = evaluate(model, tests, options(max_new_tokens=2))["output"][0]
+    first, second, third = likeliest, *(choice for choice in choices if choice != likeliest)
+    tests = table_of_tests(
+        [("t", f"{i}", "Which?", second, choices, "multiple_choice") for i in range(3)]
+    ).with_columns(answers=pl.Series([None, [second, third], [second, first]]))
+    frame = evaluate(model, tests, options(max_new_tokens=2))
+    assert frame["value"].to_list() == [0.0, 0.0, 1.0]
+
+
+def test_a_kinds_own_output_limit_counts(home):
+    kind = (home / "eval_kinds/exact_match.yaml").read_text()
+    for name in ("max_gen_toks", "max_new_tokens"):
+        own = kind.replace("do_sample: false", f"do_sample: false, {name}: 2")
+        (home / f"eval_kinds/{name}.yaml").write_text(own)
+    tests = table_of_tests(
+        [
+            (k, "1", "Name a colour.", "a", None, k)
+            for k in ("exact_match", "max_gen_toks", "max_new_tokens")
+        ]
+    )
+    frame = evaluate(MODEL, tests, options(max_new_tokens=6))
+    expected = [greedy("Name a colour.", tokens) for tokens in (6, 2, 2)]
+    assert frame["output"].to_list() == expected
+    assert expected[0] != expected[1]
 
 
 def test_users_can_add_a_kind_and_tasks_have_their_own(home):

@@ -11,6 +11,7 @@ from tests.helpers import ROOT
 
 SCHEMA = {"task": pl.String, "id": pl.String, "answer": pl.String}
 SCHEMA |= {"choices": pl.List(pl.String), "kind": pl.String}
+SCHEMA |= {"answers": pl.List(pl.String)}
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +20,8 @@ def home(in_scratch):
 
 
 def table(*rows):
-    """Tests of (task, id, answer, choices, kind)."""
+    """Tests of (task, id, answer, choices, kind) and, where there are several, answers."""
+    rows = [(*row, None)[:6] for row in rows]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -56,3 +58,5 @@ def test_a_task_has_one_kind():
 def test_the_answer_of_multiple_choice_is_among_the_choices():
     with pytest.raises(InputError, match="'c' is not among the choices"):
         task_kinds(table(("t", "1", "c", ["a", "b"], None)), {})
+    with pytest.raises(InputError, match="'c' is not among the choices"):
+        task_kinds(table(("t", "1", "a", ["a", "b"], None, ["a", "c"])), {})

@@ -72,9 +72,10 @@ TABLES = {
             "answer": pl.String,
             "choices": pl.List(pl.String),
             "kind": pl.String,
+            "answers": pl.List(pl.String),
             **ENCODING,
         },
-        nullable=("choices", "kind", *ENCODING),
+        nullable=("choices", "kind", "answers", *ENCODING),
     ),
     # One 32-bit float per group. Where every row is in a single group, `group` names it, and the
     # array has one number. Scores hardly shrink and never repeat: light compression reads faster.

@@ -51,7 +51,8 @@ def read_tests(paths: list[str], tasks: Literal["all"] | list[str]) -> pl.DataFr
     """The tests table of the wanted tasks: `messages` end with the gold answer.
 
     `answer` is what the metric compares with: the column of that name, else the last response.
-    `kind` is what the file says, or null.
+    Where several are right, `answers` has them all, `answer` first. `kind` is what the file says,
+    or null.
 
     Raises:
         InputError: no test, or none of the wanted tasks; a row that cannot be understood, or is
@@ -138,14 +139,28 @@ def _parse_test(raw: RawRow) -> list[Any]:
     """The columns of the tests table."""
     task, name, turns, _, *encoding = _parse_query(raw)
     record: dict[str, Any] = raw.record  # ty: ignore[invalid-assignment]
-    gold = text_field(record, "answer")
+    golds = _gold_answers(record)
+    gold = golds[0] if golds else None
     if turns[-1]["role"] != "assistant":
         if gold is None:
             raise BadRow("no answer: expected a last assistant turn or a column `answer`")
         turns = [*turns, {"role": "assistant", "content": gold}]
         name = text_field(record, "id") or duplicate_key(turns)[:20]
     # White space around an answer counts neither here nor in a model's output.
-    gold = (turns[-1]["content"] if gold is None else gold).strip()
+    golds = list(dict.fromkeys(text.strip() for text in golds or [turns[-1]["content"]]))
     choices, kind = text_list_field(record, "choices"), text_field(record, "kind")
     choices = [choice.strip() for choice in choices] if choices else choices
-    return [task, name, turns, gold, choices, kind, *encoding]
+    several = golds if len(golds) > 1 else None
+    return [task, name, turns, golds[0], choices, kind, several, *encoding]
+
+
+def _gold_answers(record: dict[str, Any]) -> list[str]:
+    """The columns `answer` and `answers`: a text, a list, or SQuAD's object with a list `text`."""
+    golds = []
+    for name in ("answer", "answers"):
+        value = record.get(name)
+        if isinstance(value, dict) and "text" in value:
+            record, value = {name: value["text"]}, value["text"]
+        is_list = isinstance(value, list)
+        golds += text_list_field(record, name) or [] if is_list else [text_field(record, name)]
+    return [gold for gold in golds if gold]

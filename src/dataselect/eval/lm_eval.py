@@ -12,7 +12,7 @@ import yaml
 
 from dataselect.errors import InputError
 from dataselect.eval.language_model import Encoder, language_model
-from dataselect.eval.task_kinds import KINDS_FOLDER, kind_settings
+from dataselect.eval.task_kinds import KINDS_FOLDER, OUTPUT_LIMITS, kind_settings, output_tokens
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,7 +33,7 @@ def score_with_lm_eval(
         net: the model, in evaluation mode.
         encoder: encodes the prompts, which are those of the tests.
         kinds: task → kind: a file of `eval_kinds/`.
-        max_new_tokens: the longest output that is generated, in tokens.
+        max_new_tokens: the longest output of a kind that does not limit its own, in tokens.
         batch_size: prompts that pass through the model together.
 
     Raises:
@@ -104,6 +104,7 @@ def _write_tasks(
         "id",
         "answer",
         "choices",
+        answers=pl.coalesce("answers", pl.concat_list("answer")),
         prompt=pl.Series([prompt.text for prompt in encoder.prompts]),
         number=pl.int_range(tests.height),
     )
@@ -131,7 +132,8 @@ def _config(number: int, kind: str, rows: Path, max_new_tokens: int) -> dict[str
     template = kind_settings(kind)
     if template.get("output_type") == "generate_until":
         generation = template.get("generation_kwargs") or {}
-        config["generation_kwargs"] = {**generation, "max_gen_toks": max_new_tokens}
+        kept = {name: value for name, value in generation.items() if name not in OUTPUT_LIMITS}
+        config["generation_kwargs"] = {**kept, "max_gen_toks": output_tokens(kind, max_new_tokens)}
     return config
 
 

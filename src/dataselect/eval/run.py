@@ -25,7 +25,7 @@ class EvalSettings:
     Attributes:
         kinds: task → kind (a file of `eval_kinds/`), for tasks whose tests do not name theirs.
             Without either, tests with choices are `multiple_choice`, others `exact_match`.
-        max_new_tokens: the longest output that is generated, in tokens.
+        max_new_tokens: the longest output of a kind that does not limit its own, in tokens.
         batch_size: prompts that pass through the model together.
         long_prompts: what happens to a prompt that does not fit beside its output and answers into
             the tokens that the model can read: `error`, or `truncate`, which cuts off its

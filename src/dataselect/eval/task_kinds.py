@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 #: The folder of the kinds, each in the form of an lm-eval task.
 KINDS_FOLDER = Path("eval_kinds")
 
+#: What lm-eval calls the longest output, in the order in which it reads them.
+OUTPUT_LIMITS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
+
 
 def check_kind(kind: str, where: str) -> None:
     """Refuses a kind without a file.
@@ -44,9 +47,17 @@ def kind_settings(kind: str) -> dict[str, Any]:
 
 
 def output_tokens(kind: str, max_new_tokens: int) -> int:
-    """The longest output that a kind generates, in tokens; 0 for one that only scores choices."""
-    generates = kind_settings(kind).get("output_type") == "generate_until"
-    return max_new_tokens if generates else 0
+    """The longest output that a kind generates, in tokens; 0 for one that only scores choices.
+
+    Args:
+        max_new_tokens: of a kind that does not say it itself.
+    """
+    settings = kind_settings(kind)
+    if settings.get("output_type") != "generate_until":
+        return 0
+    generation = settings.get("generation_kwargs") or {}
+    own = [generation[name] for name in OUTPUT_LIMITS if generation.get(name) is not None]
+    return int(own[0]) if own else max_new_tokens
 
 
 def task_kinds(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
@@ -87,8 +98,9 @@ def task_kinds(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
 
 def _check_choices(tests: pl.DataFrame) -> None:
     for row in tests.iter_rows(named=True):
-        if row["answer"] not in (row["choices"] or []):
-            raise InputError(
-                f"tests.path: {row['id']}: the answer {row['answer']!r} is not among the choices "
-                f"{row['choices']}. Fix the row, or give the task's rows another `kind`."
-            )
+        for gold in row["answers"] or [row["answer"]]:
+            if gold not in (row["choices"] or []):
+                raise InputError(
+                    f"tests.path: {row['id']}: the answer {gold!r} is not among the choices "
+                    f"{row['choices']}. Fix the row, or give the task's rows another `kind`."
+                )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from dataselect import report
 from dataselect.dedup.run import DedupSection, dedup
+from dataselect.errors import first_few
 from dataselect.stage import stage
 
 
@@ -12,10 +13,17 @@ def main() -> None:
     with stage("dedup", DedupSection) as run:
         with report.progress("rows read", None) as progress:
             done = dedup(run.section, Path("out"), progress)
+        shared = done.queries_in_tests
         run.figures.update(read=done.read, kept=done.kept, dropped=done.dropped)
+        run.figures.update(queries_in_tests=len(shared))
         dropped = [(f"dropped: {reason}", rows) for reason, rows in done.dropped.items()]
         report.table("Pool", [("rows read", done.read), ("rows kept", done.kept), *dropped])
         report.table("Tasks", done.tasks, ("task", "queries", "tests"))
+        if shared:
+            report.console.print(
+                f"{len(shared):,} queries also stand among the tests: {first_few(shared)}. The "
+                "selection has seen them: remove them from the queries or from the tests."
+            )
 
 
 if __name__ == "__main__":

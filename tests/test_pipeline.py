@@ -160,6 +160,35 @@ def test_every_method_leads_from_the_pool_to_a_selection(project, method):
         assert stages == []  # what the tests above left
 
 
+def test_without_tests_the_pipeline_ends_well(project):
+    path = project / "params.yaml"
+    right = path.read_text()
+    params = {key: value for key, value in yaml.safe_load(right).items() if key != "tests"}
+    path.write_text(yaml.safe_dump(params | {"method": "random"}, sort_keys=False))
+    done = run("dvc", "repro", cwd=project)
+    run("dvc", "plots", "show", "--json", cwd=project)
+    path.write_text(right)
+    assert "train" in ran(done.stdout)
+    assert table(project, "selection").height == 20
+    assert [table(project, name).height for name in ("tests", "baseline", "evaluation")] == [0] * 3
+    scores = json.loads((project / "metrics/eval.json").read_text())
+    assert (scores["tasks"], scores["mean"]["score"]) == ({}, None)
+
+
+def test_queries_among_the_tests_are_counted_and_named(project):
+    path = project / "data/queries.parquet"
+    right = path.read_bytes()
+    tests = pl.read_parquet(project / "data/tests.parquet").head(1)
+    columns = ["task", "id", "messages"]
+    frame = pl.concat([pl.read_parquet(path).select(columns), tests.select(columns)])
+    frame.write_parquet(path)
+    done = run("dvc", "repro", "dedup", cwd=project)
+    path.write_bytes(right)
+    assert f"1 queries also stand among the tests: {tests['id'][0]}." in done.stdout
+    counted = json.loads((project / "metrics/dedup.json").read_text())
+    assert counted["queries_in_tests"] == 1
+
+
 def test_another_model_may_measure_the_pool(project):
     other = {"name": "demo/base_model"}
     assert "embed" in repro(project, "aggregate", method="rds", selector_model=other)

@@ -51,12 +51,29 @@ def test_four_tables_and_what_became_of_the_rows(section, in_scratch):
         kept=2,
         dropped={"duplicate": 1, "no assistant turn": 1},
         tasks=[("sums", 1, 2), ("chats", 0, 2), ("words", 0, 1), ("all", 1, 5)],
+        queries_in_tests=[],
     )
     assert sum(rows) == 4
     heights = {}
     for name in ("pool", "queries", "tests", "dropped"):
         heights[name] = tables.read(name, in_scratch / f"out/{name}.parquet").height
     assert heights == {"pool": 2, "queries": 1, "tests": 5, "dropped": 2}
+
+
+def test_without_tests_the_rest_is_the_same(section, in_scratch):
+    untested = replace(section, tests=[], kinds={})
+    done = dedup(untested, in_scratch / "out", no_progress)
+    assert (done.kept, done.tasks, done.queries_in_tests) == (
+        2,
+        [("sums", 1, 0), ("all", 1, 0)],
+        [],
+    )
+    assert tables.read("tests", in_scratch / "out/tests.parquet").is_empty()
+    message = mistake(dedup, replace(untested, kinds={"sums": "last_number"}), in_scratch, len)
+    assert message == (
+        "eval.kinds: `sums` has no tests: none are given. Add `tests: {path: …}`, or remove "
+        "`eval.kinds`."
+    )
 
 
 def test_every_test_has_a_kind_set_named_or_guessed(section, in_scratch):

@@ -4,7 +4,7 @@ import pytest
 
 from dataselect.data import tables
 from dataselect.dedup.conversations import duplicate_key
-from dataselect.dedup.tasks import read_queries, read_tests, task_counts
+from dataselect.dedup.tasks import queries_in_tests, read_queries, read_tests, task_counts
 from tests.dedup import row, write
 from tests.helpers import mistake
 
@@ -222,3 +222,24 @@ def test_several_answers_are_all_right_and_the_first_is_the_gold_one():
     ]
     path = write("a.jsonl", [row("x", answers=[])])
     assert "a.jsonl:1: no answer: expected" in mistake(read_tests, [path], "all")
+
+
+def test_without_files_there_are_no_tests():
+    frame = read_tests([], ["sums"])
+    tables.check("tests", frame)
+    assert frame.is_empty()
+
+
+def test_queries_that_stand_among_the_tests_are_found_by_their_prompt():
+    queries = [
+        row("1 + 1?", "2", id="same"),
+        row(" 1 + 1? ", "two", id="another answer"),
+        row("1 + 2?", "3", id="new"),
+        row("2 + 2?", id="no answer"),
+        {"id": "no prompt", "messages": [{"role": "assistant", "content": "2"}]},
+    ]
+    tests = [row("1 + 1?", "2", task="other"), row("2 + 2?", "4")]
+    queries = read_queries([write("q.jsonl", queries)], "all")
+    frame = read_tests([write("t.jsonl", tests)], "all")
+    assert queries_in_tests(queries, frame) == ["same", "another answer", "no answer"]
+    assert queries_in_tests(queries, tables.empty("tests")) == []

@@ -102,6 +102,13 @@ def test_an_empty_table_has_no_score():
     assert set(scores["mean"].values()) == {None}
 
 
+def test_without_tests_no_model_is_loaded():
+    frame = evaluate(replace(MODEL, name="no/such/model"), tables.empty("tests"), options())
+    tables.check("evaluation", frame)
+    assert frame.is_empty()
+    assert report_truncated(frame) == 0
+
+
 def test_the_settings_of_params_are_checked_and_completed():
     settings = check_settings(EvalSettings, {"limit": 3, "kinds": {"t": "last_number"}}, "eval")
     assert settings["kinds"] == {"t": "last_number"}

@@ -58,7 +58,7 @@ MISTAKES = {
         {"queries": {}},
         "params.yaml: queries.path: missing. Add it; see docs/settings.md.",
     ),
-    "no block": ({"tests": None}, "params.yaml: `tests` is missing. Add it; see docs/settings.md."),
+    "no block": ({"pool": None}, "params.yaml: `pool` is missing. Add it; see docs/settings.md."),
     "outputs as long as the model can read": (
         {"eval": {"max_new_tokens": 2048}},
         "params.yaml: eval.max_new_tokens: expected fewer than the 2048 tokens that the model can "
@@ -227,3 +227,10 @@ def test_rows_that_are_cut_off_are_dropped_unless_params_say_keep(home):
     assert planned().dedup.cut_off == "keep"
     change({"pool": {"path": "pool.jsonl", "cut_off": "kept"}})
     assert "pool.cut_off" in mistake(planned)
+
+
+def test_tests_may_be_left_out(home):
+    change({"tests": None})
+    sections = planned()
+    assert sections.dedup.tests == []
+    assert sections.eval.model.name == sections.train.model.name

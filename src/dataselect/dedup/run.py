@@ -11,7 +11,7 @@ import polars as pl
 from dataselect.data import files, tables
 from dataselect.data.fingerprint import File
 from dataselect.dedup.pool import write_pool
-from dataselect.dedup.tasks import read_queries, read_tests, task_counts
+from dataselect.dedup.tasks import queries_in_tests, read_queries, read_tests, task_counts
 from dataselect.dedup.truncation import find_truncated
 from dataselect.eval.task_kinds import task_kinds
 from dataselect.models.settings import TokenizerSettings
@@ -27,7 +27,7 @@ class DedupSection:
         on_bad_row: what to do with a row of the pool that cannot be understood.
         cut_off: what to do with a row of whose first response `max_tokens` leaves nothing.
         queries: the raw files of the queries; none where the method uses none.
-        tests: the raw files of the tests.
+        tests: the raw files of the tests; none where nothing is to be scored.
         tasks: the tasks whose tests are taken.
         query_tasks: the tasks whose queries are taken.
         kinds: task → how its answers are compared, where the user says so.
@@ -56,12 +56,14 @@ class Deduped:
         kept: rows of the pool.
         dropped: reason → rows.
         tasks: every task with its numbers of queries and tests; their sums at the end.
+        queries_in_tests: the ids of the queries that also stand among the tests.
     """
 
     read: int
     kept: int
     dropped: dict[str, int]
     tasks: list[tuple[str, int, int]]
+    queries_in_tests: list[str]
 
 
 def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
@@ -89,7 +91,13 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
     )
     tables.write("queries", queries, out / "queries.parquet")
     tables.write("tests", tests, out / "tests.parquet")
-    return Deduped(counts.read, counts.kept, counts.dropped, task_counts(queries, tests))
+    return Deduped(
+        counts.read,
+        counts.kept,
+        counts.dropped,
+        task_counts(queries, tests),
+        queries_in_tests(queries, tests),
+    )
 
 
 def _paths(given: list[File]) -> list[str]:

@@ -52,12 +52,14 @@ def read_tests(paths: list[str], tasks: Literal["all"] | list[str]) -> pl.DataFr
 
     `answer` is what the metric compares with: the column of that name, else the last response.
     Where several are right, `answers` has them all, `answer` first. `kind` is what the file says,
-    or null.
+    or null. Without files, the table is empty.
 
     Raises:
         InputError: no test, or none of the wanted tasks; a row that cannot be understood, or is
             without an answer; an id twice within a task.
     """
+    if not paths:  # nothing is to be scored
+        return tables.empty("tests")
     rows = _parse_rows(paths, "tests.path", _parse_test)
     table = pl.DataFrame(rows, schema=tables.schema("tests"), orient="row")
     if tasks == "all":
@@ -78,6 +80,19 @@ def task_counts(queries: pl.DataFrame, tests: pl.DataFrame) -> list[tuple[str, i
         (name, queries.filter(task=name).height, tests.filter(task=name).height) for name in names
     ]
     return [*rows, ("all", queries.height, tests.height)]
+
+
+def queries_in_tests(queries: pl.DataFrame, tests: pl.DataFrame) -> list[str]:
+    """The ids of the queries whose prompt is also that of a test, of whatever task."""
+    prompts = {_prompt_key(turns) for turns in tests["messages"].to_list()}
+    rows = queries.select("id", "messages").iter_rows()
+    return [name for name, turns in rows if _prompt_key(turns) in prompts]
+
+
+def _prompt_key(turns: list[Message]) -> str:
+    """What two rows share that ask the same: all before the answer, the last assistant turn."""
+    before = turns[:-1] if turns[-1]["role"] == "assistant" else turns
+    return duplicate_key(before or turns)
 
 
 def _parse_rows(

@@ -103,7 +103,8 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
 
     Args:
         model: its folder, or hub name, holds the model and its tokenizer.
-        tests: a `tests` table; its column `kind` decides how a task is scored.
+        tests: a `tests` table; its column `kind` decides how a task is scored. Without rows no
+            model is loaded.
 
     Raises:
         InputError: a kind has no file, the model cannot be loaded or has a weight that is not
@@ -118,6 +119,8 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
     from dataselect.models.nll import token_losses
     from dataselect.models.positions import context_length
 
+    if tests.is_empty():
+        return tables.empty("evaluation")
     use_threads(options.threads)
     if options.limit is not None:
         tests = tests.group_by("task", maintain_order=True).head(options.limit)

@@ -76,6 +76,11 @@ def task_kinds(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
     """
     names = tests["task"].unique(maintain_order=True).to_list()
     for task in kinds:
+        if not names:
+            raise InputError(
+                f"eval.kinds: `{task}` has no tests: none are given. Add `tests: {{path: …}}`, or "
+                "remove `eval.kinds`."
+            )
         if task not in names:
             raise InputError(f"eval.kinds: `{task}` has no tests. {did_you_mean(task, names)}")
     resolved = {}

@@ -21,7 +21,7 @@ from dataselect.train.fit import Recipe, check_batch
 
 TOP_LEVEL_KEYS = ("pool", "queries", "tests", "tasks", "method", "budget", "seed", "model")
 TOP_LEVEL_KEYS += ("groups", "selector_model", "engine", "train", "eval")
-REQUIRED_KEYS = ("pool", "tests", "method", "budget", "model")
+REQUIRED_KEYS = ("pool", "method", "budget", "model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class Params:
     top: TopLevel
     pool: PoolParams
     queries: QueriesParams | None
-    tests: TestsParams
+    tests: TestsParams | None
     model: ModelSettings
     train: Recipe
     eval: EvalSettings
@@ -131,7 +131,7 @@ def check_params(params: dict[str, Any]) -> Params:
         top=TopLevel(**top),
         pool=block(PoolParams, "pool"),
         queries=None if params.get("queries") is None else block(QueriesParams, "queries"),
-        tests=block(TestsParams, "tests"),
+        tests=None if params.get("tests") is None else block(TestsParams, "tests"),
         model=block(ModelSettings, "model"),
         train=Recipe(**recipe),
         eval=block(EvalSettings, "eval"),

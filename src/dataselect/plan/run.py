@@ -106,7 +106,7 @@ def _dedup(params: Params, trained: ModelSettings) -> DedupSection:
         queries=fingerprint.matching_files(params.queries.path, "queries.path")
         if params.queries
         else [],
-        tests=fingerprint.matching_files(params.tests.path, "tests.path"),
+        tests=fingerprint.matching_files(params.tests.path, "tests.path") if params.tests else [],
         tasks=params.top.tasks,
         query_tasks=params.top.tasks if same else params.queries.tasks,
         kinds=params.eval.kinds,

@@ -8,9 +8,11 @@ import polars as pl
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from dataselect.dedup.truncation import find_truncated
 from dataselect.models.chat import Chat, load_chat, mark_last_response
 from dataselect.models.load import load_tokenizer
 from tests.helpers import GOLDEN, MODEL, ROOT, mistake
+from tests.models import copy_model
 
 TURNS = [
     {"role": "system", "content": "Be brief."},
@@ -212,6 +214,27 @@ def test_what_a_template_rejects_is_one_message(tokenizer):
     )
     assert mistake(chat.prompt, TURNS[:2]) == message
     assert marked(chat, TURNS[1:]).count("</s>") == 2
+
+
+def test_a_template_with_a_syntax_error_blames_no_row(tmp_path):
+    folder = copy_model(tmp_path / "tiny")
+    (folder / "chat_template.jinja").write_text("{% for m in messages %}\n{{ m.content }")
+    for call in (Chat.encode, find_rejections):
+        message = mistake(call, load_chat(replace(MODEL, name=str(folder), chat="model")), [TURNS])
+        assert message == (
+            f"{folder}/chat_template.jinja: the chat template has a syntax error in line 2: "
+            "unexpected '}'. Fix it there, or set `model.chat: tulu`."
+        )
+
+
+def find_rejections(chat, rows):
+    """Whether the dedup stage drops rows for what the template is."""
+    return find_truncated(replace(MODEL, name=chat.tokenizer.name_or_path, chat="model"))(rows)
+
+
+def test_what_a_template_fails_on_is_a_rejection(tokenizer):
+    chat = Chat(with_template(tokenizer, "{{ messages[0].content + 1 }}"), "model", 512)
+    assert "rejects a conversation: can only concatenate str" in mistake(chat.encode, [TURNS])
 
 
 def test_a_response_alone_is_encoded_by_a_models_own_template(tokenizer):

@@ -1,25 +1,16 @@
 """What the plan says of a model's files."""
 
-import json
-import shutil
-
 import pytest
 
 from tests.helpers import GOLDEN, change, minilm, mistake, planned
+from tests.models import change_json, copy_model, truncate
 
 
 @pytest.fixture
 def folder(home):
     """A copy of the golden model in the user's folder, which params.yaml names."""
-    shutil.copytree(GOLDEN / "tiny-llama", home / "tiny")
     change({"model": {"name": "tiny"}})
-    return home / "tiny"
-
-
-def configure(folder, **settings):
-    """Changes a model's config.json."""
-    path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+    return copy_model(home / "tiny")
 
 
 def message(where, limit, found, name="tiny"):
@@ -30,14 +21,16 @@ def message(where, limit, found, name="tiny"):
 
 
 def test_more_tokens_than_positions(folder):
-    configure(folder, model_type="gpt2", n_positions=1024, max_position_embeddings=None)
+    change_json(
+        folder / "config.json", model_type="gpt2", n_positions=1024, max_position_embeddings=None
+    )
     assert mistake(planned) == message("params.yaml: model", 1024, 2048)
     change({"model": {"name": "tiny", "max_tokens": 1024}})
     planned()
 
 
 def test_more_tokens_than_positions_of_the_selector_model(folder):
-    configure(folder, model_type="opt", max_position_embeddings=512)
+    change_json(folder / "config.json", model_type="opt", max_position_embeddings=512)
     other = {"name": str(GOLDEN / "tiny-llama")}
     change({"model": other, "method": "rds", "selector_model": {"name": "tiny"}})
     assert mistake(planned) == message("params.yaml: selector_model", 512, 2048)
@@ -60,4 +53,19 @@ def test_a_sentence_model_truncates_at_its_own_limit(home):
                           "aggregator": "round_robin"}},
         "methods.yaml",
     )  # fmt: skip
+    planned()
+
+
+def test_a_broken_file_ends_the_plan(folder):
+    truncate(folder / "model.safetensors")
+    assert "tiny/model.safetensors: not a whole safetensors file" in mistake(planned)
+    change({"model": {"name": str(GOLDEN / "tiny-llama")}, "method": "rds"})
+    change({"selector_model": {"name": "tiny"}})
+    assert "tiny/model.safetensors: not a whole safetensors file" in mistake(planned)
+    (folder / "model.safetensors").unlink()
+    assert "tiny: no weights: expected model.safetensors" in mistake(planned)
+    change({"method": "longest"})  # reads its tokenizer only
+    planned()
+    change({"method": "random"})  # reads none
+    (folder / "tokenizer.json").unlink()
     planned()

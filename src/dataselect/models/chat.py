@@ -63,7 +63,8 @@ class Chat:
         if template == "tulu" and not isinstance(tokenizer.eos_token, str):
             raise InputError(
                 f"model.name: {name}: the tokenizer has no eos token, which ends a response in the "
-                "Tülu format. Set `model.chat: model`, or another model."
+                "Tülu format. Add tokenizer_config.json, which names it, if it is missing; set "
+                "`model.chat: model`, or another model."
             )
         if template == "model" and not tokenizer.chat_template:
             raise InputError(
@@ -234,6 +235,13 @@ def load_chat(model: TokenizerSettings, max_tokens: int | None = None) -> Chat:
 
 
 def _prefix(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    full = tokenizer("a")["input_ids"]
+    try:
+        bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+        full = tokenizer("a")["input_ids"]
+    except Exception as error:  # of any type: settings of the tokenizer may be anything
+        raise InputError(
+            f"model.name: {tokenizer.name_or_path}: the tokenizer cannot encode a text "
+            f"({type(error).__name__}: {error}). Check its tokenizer_config.json and "
+            "tokenizer.json."
+        ) from None
     return list(full[: full.index(bare[0])]) if bare and bare[0] in full else []

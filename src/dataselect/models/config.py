@@ -1,14 +1,28 @@
-"""What a model's files say without its weights being read: config.json, headers of safetensors."""
+"""What a model's files say without weights being read, and what is wrong with them."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from dataselect.data import files
-from dataselect.errors import InputError
+from dataselect.errors import InputError, first_few
 from dataselect.models.settings import TokenizerSettings
+
+COPY_AGAIN = "Copy or save the model again."
+
+#: Files of a model that must be JSON objects where they are there.
+JSON_FILES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
+JSON_FILES += ("special_tokens_map.json", "model.safetensors.index.json")
+
+#: Patterns of the files that hold a tokenizer's vocabulary.
+VOCABULARIES = ("tokenizer.json", "*.model", "vocab*", "*.tiktoken", "tekken.json", "tokenizer.pkl")
+
+#: The files that transformers looks for weights in.
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+WEIGHTS += ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
 def read_config(model: TokenizerSettings) -> dict[str, Any] | None:
@@ -36,15 +50,126 @@ def read_object(path: Path) -> dict[str, Any]:
     """The content of a JSON file that holds an object.
 
     Raises:
-        InputError: it holds something else, or is not JSON.
+        InputError: it cannot be read, is not JSON, or holds something else.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}. {COPY_AGAIN}") from None
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON: {error}. {COPY_AGAIN}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a JSON object; found {content!r:.40}. {COPY_AGAIN}")
     return content
 
 
-COPY_AGAIN = "Copy or save the model again."
+def check_files(folder: Path, *, weights: bool = True, own_code: bool = False) -> None:
+    """Checks the files of a model in a folder, as far as they tell without weights being read.
+
+    A sentence model, whose files may lie in folders of its modules, need not have its weights and
+    its tokenizer here.
+
+    Args:
+        weights: whether there must be weights.
+        own_code: whether the model comes with code, which may read other files than these.
+
+    Raises:
+        InputError: a file is missing, not whole, or not JSON.
+    """
+    for name in JSON_FILES:
+        if (folder / name).is_file():
+            read_object(folder / name)
+    config = read_object(folder / "config.json")
+    if not isinstance(config.get("model_type"), str) and "auto_map" not in config:
+        found = first_few(config) or "nothing"
+        raise InputError(
+            f"{folder / 'config.json'}: expected `model_type`; found {found}. {COPY_AGAIN}"
+        )
+    for path in safetensors_files(folder):
+        read_header(path)
+    if own_code or (folder / "modules.json").is_file():
+        return
+    if not any(path.is_file() for pattern in VOCABULARIES for path in folder.glob(pattern)):
+        raise InputError(
+            f"{folder}: no tokenizer: expected tokenizer.json (or tokenizer.model, vocab.json …). "
+            "Copy the tokenizer's files into the folder too."
+        )
+    if weights and not any((folder / name).is_file() for name in WEIGHTS):
+        raise InputError(
+            f"{folder}: no weights: expected model.safetensors, or its parts with "
+            "model.safetensors.index.json. Copy them into the folder too."
+        )
+
+
+def safetensors_files(folder: Path) -> list[Path]:
+    """The files that transformers reads a model's weights from; none where they are of other kinds.
+
+    Raises:
+        InputError: the index is not one, or names a file that is not there.
+    """
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.is_file():
+        return [single]
+    if not index.is_file():
+        return []
+    places = read_object(index).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
+        raise InputError(f"{index}: expected `weight_map`, tensor → file. {COPY_AGAIN}")
+    paths = [folder / name for name in sorted(set(places.values()))]
+    if missing := [path.name for path in paths if not path.is_file()]:
+        raise InputError(
+            f"{index}: expected {len(paths)} files beside it; missing: {first_few(missing)}. "
+            "Copy them into the folder too."
+        )
+    return paths
+
+
+def read_header(path: Path) -> dict[str, list[int]]:
+    """The tensors of a safetensors file: name → shape. No tensor is read.
+
+    Raises:
+        InputError: the file is not whole, or not a safetensors file.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = file.read(length) if length <= size - 8 else b""
+    if not header:
+        raise InputError(
+            f"{path}: not a whole safetensors file: expected a header of {length:,} bytes; found "
+            f"a file of {size:,} bytes. {COPY_AGAIN}"
+        )
+    try:
+        entries: dict[str, Any] = json.loads(header)
+        entries.pop("__metadata__", None)
+        shapes = {name: list(entry["shape"]) for name, entry in entries.items()}
+        end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+        expected = 8 + length + int(end)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(
+            f"{path}: not safetensors: its header cannot be read: {reason:.80}. {COPY_AGAIN}"
+        ) from None
+    if size != expected:
+        raise InputError(
+            f"{path}: not a whole safetensors file: expected {expected:,} bytes; found {size:,}. "
+            f"{COPY_AGAIN}"
+        )
+    return shapes
+
+
+def linear_layers(folder: Path) -> set[str]:
+    """The modules with a matrix of weights, by name; without those that look tokens up.
+
+    Empty where there are no safetensors files.
+
+    Raises:
+        InputError: a file of weights is not whole.
+    """
+    shapes = {k: v for path in safetensors_files(folder) for k, v in read_header(path).items()}
+    names = {name.removesuffix(".weight") for name, shape in shapes.items() if len(shape) == 2}
+    return {name for name in names if not LOOK_UP.search(name.rsplit(".", 1)[-1])}
+
+
+#: What layers that look up tokens or positions are called.
+LOOK_UP = re.compile(r"embed(?!_out)|^w[tp]e$|^shared$|^position|relative_attention_bias")

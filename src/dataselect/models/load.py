@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataselect.compute.memory import is_out_of_memory
 from dataselect.data import files
 from dataselect.errors import InputError
+from dataselect.models.config import check_files
 from dataselect.models.positions import check_positions, table_length
+from dataselect.models.weights import check_finite, check_loaded
 
 if TYPE_CHECKING:
     import torch
@@ -107,13 +110,18 @@ def _load_weights(loader: Any, model: ModelSettings, dtype: torch.dtype) -> PreT
     """The model in evaluation mode, on `device()`."""
     import torch
 
-    net = _load(loader, model, dtype=dtype)
+    # Else transformers ends with a message that names no weight, or draws random ones.
+    options = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+    net, info = _load(loader, model, dtype=dtype, **options)
+    check_loaded(info, model.name)
     check_positions(table_length(net), model.max_tokens, model.name, "model")
     if device() == "cuda":
         # cuDNN's attention plans anew for every length of a batch: 2.5 times a training step's
         # time, 1.3 to 1.7 times the embedding's (LOG.md, 2026-11-26). torch takes flash attention.
         torch.backends.cuda.enable_cudnn_sdp(False)
-    return net.eval().to(device())
+    net = net.eval().to(device())
+    check_finite(net, model.name)
+    return net
 
 
 def parameter_count(model: TokenizerSettings) -> int:
@@ -169,16 +177,31 @@ def _load(loader: Any, model: TokenizerSettings, **options: Any) -> Any:
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # a missing LM head is intended
+    folder = Path(files.resolve(model.name))
     try:
         return loader.from_pretrained(
-            files.resolve(model.name),
+            str(folder) if folder.is_dir() else model.name,
             revision=model.revision,
             trust_remote_code=model.trust_remote_code,
             **options,
         )
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # of any type: the tokenizers' library raises a bare Exception
+        if is_out_of_memory(error):
+            raise
+        advice = "Check the name, the revision, the network and your access."
+        if folder.is_dir():
+            check_files(folder, weights=False, own_code=model.trust_remote_code)
+            advice = "Check the files in this folder, or copy the model again."
         raise InputError(
             f"the model `{model.name}` (revision {model.revision}) cannot be loaded: "
-            f"{reason} Check the name, the revision, the network and your access."
+            f"{_reason(error)} {advice}"
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """An error of a library as one line."""
+    lines = str(error).strip().splitlines() or ["no reason given"]
+    reason = " ".join(" ".join(lines[:2] if lines[0].endswith(":") else lines[:1]).split())
+    reason = reason if reason.endswith((".", "!", "?")) else f"{reason}."
+    plain = isinstance(error, OSError | ValueError | ImportError)
+    return reason if plain else f"{type(error).__name__}: {reason}"

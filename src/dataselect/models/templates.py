@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +113,7 @@ class Template:
         return re.search(r"\{%-?\s*generation\s*-?%\}", self.source) is not None
 
     def _render(self, row: list[Message], add_generation_prompt: bool = False) -> tuple[str, Spans]:
-        from jinja2 import TemplateError
+        from jinja2 import TemplateError, TemplateSyntaxError
         from transformers.utils.chat_template_utils import render_jinja_template
 
         try:
@@ -124,13 +125,27 @@ class Template:
                     add_generation_prompt=add_generation_prompt,
                     **self.special_tokens,
                 )
-        except TemplateError as error:
+        except TemplateSyntaxError as error:
+            raise InputError(
+                f"{self._file}: the chat template has a syntax error in line {error.lineno}: "
+                f"{error.message}. Fix it there, or set `model.chat: tulu`."
+            ) from None
+        except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
             raise TemplateRejected(
                 f"model.chat: the template of {self.tokenizer_name} rejects a conversation: "
                 f"{str(error).rstrip('.')}. Drop such rows, or set `model.chat: tulu`."
             ) from None
         texts, spans = rendered
         return texts[0], spans[0] if spans else []
+
+    @property
+    def _file(self) -> str:
+        """Where the template stands, for messages."""
+        folder = Path(self.tokenizer_name)
+        if not folder.is_dir():
+            return self.tokenizer_name
+        own = folder / "chat_template.jinja"
+        return str(own if own.is_file() else folder / "tokenizer_config.json")
 
     def _spans_by_prefixes(self, row: list[Message], text: str) -> Spans:
         spans = []

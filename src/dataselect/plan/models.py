@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from dataselect.models.config import read_config
+from dataselect.data import files
+from dataselect.models.config import check_files, read_config
 from dataselect.models.positions import check_positions, learned_positions
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.method import ChosenParts
@@ -24,12 +26,23 @@ def check_models(
         selector_block: the block of settings of the model that measures rows, for messages.
 
     Raises:
-        InputError: `max_tokens` is above a model's positions.
+        InputError: a file of a model in a folder is missing or broken, or `max_tokens` is above a
+            model's positions.
     """
+    _check_files(trained, weights=True)
     _check_max_tokens(trained, "params.yaml: model")
     feature = parts.feature
-    if parts.reference or (feature and feature.needs_positions):
+    is_read = parts.reference is not None or (feature is not None and feature.needs_positions)
+    if feature:
+        _check_files(selector, weights=is_read)
+    if is_read:
         _check_max_tokens(selector, selector_block)
+
+
+def _check_files(model: ModelSettings, *, weights: bool) -> None:
+    folder = Path(files.resolve(model.name))
+    if folder.is_dir():
+        check_files(folder, weights=weights, own_code=model.trust_remote_code)
 
 
 def _check_max_tokens(model: ModelSettings, where: str) -> None:

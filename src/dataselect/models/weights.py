@@ -1,0 +1,77 @@
+"""Checks a loaded model's weights: none is random, none of another shape, all are finite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataselect.data import files
+from dataselect.errors import InputError, first_few
+from dataselect.models.config import read_header, safetensors_files
+
+if TYPE_CHECKING:
+    import torch
+
+#: Weights that no feature uses: a sentence's vector by the model's own pooling.
+UNUSED = "pooler."
+
+
+def check_loaded(info: Mapping[str, Any], name: str) -> None:
+    """Checks that every weight came from the model's files.
+
+    Args:
+        info: what transformers found while loading (`output_loading_info`).
+        name: the model's.
+
+    Raises:
+        InputError: a weight is missing, or has another shape than config.json says.
+    """
+    if wrong := sorted(info["mismatched_keys"]):
+        key, found, expected = wrong[0]
+        more = f" and {len(wrong) - 1} more" if wrong[1:] else ""
+        raise InputError(
+            f"{_file_of(name, key)}: `{key}`{more}: expected the shape {tuple(expected)}, as "
+            f"config.json says; found {tuple(found)}. Use the config.json that belongs to the "
+            "weights."
+        )
+    if missing := sorted(key for key in info["missing_keys"] if UNUSED not in key):
+        raise InputError(
+            f"{_file_of(name, '')}: no weights for {first_few(missing)}, which the model that "
+            "config.json names has; they would be random. Copy the model again, or use the "
+            "config.json that belongs to the weights."
+        )
+
+
+def check_finite(net: torch.nn.Module, name: str) -> None:
+    """Checks that no weight is NaN or infinite.
+
+    Args:
+        name: the model's.
+
+    Raises:
+        InputError: one is.
+    """
+    import torch
+
+    for key, weight in net.named_parameters():
+        if not weight.is_floating_point() or weight.itemsize < 2 or not weight.numel():
+            continue
+        lowest, highest = torch.aminmax(weight.detach())  # one pass, and no copy; NaN if any is
+        if not (torch.isfinite(lowest) and torch.isfinite(highest)):
+            raise InputError(
+                f"{_file_of(name, key)}: `{key}`: expected finite weights; found NaN or infinite "
+                f"ones (read as {str(weight.dtype).removeprefix('torch.')}). Set `dtype: float32` "
+                "if the model overflows in 16 bits; copy it again; or, if training made it, train "
+                "with a lower learning rate."
+            )
+
+
+def _file_of(name: str, key: str) -> str:
+    """The file that holds a weight; the model's folder or name where none is known to."""
+    folder = Path(files.resolve(name))
+    paths = safetensors_files(folder) if folder.is_dir() else []
+    for path in paths:
+        if any(f".{tensor}".endswith(f".{key}") for tensor in read_header(path)) and key:
+            return str(path)
+    return str(paths[0] if len(paths) == 1 else folder if folder.is_dir() else name)

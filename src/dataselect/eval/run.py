@@ -115,7 +115,7 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
     from dataselect.compute.threads import use_threads
     from dataselect.data import tables
     from dataselect.models.chat import NO_LIMIT, load_chat
-    from dataselect.models.load import check_finite_weights, load_causal
+    from dataselect.models.load import load_causal
     from dataselect.models.nll import token_losses
     from dataselect.models.positions import context_length
 
@@ -128,7 +128,6 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
     for task, kind in kinds.items():
         check_kind(kind, f"tests.path: task {task}")
     net, chat = load_causal(model), load_chat(model, max_tokens=NO_LIMIT)
-    check_finite_weights(net, model)
     context = context_length(net.config)
     outputs = {task: output_tokens(kind, options.max_new_tokens) for task, kind in kinds.items()}
     prompts = encode_prompts(chat, tests, outputs, context, options.long_prompts)

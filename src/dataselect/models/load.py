@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,33 +142,6 @@ def parameter_count(model: TokenizerSettings) -> int:
         except ValueError:  # an encoder
             net = AutoModel.from_config(config, **options)
     return sum(parameter.numel() for parameter in net.parameters())
-
-
-def non_finite_weight(net: Any) -> str | None:
-    """The name of the first weight that has a NaN or infinite number; None where all are finite."""
-    import torch
-
-    weights = net.named_parameters()
-    return next((name for name, w in weights if not bool(torch.isfinite(w).all())), None)
-
-
-def check_finite_weights(net: PreTrainedModel, model: TokenizerSettings) -> None:
-    """Checks that a loaded model has only finite weights: another has no meaningful score.
-
-    Raises:
-        InputError: one is NaN or infinite; the message names its file.
-    """
-    if (weight := non_finite_weight(net)) is None:
-        return
-    folder = Path(files.resolve(model.name))
-    index = folder / "model.safetensors.index.json"
-    shards = json.loads(index.read_text())["weight_map"] if index.is_file() else {}
-    path = folder / shards.get(weight, "model.safetensors")
-    raise InputError(
-        f"{path if path.is_file() else model.name}: the weight `{weight}` has NaN or infinite "
-        f"numbers as {net.dtype}. If this model was trained here, train it again with a lower "
-        "`train.learning_rate`; else set `model.dtype: float32`, or choose other weights."
-    )
 
 
 def _load(loader: Any, model: TokenizerSettings, **options: Any) -> Any:

@@ -52,6 +52,17 @@ def check_finite(net: torch.nn.Module, name: str) -> None:
     Raises:
         InputError: one is.
     """
+    if key := non_finite_weight(net):
+        dtype = str(net.get_parameter(key).dtype).removeprefix("torch.")
+        raise InputError(
+            f"{_file_of(name, key)}: `{key}`: expected finite weights; found NaN or infinite "
+            f"ones (read as {dtype}). Set `dtype: float32` if the model overflows in 16 bits; copy "
+            "it again; or, if training made it, train with a lower learning rate."
+        )
+
+
+def non_finite_weight(net: torch.nn.Module) -> str | None:
+    """The name of the first weight that has a NaN or infinite number; None where all are finite."""
     import torch
 
     for key, weight in net.named_parameters():
@@ -59,12 +70,8 @@ def check_finite(net: torch.nn.Module, name: str) -> None:
             continue
         lowest, highest = torch.aminmax(weight.detach())  # one pass, and no copy; NaN if any is
         if not (torch.isfinite(lowest) and torch.isfinite(highest)):
-            raise InputError(
-                f"{_file_of(name, key)}: `{key}`: expected finite weights; found NaN or infinite "
-                f"ones (read as {str(weight.dtype).removeprefix('torch.')}). Set `dtype: float32` "
-                "if the model overflows in 16 bits; copy it again; or, if training made it, train "
-                "with a lower learning rate."
-            )
+            return key
+    return None
 
 
 def _file_of(name: str, key: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dataselect import report
 from dataselect.compute import distributed
 from dataselect.errors import InputError
-from dataselect.models.load import non_finite_weight
+from dataselect.models.weights import non_finite_weight
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -69,3 +69,31 @@ def test_a_broken_file_ends_the_plan(folder):
     change({"method": "random"})  # reads none
     (folder / "tokenizer.json").unlink()
     planned()
+
+
+LAYERS = "down_proj, gate_proj, k_proj, lm_head, o_proj, q_proj, up_proj, v_proj"
+
+
+def test_lora_modules_that_no_layer_has(home):
+    change({"train": {"lora_modules": ["q_porj"]}})
+    assert "only with `method: lora`" in mistake(planned)
+    change({"train": {"method": "lora", "lora_modules": ["q_porj", "v_proj"]}})
+    assert mistake(planned) == (
+        "params.yaml: train.lora_modules: the model has no layer called q_porj. Name some of its "
+        f"linear layers, {LAYERS}; or set `all-linear`."
+    )
+    for right in ("all-linear", ["q_proj", "v_proj"]):
+        change({"train": {"method": "lora", "lora_modules": right}})
+        planned()
+
+
+def test_lora_modules_of_a_reference(home):
+    less = {"reference": {"warmup": {"lora_modules": ["c_attn"]}}, "features": "gradients"}
+    change({"mine": less | {"scorer": "influence", "aggregator": "top"}}, "methods.yaml")
+    change({"method": "mine"})
+    assert mistake(planned) == (
+        "methods.yaml: mine: reference: warmup.lora_modules: the model has no layer called c_attn. "
+        f"Name some of its linear layers, {LAYERS}; or set `all-linear`."
+    )
+    change({"method": "less"})
+    planned()

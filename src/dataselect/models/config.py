@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -156,20 +155,3 @@ def read_header(path: Path) -> dict[str, list[int]]:
             f"{COPY_AGAIN}"
         )
     return shapes
-
-
-def linear_layers(folder: Path) -> set[str]:
-    """The modules with a matrix of weights, by name; without those that look tokens up.
-
-    Empty where there are no safetensors files.
-
-    Raises:
-        InputError: a file of weights is not whole.
-    """
-    shapes = {k: v for path in safetensors_files(folder) for k, v in read_header(path).items()}
-    names = {name.removesuffix(".weight") for name, shape in shapes.items() if len(shape) == 2}
-    return {name for name in names if not LOOK_UP.search(name.rsplit(".", 1)[-1])}
-
-
-#: What layers that look up tokens or positions are called.
-LOOK_UP = re.compile(r"embed(?!_out)|^w[tp]e$|^shared$|^position|relative_attention_bias")

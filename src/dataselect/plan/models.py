@@ -7,42 +7,59 @@ from typing import Any
 
 from dataselect.data import files
 from dataselect.models.config import check_files, read_config
+from dataselect.models.layers import check_lora_modules, stored_layers
 from dataselect.models.positions import check_positions, learned_positions
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.method import ChosenParts
+from dataselect.plan.params import Params
+from dataselect.train.fit import Recipe
 
 
 def check_models(
+    params: Params,
+    parts: ChosenParts,
     trained: ModelSettings,
     selector: ModelSettings,
-    parts: ChosenParts,
-    selector_block: str,
+    method: str,
+    block: str,
 ) -> None:
     """Checks the model that is trained and the one that measures rows, if the method needs one.
 
     A hub's model that is not in the cache is checked once it is loaded.
 
     Args:
-        selector_block: the block of settings of the model that measures rows, for messages.
+        method: the method's name, for messages.
+        block: the block of settings that decides the selector, for messages.
 
     Raises:
-        InputError: a file of a model in a folder is missing or broken, or `max_tokens` is above a
-            model's positions.
+        InputError: a file of a model in a folder is missing or broken; `max_tokens` is above a
+            model's positions; or a model has no layer of a name in `lora_modules`.
     """
     _check_files(trained, weights=True)
     _check_max_tokens(trained, "params.yaml: model")
-    feature = parts.feature
-    is_read = parts.reference is not None or (feature is not None and feature.needs_positions)
+    _check_lora(trained, params.train, "params.yaml: train")
+    feature, reference = parts.feature, parts.reference
+    is_read = reference is not None or (feature is not None and feature.needs_positions)
     if feature:
         _check_files(selector, weights=is_read)
     if is_read:
-        _check_max_tokens(selector, selector_block)
+        _check_max_tokens(selector, block)
+    if reference and parts.reference_contract:
+        where = f"methods.yaml: {method}: reference: {reference.name}"
+        _check_lora(selector, parts.reference_contract.recipe, where)
 
 
 def _check_files(model: ModelSettings, *, weights: bool) -> None:
     folder = Path(files.resolve(model.name))
     if folder.is_dir():
         check_files(folder, weights=weights, own_code=model.trust_remote_code)
+
+
+def _check_lora(model: ModelSettings, recipe: Recipe, where: str) -> None:
+    folder = Path(files.resolve(model.name))
+    if recipe.method == "lora" and (layers := stored_layers(folder)):
+        # A head may be the embedding, which is stored once.
+        check_lora_modules(recipe.lora_modules, layers | {"lm_head"}, f"{where}.lora_modules")
 
 
 def _check_max_tokens(model: ModelSettings, where: str) -> None:

@@ -67,7 +67,8 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
         )
     trained = _with_hash(params.model, "model")
     selector = resolve_model(given, method.model, name)
-    check_models(trained, selector, parts, selector_block(given, method.model, name))
+    block = selector_block(given, method.model, name)
+    check_models(params, parts, trained, selector, name, block)
     baseline, evaluation = _evaluation(params, name, trained)
     return Plan(
         dedup=_dedup(params, trained),

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataselect.errors import InputError
+from dataselect.models.layers import check_lora_modules
 from dataselect.numerics.draws import derived_seed
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dataselect.train.fit import Recipe
 
 #: Types of layers that LoRA can be put on.
-LINEAR_LAYERS = ("Linear", "Conv1D")
+LAYERS = ("Linear", "Conv1D", "Embedding")
 
 
 def add_adapters(net: Any, recipe: Recipe) -> Any:
@@ -41,19 +41,10 @@ def add_adapters(net: Any, recipe: Recipe) -> Any:
     )
     if recipe.gradient_checkpointing:
         net.enable_input_require_grads()
-    try:
-        return get_peft_model(net, config)
-    except ValueError:
-        layers = {
-            name.rsplit(".", 1)[-1]
-            for name, module in net.named_modules()
-            if type(module).__name__ in LINEAR_LAYERS
-        }
-        raise InputError(
-            f"lora_modules (of the method in methods.yaml, or of train): the model has not all of "
-            f"{recipe.lora_modules}. Name some of its linear layers, {', '.join(sorted(layers))}; "
-            "or set `all-linear`."
-        ) from None
+    layers = (name for name, m in net.named_modules() if type(m).__name__ in LAYERS)
+    where = "lora_modules (of the method in methods.yaml, or of train)"
+    check_lora_modules(recipe.lora_modules, layers, where)
+    return get_peft_model(net, config)
 
 
 def save_adapter(net: Any, folder: Path, base: TokenizerSettings | None = None) -> None:

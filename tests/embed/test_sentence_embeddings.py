@@ -191,6 +191,38 @@ def test_pickled_weights_are_not_read(minilm, tmp_path):
     assert "Only safetensors weights are read" in refused(model)
 
 
+KEY = "encoder.layer.3.output.dense.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w: w.pop(KEY), f"no weights for {KEY}, which the model that config.json names"),
+        (lambda w: w[KEY].view(-1).__setitem__(0, float("nan")), f"`{KEY}`: expected finite"),
+    ],
+    ids=["missing", "NaN"],
+)
+def test_weights_that_are_missing_or_not_finite(minilm, tmp_path, change, message):
+    from safetensors.torch import load_file, save_file
+
+    model = variant(minilm, tmp_path / "model")
+    path = Path(model.name) / "model.safetensors"
+    weights = load_file(path)
+    path.unlink()  # a link to the package's own
+    change(weights)
+    save_file(weights, path, metadata={"format": "pt"})
+    assert refused(model).startswith(f"{path}: {message}")
+
+
+def test_weights_that_are_cut_off(minilm, tmp_path):
+    model = variant(minilm, tmp_path / "model")
+    path = Path(model.name) / "model.safetensors"
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[: len(content) // 2])
+    assert f"{path}: not a whole safetensors file" in refused(model)
+
+
 def test_a_models_own_code_runs_only_where_it_may(minilm, tmp_path):
     own = {"model_type": "own", "auto_map": {"AutoConfig": "a.C", "AutoModel": "a.M"}}
     message = refused(variant(minilm, tmp_path / "model", config=lambda old: own))

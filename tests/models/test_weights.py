@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dataselect.models.load import load_causal, load_encoder
-from dataselect.models.weights import check_finite
+from dataselect.models.weights import check_finite, check_stored
 from tests.helpers import MODEL, mistake
 from tests.models import change_json, change_weights, copy_model
 
@@ -68,3 +68,15 @@ def test_weights_that_are_no_floats_are_finite():
     net.codes = torch.nn.Parameter(torch.ones(3, dtype=torch.int8), requires_grad=False)
     net.none = torch.nn.Parameter(torch.empty(0))
     check_finite(net, "a model")
+
+
+def test_a_weight_is_stored_where_its_name_ends_alike_or_the_layer_is_of_another_kind(folder):
+    net, name = load_encoder(replace(MODEL, name=str(folder))), str(folder)
+    check_stored(net, name)  # stored as `model.…`, loaded without it
+    change_weights(folder, lambda weights: weights.pop(KEY))
+    assert f"no weights for {KEY.removeprefix('model.')}, which" in mistake(check_stored, net, name)
+    for layer in (0, 2):  # of no layer: the files may call it something else
+        key = KEY.replace("1", str(layer))
+        change_weights(folder, lambda weights, key=key: weights.pop(key))
+    check_stored(net, name)
+    check_stored(net, "a/hub-name")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dataselect.compute.memory import is_out_of_memory
 from dataselect.data import files
 from dataselect.data.checkpoints import Checkpoint
 from dataselect.data.examples import Example
@@ -61,10 +63,14 @@ def _load(
 ) -> Featurizer:
     import torch
 
+    from dataselect.models.weights import check_finite, check_stored
+
     net = _load_sentence_model(model)
     network = net.transformers_model
     if network is None:
         raise InputError(f"model.name: `{model.name}`: not a transformer. Choose one that is.")
+    check_stored(network, model.name)
+    check_finite(network, model.name)
     net.max_seq_length = min(model.max_tokens, net.max_seq_length or model.max_tokens)
     batches = Batches.on(net.device.type, gpu=32_768)
     stored = np.float32 if net.dtype == torch.float32 else np.float16
@@ -115,6 +121,7 @@ def _load_sentence_model(model: ModelSettings) -> SentenceTransformer:
     from transformers.utils import cached_file
     from transformers.utils import logging as transformers_logging
 
+    from dataselect.models.config import check_files
     from dataselect.models.load import device, is_folder, torch_dtype
 
     try:
@@ -141,7 +148,11 @@ def _load_sentence_model(model: ModelSettings) -> SentenceTransformer:
             local_files_only=local,  # else it looks for a folder's name on the hub
             model_kwargs={"dtype": torch_dtype(model.dtype), "use_safetensors": True},
         )
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
+    except Exception as error:  # of any type: libraries raise what they like
+        if is_out_of_memory(error):
+            raise
+        if local:
+            check_files(Path(name), own_code=model.trust_remote_code)
         reason = " ".join(str(error).split())
         raise InputError(
             f"the model `{model.name}` (revision {revision}) cannot be loaded: "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,42 @@ def check_loaded(info: Mapping[str, Any], name: str) -> None:
             f"config.json says; found {tuple(found)}. Use the config.json that belongs to the "
             "weights."
         )
-    if missing := sorted(key for key in info["missing_keys"] if UNUSED not in key):
+    _refuse_missing((key for key in info["missing_keys"] if UNUSED not in key), name)
+
+
+def check_stored(net: torch.nn.Module, name: str) -> None:
+    """Checks that the files of a model in a folder have the weights that a loaded one has.
+
+    For loaders that do not say what they found. Files may name weights otherwise than the model;
+    so a weight counts as missing only where the same weight of another layer is there.
+
+    Raises:
+        InputError: a weight is missing.
+    """
+    folder = Path(files.resolve(name))
+    paths = safetensors_files(folder) if folder.is_dir() else []
+    stored = {key for path in paths for key in read_header(path)}
+    # As transformers does with the names of old checkpoints.
+    stored = {key.replace(".gamma", ".weight").replace(".beta", ".bias") for key in stored}
+    endings = {end for key in stored for end in _endings(key)}
+    keys = [key for key, _ in net.named_parameters() if UNUSED not in key]
+    missing = {key for key in keys if key not in endings and not stored & _endings(key)}
+    found = {_any_layer(key) for key in keys if key not in missing}
+    _refuse_missing((key for key in missing if _any_layer(key) in found), name)
+
+
+def _endings(key: str) -> set[str]:
+    parts = key.split(".")
+    return {".".join(parts[start:]) for start in range(len(parts))}
+
+
+def _any_layer(key: str) -> str:
+    """A weight's name with all its numbers alike."""
+    return re.sub(r"\d+", "0", key)
+
+
+def _refuse_missing(keys: Iterable[str], name: str) -> None:
+    if missing := sorted(keys):
         raise InputError(
             f"{_file_of(name, '')}: no weights for {first_few(missing)}, which the model that "
             "config.json names has; they would be random. Copy the model again, or use the "

@@ -15,7 +15,23 @@ def test_progress_in_a_log_is_a_line_now_and_then(monkeypatch, capsys):
         advance(500)
         advance(2_500)
     lines = capsys.readouterr().err.splitlines()
-    assert lines == ["embed: 2,000 of 5,000 after 61 s", "embed: 5,000 of 5,000 after 61:01 min"]
+    assert lines == [
+        "embed: 2,000 of 5,000 after 61 s, 92 s left",
+        "embed: 5,000 of 5,000 after 61:01 min",
+    ]
+
+
+def test_the_time_left_is_as_the_last_minutes_went(monkeypatch, capsys):
+    minutes = range(8)
+    at = iter([60.0 * minute for minute in minutes])
+    monkeypatch.setattr(report, "time", SimpleNamespace(monotonic=lambda: next(at)))
+    monkeypatch.setattr(report, "_bars", report.Console(stderr=True, force_terminal=False))
+    with report.progress("embed", 10_000) as advance:
+        advance(8_000)  # most was found finished
+        for _ in minutes[2:]:
+            advance(100 / 3)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "embed: 8,200 of 10,000 after 7:00 min, 54:00 min left"
 
 
 def test_a_bar_where_somebody_watches(monkeypatch, capsys):

@@ -6,8 +6,10 @@ import os
 import sys
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any, Protocol
 
 from rich import progress as rich_progress
@@ -27,15 +29,16 @@ from rich.text import Text
 console = Console(width=None if sys.stdout.isatty() else 80)
 _bars = Console(stderr=True)
 
-#: Seconds between two lines of progress in a log.
-EVERY = 60.0
+#: Seconds between two lines of progress in a log, and how many of them the time left rests on.
+EVERY, LINES = 60.0, 5
 
 
 @contextmanager
 def progress(what: str, total: int | None) -> Generator[Callable[..., None]]:
     """A progress bar on standard error; yields a function that adds to the count.
 
-    In a log, where standard error is no terminal, it is a line a minute.
+    In a log, where standard error is no terminal, it is a line a minute, with the time left as the
+    last minutes went.
     """
     if not _bars.is_terminal:
         yield _lines(what, total)
@@ -53,17 +56,25 @@ def progress(what: str, total: int | None) -> Generator[Callable[..., None]]:
 
 
 def _lines(what: str, total: int | None) -> Callable[..., None]:
-    start = printed = time.monotonic()
-    done = 0
+    start = time.monotonic()
+    done = 0.0
+    printed = deque([(start, done)], maxlen=LINES)
     of_total = f" of {total:,}" if total else ""
+    lock = Lock()  # rows may be counted by the thread that follows workers
 
-    def add(count: int, *_: Any) -> None:
-        nonlocal done, printed
-        done += count
-        now = time.monotonic()
-        if now - printed >= EVERY:
-            printed = now
-            line = f"{what}: {done:,}{of_total} after {format_seconds(now - start)}"
+    def add(count: float, *_: Any) -> None:
+        nonlocal done
+        with lock:
+            done += count
+            now = time.monotonic()
+            if now - printed[-1][0] < EVERY:
+                return
+            before, done_before = printed[0]
+            printed.append((now, done))
+            line = f"{what}: {int(done + 1e-6):,}{of_total} after {format_seconds(now - start)}"
+            if total and done_before < done < total - 1e-6:
+                left = (total - done) * (now - before) / (done - done_before)
+                line += f", {format_seconds(left)} left"
             _bars.print(line, highlight=False)
 
     return add
@@ -129,6 +140,18 @@ def quiet_libraries() -> None:
 
 
 class Progress(Protocol):
-    """Called every few rows: how many are done, their tokens, and the FLOPs that they took."""
+    """Called every few rows: how many are done, their tokens, and the FLOPs that they took.
 
-    def __call__(self, rows: int, tokens: int = 0, flops: float = 0.0, /) -> None: ...
+    Where rows are read several times, each time counts as a part of a row.
+    """
+
+    def __call__(self, rows: float, tokens: int = 0, flops: float = 0.0, /) -> None: ...
+
+
+def part_of(progress: Progress, passes: float) -> Progress:
+    """The progress of one of several passes over the same rows, in which each counts as a part."""
+
+    def report(rows: float, tokens: int = 0, flops: float = 0.0, /) -> None:
+        progress(rows / passes, tokens, flops)
+
+    return report

@@ -22,8 +22,10 @@ class Costs:
 
     def __init__(self):
         self.rows = self.tokens = self.flops = 0
+        self.calls = []  # the rows of each call
 
     def __call__(self, rows, tokens=0, flops=0.0, /):
         self.rows += rows
+        self.calls.append(rows)
         self.tokens += tokens
         self.flops += flops

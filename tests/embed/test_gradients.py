@@ -116,6 +116,7 @@ def test_every_checkpoint_is_measured_and_weighted_by_its_learning_rate(checkpoi
     first, second = arrays["gradients"][:, 0], arrays["gradients"][:, 1]
     assert np.abs(first - second).max() > 0.01
     assert costs.rows == 3
+    assert costs.calls[:2] == [1.5, 1.5]  # every checkpoint's pass counts
     alone = measure(feature, rows, checkpoints=checkpoints[1:], side="queries", progress=costs)
     np.testing.assert_array_equal(alone["gradients"][:, 0], second)
     assert set(measure(feature, rows[:1], checkpoints=checkpoints)) == {"gradients"}

@@ -41,6 +41,8 @@ def test_they_are_the_losses_at_every_checkpoint_in_training_order(rows, tmp_pat
     course = np.nanmean(np.column_stack([found["before_nll"], found["nll"]]), axis=0)
     assert (np.diff(course) < 0).all()  # it learns
     assert costs.rows == 40
+    half = len(costs.calls) // 2
+    assert sum(costs.calls[:half]) == pytest.approx(20)  # every model's pass counts
     assert costs.tokens == 4 * sum(len(row.ids) for row in load_chat(SHORT).encode(rows))
 
 

@@ -51,8 +51,8 @@ class Engine:
     parallel_workers: Callable[[], int]
 
 
-def no_progress(rows: int, tokens: int = 0, flops: float = 0.0, /) -> None:
-    """A progress callback that does nothing: worker processes have no display."""
+def no_progress(rows: float, tokens: int = 0, flops: float = 0.0, /) -> None:
+    """A progress callback that does nothing."""
 
 
 def ordered_results(

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from dataselect.compute import Engine, Run, StartWorker, Work, no_progress, ordered_results
 from dataselect.compute.memory import memory_bytes, with_memory_limit
+from dataselect.compute.progress import follow
 from dataselect.compute.threads import cores, use_threads
 from dataselect.errors import InputError
 from dataselect.report import Progress
@@ -89,16 +90,19 @@ def _processes(start: StartWorker, count: int, gpus: list[str]) -> Generator[Run
     import multiprocessing
 
     context = multiprocessing.get_context("spawn")  # a forked process cannot use its parent's GPU
-    free_gpus = context.Queue()
+    places = context.Queue()
     for number in range(count):
-        free_gpus.put(gpus[number % len(gpus)] if gpus else "")
-    threads = max(1, cores() // count)
-    with ProcessPoolExecutor(count, context, _init_worker, (free_gpus, threads, start)) as pool:
+        places.put((number, gpus[number % len(gpus)] if gpus else ""))
+    rows_done = context.RawArray("d", count)  # without a lock, which a killed worker might hold
+    arguments = (places, rows_done, max(1, cores() // count), start)
+    with ProcessPoolExecutor(count, context, _init_worker, arguments) as pool:
 
         def run(jobs: Iterable[Any], progress: Progress) -> Iterator[Any]:
+            before = sum(rows_done)
             try:
-                futures = (pool.submit(_run_job, job) for job in jobs)
-                yield from ordered_results(futures, 2 * count, Future.result, progress)
+                with follow(lambda: sum(rows_done) - before, progress):
+                    futures = (pool.submit(_run_job, job) for job in jobs)
+                    yield from ordered_results(futures, 2 * count, Future.result, no_progress)
             except BrokenProcessPool:
                 raise InputError(
                     "a worker process was killed; the machine may have run out of memory. Finished "
@@ -116,13 +120,19 @@ def _processes(start: StartWorker, count: int, gpus: list[str]) -> Generator[Run
 _worker: dict[str, Any] = {}
 
 
-def _init_worker(free_gpus: Any, threads: int, start: StartWorker) -> None:
-    if gpu := free_gpus.get():
+def _init_worker(places: Any, rows_done: Any, threads: int, start: StartWorker) -> None:
+    number, gpu = places.get()
+    if gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     else:
         use_threads(threads)
     exit_with_parent()
     _worker["start"] = start
+
+    def progress(rows: float, tokens: int = 0, flops: float = 0.0, /) -> None:
+        rows_done[number] += rows
+
+    _worker["progress"] = progress
 
 
 def exit_with_parent() -> None:
@@ -142,4 +152,4 @@ def _wait_for_parent() -> None:
 def _run_job(job: Any) -> Any:
     if "work" not in _worker:
         _worker["work"] = _worker["start"]()
-    return _worker["work"](job, no_progress)
+    return _worker["work"](job, _worker["progress"])

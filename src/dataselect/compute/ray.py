@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt
 
-from dataselect.compute import Engine, Run, StartWorker, Work, no_progress, ordered_results
+from dataselect.compute import Engine, Run, StartWorker, Work, ordered_results
+from dataselect.compute.progress import follow
 from dataselect.errors import InputError
 from dataselect.report import Progress
 
 PACKAGE = Path(__file__).parents[1]
+
+#: Seconds between two messages of a worker about its rows.
+EVERY = 1.0
 
 #: Restarts of a worker whose machine or process dies, and retries of its job.
 RETRIES = 5
@@ -59,18 +64,42 @@ def _open(address: str | None, cpus: float, gpus: float, start: StartWorker) -> 
     resources = {"num_cpus": cpus, "num_gpus": gpus}
     retries = {"max_restarts": RETRIES, "max_task_retries": RETRIES}
     actor = cluster.remote(**resources, **retries)(_Worker)
-    workers = [actor.remote(str(Path.cwd()), start) for _ in range(slots)]
+    counter = cluster.remote(num_cpus=0, max_restarts=-1)(_Counter).remote()
+    workers = [actor.remote(str(Path.cwd()), start, counter) for _ in range(slots)]
+    numbers = count()
 
     def run(jobs: Iterable[Any], progress: Progress) -> Iterator[Any]:
         pairs = zip(cycle(workers), jobs, strict=False)
-        started = (worker.run.remote(job) for worker, job in pairs)
-        yield from ordered_results(started, 2 * slots, partial(_result, cluster), progress)
+        started = (worker.run.remote(next(numbers), job) for worker, job in pairs)
+        result = partial(_result, cluster)
+        with _followed(cluster, counter, progress) as finished:
+            yield from ordered_results(started, 2 * slots, result, finished)
 
     try:
         yield run
     finally:
-        for worker in workers:
-            cluster.kill(worker)
+        for process in (*workers, counter):
+            cluster.kill(process)
+
+
+@contextmanager
+def _followed(cluster: Any, counter: Any, progress: Progress) -> Generator[Progress]:
+    """Yields what counts the rows of finished jobs; passes on these, or more, if workers say so."""
+    finished = 0.0
+
+    def reported() -> float:
+        try:
+            return cluster.get(counter.total.remote())
+        except cluster.exceptions.RayError:  # its machine is lost; what is finished still counts
+            return 0.0
+
+    def add(rows: float, tokens: int = 0, flops: float = 0.0, /) -> None:
+        nonlocal finished
+        finished += rows
+
+    before = reported()
+    with follow(lambda: max(finished, reported() - before), progress):
+        yield add
 
 
 def _connect(address: str | None) -> Any:
@@ -137,11 +166,35 @@ def _result(cluster: Any, reference: Any) -> Any:
 class _Worker:
     """A process of the cluster, which keeps what it loads from job to job."""
 
-    def __init__(self, home: str, start: StartWorker) -> None:
+    def __init__(self, home: str, start: StartWorker, counter: Any) -> None:
         os.chdir(home)  # paths of the project's files are relative to it
-        self.start = start
+        self.start, self.counter = start, counter
         self.work: Work | None = None
 
-    def run(self, job: Any) -> Any:
+    def run(self, number: int, job: Any) -> Any:
         self.work = self.work or self.start()
-        return self.work(job, no_progress)
+        done, sent = 0.0, time.monotonic()
+
+        def progress(rows: float, tokens: int = 0, flops: float = 0.0, /) -> None:
+            nonlocal done, sent
+            done += rows
+            if time.monotonic() - sent >= EVERY:
+                sent = time.monotonic()
+                self.counter.note.remote(number, done)
+
+        result = self.work(job, progress)
+        self.counter.note.remote(number, done)
+        return result
+
+
+class _Counter:
+    """How many rows of every job are done; a job that starts again counts from 0."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, float] = {}
+
+    def note(self, number: int, rows: float) -> None:
+        self.rows[number] = rows
+
+    def total(self) -> float:
+        return sum(self.rows.values())

@@ -204,7 +204,7 @@ class Meter:
     def __init__(self, progress: Progress) -> None:
         self.progress, self.tokens, self.flops = progress, 0, 0.0
 
-    def __call__(self, rows: int, tokens: int = 0, flops: float = 0.0, /) -> None:
+    def __call__(self, rows: float, tokens: int = 0, flops: float = 0.0, /) -> None:
         self.progress(rows)
         self.tokens += tokens
         self.flops += flops

@@ -18,7 +18,7 @@ from dataselect.models.chat import Encoded, load_chat
 from dataselect.models.row_gradients import row_gradients
 from dataselect.models.settings import ModelSettings
 from dataselect.numerics import projection as projections
-from dataselect.report import Progress
+from dataselect.report import Progress, part_of
 from dataselect.settings import NonNegativeInt, OnlyWith, PositiveInt
 
 if TYPE_CHECKING:
@@ -136,12 +136,13 @@ def _load(
         encoded = chat.encode(rows)
         usable = [number for number, row in enumerate(encoded) if row.has_response]
         vectors = np.full((len(rows), len(checkpoints), width), np.nan, dtype=stored)
+        counted = part_of(progress, len(checkpoints))
         for number, checkpoint in enumerate(checkpoints):
             moments = _set_checkpoint(net, checkpoint, parameters)
             for part in _blocks(usable, projection.kind, length):
                 block = [encoded[row] for row in part]
                 vectors[part, number] = unit_vectors(block, moments if side == "pool" else None)
-                _report(progress, net, block, projection.flops(length), is_first=number == 0)
+                _report(counted, net, block, projection.flops(length))
         progress(len(rows) - len(usable))
         weight = np.tile(rates / rates.sum(), (len(rows), 1))
         return {"gradients": vectors, **({"weight": weight} if side == "queries" else {})}
@@ -188,12 +189,10 @@ def adam_step(g: Tensor, m: Tensor, v: Tensor, adam: Adam) -> Tensor:
     return (m * adam.beta1 + g * (1 - adam.beta1)).div_(step.sqrt_())
 
 
-def _report(
-    progress: Progress, net: Any, rows: list[Encoded], projection_flops: float, *, is_first: bool
-) -> None:
-    """Reports rows at their first checkpoint, tokens and FLOPs at every one."""
+def _report(progress: Progress, net: Any, rows: list[Encoded], projection_flops: float) -> None:
+    """Reports rows, tokens and FLOPs."""
     from dataselect.models.flops import training_flops
 
     tokens = sum(len(row.ids) for row in rows)
     flops = training_flops(net, tokens) + projection_flops * len(rows)
-    progress(len(rows) if is_first else 0, tokens, flops)
+    progress(len(rows), tokens, flops)

@@ -12,7 +12,7 @@ from dataselect.embed import Feature
 from dataselect.models.batches import Batches
 from dataselect.models.chat import load_chat
 from dataselect.models.settings import ModelSettings
-from dataselect.report import Progress
+from dataselect.report import Progress, part_of
 
 #: The arrays of the first pass, and the field of `models.nll.Losses` that each holds.
 FIELDS = {
@@ -60,13 +60,14 @@ def _load(model: ModelSettings, checkpoints: list[Checkpoint], *, direct: bool) 
     def featurize(rows: list, side: str, progress: Progress) -> dict[str, np.ndarray]:
         arrays = {name: np.zeros(len(rows), dtype=np.float32) for name in FIELDS}
         arrays["cut"] = np.zeros(len(rows), dtype=bool)
+        counted = part_of(progress, 2 if direct else 1)
         for numbers, encoded in chat.encode_by_length(rows):
-            measured = token_losses(net, encoded, progress, full=True, batches=batches)
+            measured = token_losses(net, encoded, counted, full=True, batches=batches)
             for name, field in FIELDS.items():
                 arrays[name][numbers] = getattr(measured, field)
             arrays["cut"][numbers] = [row.truncated for row in encoded]
         if direct:
-            nll = response_only_loss(net, chat, rows, batches, progress)
+            nll = response_only_loss(net, chat, rows, batches, counted)
             arrays["direct_nll"] = nll.astype(np.float32)
         return arrays
 

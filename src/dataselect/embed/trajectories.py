@@ -12,7 +12,7 @@ from dataselect.embed import Feature
 from dataselect.models.batches import Batches
 from dataselect.models.chat import load_chat
 from dataselect.models.settings import ModelSettings
-from dataselect.report import Progress
+from dataselect.report import Progress, part_of
 
 
 def trajectories() -> Feature:
@@ -50,9 +50,7 @@ def _load(model: ModelSettings, checkpoints: list[Checkpoint]) -> Featurizer:
         probability = np.zeros_like(nll)
         for number, settings in enumerate(models):
             net = load_causal(settings)
-            is_last = number == len(models) - 1  # rows are done once the last model has read them
-            counted = progress if is_last else lambda _, *cost: progress(0, *cost)
-            measured = token_losses(net, encoded, counted, batches=batches)
+            measured = token_losses(net, encoded, part_of(progress, len(models)), batches=batches)
             nll[:, number] = measured.response
             probability[:, number] = measured.probability
         return {

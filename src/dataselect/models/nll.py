@@ -9,6 +9,7 @@ import numpy as np
 from dataselect.models.batches import Batches, pad
 from dataselect.models.flops import forward_flops
 from dataselect.models.parts import encode_responses
+from dataselect.report import Progress, part_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from dataselect.data.tables import Message
     from dataselect.models.chat import Chat, Encoded
-    from dataselect.report import Progress
 
 #: Padded tokens of a batch where the caller names no size.
 MAX_PADDED_TOKENS = 4_096
@@ -104,18 +104,16 @@ def response_only_loss(
     """Mean loss of a row's response tokens, each response alone: see `parts.encode_responses`.
 
     Args:
-        progress: gets tokens and FLOPs, but no rows: this pass is one of several.
+        progress: gets all rows as the responses are done, of which a row may have several.
 
     Returns:
         Nats per token (float64, b); NaN for a row without a response.
     """
 
-    def turn_progress(turns: int, tokens: int = 0, flops: float = 0.0, /) -> None:
-        progress(0, tokens, flops)
-
     responses = encode_responses(chat, rows)
     encoded = [row for _, row in responses]
-    nll = token_losses(net, encoded, turn_progress, batches=batches).response
+    counted = part_of(progress, len(responses) / len(rows)) if rows else progress
+    nll = token_losses(net, encoded, counted, batches=batches).response
     tokens = np.asarray([int(row.response[1:].sum()) for row in encoded], dtype=np.int64)
     numbers = np.asarray([number for number, _ in responses], dtype=np.int64)
     usable = np.isfinite(nll)

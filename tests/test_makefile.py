@@ -1,0 +1,45 @@
+"""`make setup` says what it does; with a stand-in for Python, which installs nothing."""
+
+import re
+import subprocess
+
+import pytest
+
+from tests.helpers import ROOT
+
+#: Makes an environment that holds only itself; prints what else it is to do.
+PYTHON = """#!/bin/sh
+if [ "$2" = venv ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; else echo "python: $*"; fi
+"""
+
+
+@pytest.fixture
+def setup(tmp_path):
+    """Runs `make setup`; returns what it prints."""
+    python = tmp_path / "python"
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+
+    def run():
+        command = ["make", "setup", f"VENV={tmp_path / 'venv'}", f"PYTHON={python}"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    return run
+
+
+def test_setup_says_what_it_does_how_long_and_how_large(setup, tmp_path):
+    printed = setup()
+    before, _, after = printed.partition("pip install")
+    packages = len(re.findall("==", (ROOT / "requirements.lock").read_text()))
+    assert f"{packages} packages" in before
+    assert re.search(r"\d GB on disk", before)
+    assert re.search(r"takes \d+ to \d+ minutes", before)
+    (large,) = [line for line in after.splitlines() if line.startswith("python: ") and "-r" in line]
+    assert "--quiet" not in large  # pip itself shows the downloads
+    assert f"source {tmp_path / 'venv'}/bin/activate" in after
+
+
+def test_a_second_time_there_is_nothing_to_say(setup):
+    setup()
+    assert "packages" not in setup()

@@ -40,6 +40,14 @@ def sql(
 
 
 @app.command()
+def params() -> None:
+    """List every setting of params.yaml and methods.yaml: type, default, meaning."""
+    from dataselect.plan.params_page import page
+
+    typer.echo(page(), nl=False)
+
+
+@app.command()
 def adopt(
     stage: Annotated[str, typer.Argument(help="The stage: embed.")],
     tolerance: Annotated[

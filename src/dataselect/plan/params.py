@@ -26,7 +26,13 @@ REQUIRED_KEYS = ("pool", "method", "budget", "model")
 
 @dataclass(frozen=True, kw_only=True)
 class PoolParams:
-    """The block `pool`; `cut_off`: what to do with rows of whose response nothing fits."""
+    """The block `pool`.
+
+    Attributes:
+        path: the rows to choose from: a file, a glob or a list of them.
+        on_bad_row: what to do with a row that cannot be read.
+        cut_off: what to do with a row of whose first response nothing fits into `max_tokens`.
+    """
 
     path: str | list[str]
     on_bad_row: Literal["error", "drop"] = "error"
@@ -35,7 +41,12 @@ class PoolParams:
 
 @dataclass(frozen=True, kw_only=True)
 class QueriesParams:
-    """The block `queries`; `tasks: same` takes the tasks of the tests, `all` every query."""
+    """The block `queries`.
+
+    Attributes:
+        path: example rows of the tasks: a file, a glob or a list of them.
+        tasks: whose queries are used: `same` as `tasks` at the top, `all`, or these.
+    """
 
     path: str | list[str]
     tasks: Literal["same", "all"] | list[str] = "same"
@@ -43,14 +54,25 @@ class QueriesParams:
 
 @dataclass(frozen=True, kw_only=True)
 class TestsParams:
-    """The block `tests`."""
+    """The block `tests`.
+
+    Attributes:
+        path: the tests of the tasks: a file, a glob or a list of them.
+    """
 
     path: str | list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TopLevel:
-    """The plain values at the top of params.yaml."""
+    """The plain values at the top of params.yaml.
+
+    Attributes:
+        tasks: the tasks whose tests, and queries, are used.
+        budget: how many rows are chosen: a number, or a share of the pool such as "5%".
+        seed: of every random draw.
+        groups: whether S has a column for each query or each task; `auto`: the scorer decides.
+    """
 
     tasks: Literal["all"] | list[str] = "all"
     budget: Any  # see data.budget.parse_budget

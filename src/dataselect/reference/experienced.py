@@ -69,11 +69,13 @@ def experienced(
 ) -> Reference:
     """Fine-tunes on a few rows of every cluster of instructions; one checkpoint, at the end.
 
-    Instructions (a row's tokens outside its responses) are clustered, by their mean last hidden
-    state, into `clusters`. Of each come up to `per_cluster` rows, evenly spaced among those whose
-    instruction's loss is between the percentiles `low` and `high` (0 to 100) of the cluster's.
+    Instructions (a row's tokens outside its responses) are clustered by their mean last hidden
+    state. The rows of a cluster are evenly spaced by the loss of their instruction.
 
     Args:
+        seed: of the rows' sample, the clusters, and the order of training.
+        clusters, per_cluster: clusters, at most one per row; rows of each, at most.
+        low, high: percentiles (0 to 100) of a cluster's losses, between which its rows lie.
         most_rows: of a larger pool only this many rows are measured, drawn by id and `seed`.
         micro_batch_size: the largest that divides both this and `batch_size` is used.
         The others are those of `train.fit.Recipe`.

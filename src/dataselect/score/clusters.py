@@ -27,6 +27,7 @@ def clusters(
     row is a cluster of its own, and equal shares of clusters are a random draw.
 
     Args:
+        seed: of the first centres and the priorities.
         count: clusters per source, at most.
         rows_per_cluster: rows that a source needs for each of its clusters; 1: as published.
         iterations: of Lloyd's algorithm.

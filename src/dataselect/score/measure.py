@@ -16,6 +16,7 @@ def measure(*, name: str, best: Literal["highest", "lowest"] = "highest") -> Row
 
     Args:
         name: a feature with one number per row, such as `tokens` or `probability`.
+        best: whether the highest or the lowest numbers are chosen first.
 
     Source: the length baseline of arXiv 2503.01807; least confidence of S2L (arXiv 2403.07384):
     the lowest mean probability of the response tokens.

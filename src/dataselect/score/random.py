@@ -17,6 +17,7 @@ def random(*, seed: int, per: Literal["pool", "source"] = "pool") -> RowScorer:
     A larger budget contains a smaller one.
 
     Args:
+        seed: of the numbers; a row's depends on its id.
         per: one group, the whole pool; or one per source, from which a round-robin draws equal
             shares.
 

@@ -8,7 +8,7 @@ from dataselect.data import files
 from dataselect.plan.disk import features_size
 from dataselect.plan.ignored import ignored_keys
 from dataselect.plan.params import read_yaml
-from dataselect.plan.run import models_used, plan
+from dataselect.plan.run import plan, unpinned_models
 from dataselect.plan.stale import remove_stale
 from dataselect.plan.stored import mixed_versions
 from dataselect.stage import end_with_message
@@ -22,16 +22,13 @@ def main() -> None:
     files.write_json(Path("plan.json"), asdict(sections))
     remove_stale()
     report.console.print(f"method {params['method']}, budget {params['budget']}")
-    notes = (ignored_keys(params, sections), features_size(sections))
-    for line in (*notes, mixed_versions(sections.embed)):
-        if line:
-            report.console.print(line)
-    for model in models_used(sections):
-        if model.md5 is None and model.revision is None:
-            report.console.print(
-                f"revision is null: the hub's newest version of {model.name} is used, which may "
-                "change. Set it to a commit, and features and scores belong to that version."
-            )
+    notes = [
+        ignored_keys(params, sections),
+        features_size(sections),
+        mixed_versions(sections.embed),
+    ]
+    for line in filter(None, [*notes, *unpinned_models(sections)]):
+        report.console.print(line)
 
 
 if __name__ == "__main__":

@@ -1,121 +1,19 @@
-"""Every table's schema; reading and writing refuse what breaks it."""
+"""Reads and writes tables; refuses what breaks their schemas."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from dataselect.data import files
+from dataselect.data.schemas import ENCODING, MESSAGES, TABLES, Message
 from dataselect.errors import InputError, first_few
 
-#: A turn of a conversation: role (system, user, assistant) and content.
-Message = dict[str, str]
-
-MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
-
-#: How a query or a test is encoded: see `data.examples`.
-ENCODING = {"prefill": pl.String, "format": pl.String, "max_tokens": pl.Int64}
-
-
-@dataclass(frozen=True)
-class Table:
-    """The schema of a table, and how it is stored.
-
-    Attributes:
-        columns: name → type; `pl.Array` without a size is an array of any size.
-        nullable: the columns that may hold nulls.
-        counter: a column that counts 0, 1, 2 … in the order of the rows.
-        storage: options of the parquet file that differ from the other tables'.
-    """
-
-    columns: dict[str, Any]
-    nullable: tuple[str, ...] = ()
-    counter: str | None = None
-    storage: dict[str, Any] = field(default_factory=dict)
-
-
-TABLES = {
-    "pool": Table(
-        {"row": pl.Int64, "id": pl.String, "source": pl.String, "messages": MESSAGES},
-        counter="row",
-    ),
-    "dropped": Table(
-        {
-            "id": pl.String,
-            "source": pl.String,
-            "reason": pl.String,
-            "detail": pl.String,
-            "place": pl.String,
-        },
-        nullable=("detail", "place"),
-    ),
-    "queries": Table(
-        {
-            "task": pl.String,
-            "id": pl.String,
-            "messages": MESSAGES,
-            "subtask": pl.String,
-            **ENCODING,
-        },
-        nullable=("subtask", *ENCODING),
-    ),
-    "tests": Table(
-        {
-            "task": pl.String,
-            "id": pl.String,
-            "messages": MESSAGES,
-            "answer": pl.String,
-            "choices": pl.List(pl.String),
-            "kind": pl.String,
-            "answers": pl.List(pl.String),
-            **ENCODING,
-        },
-        nullable=("choices", "kind", "answers", *ENCODING),
-    ),
-    # One 32-bit float per group. Where every row is in a single group, `group` names it, and the
-    # array has one number. Scores hardly shrink and never repeat: light compression reads faster.
-    "scores": Table(
-        {"row": pl.Int64, "id": pl.String, "group": pl.Int64, "score": pl.Array},
-        nullable=("group",),
-        counter="row",
-        storage={"compression": "lz4", "use_dictionary": ["id", "group"]},
-    ),
-    "groups": Table(
-        {"group": pl.Int64, "name": pl.String, "task": pl.String, "parent": pl.String},
-        nullable=("task", "parent"),
-        counter="group",
-    ),
-    "selection": Table(
-        {
-            "rank": pl.Int64,
-            "row": pl.Int64,
-            "id": pl.String,
-            "source": pl.String,
-            "group": pl.Int64,
-            "task": pl.String,
-            "score": pl.Float32,
-        },
-        nullable=("task",),
-        counter="rank",
-    ),
-    "evaluation": Table(
-        {
-            "task": pl.String,
-            "id": pl.String,
-            "metric": pl.String,
-            "value": pl.Float64,
-            "answer_nll_nats": pl.Float64,
-            "output": pl.String,
-            "truncated": pl.Boolean,
-        },
-        nullable=("answer_nll_nats", "output"),
-    ),
-}
+__all__ = ["ENCODING", "MESSAGES", "TABLES", "Message"]
 
 
 def schema(name: str) -> dict[str, Any]:

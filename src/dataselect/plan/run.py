@@ -207,3 +207,13 @@ def models_used(sections: Plan) -> list[ModelSettings]:
     """The models that a plan trains and measures rows with, each once."""
     models = [sections.train.model, sections.embed.model, sections.reference.model]
     return list({(model.name, model.revision): model for model in models if model}.values())
+
+
+def unpinned_models(sections: Plan) -> list[str]:
+    """A note for each model of a hub that is used without a revision."""
+    return [
+        f"revision is null: the hub's newest version of {model.name} is used, which may change. "
+        "Set it to a commit, and features and scores belong to that version."
+        for model in models_used(sections)
+        if model.md5 is None and model.revision is None
+    ]

@@ -44,6 +44,12 @@ class Choice:
     high: float
     most_rows: int
 
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise InputError(
+                f"methods.yaml: experienced: low ({self.low}) is above high ({self.high}). Swap."
+            )
+
     def rows_passed(self, rows: int, epochs: int) -> float:
         """How many rows of a pool pass through the model: twice each, then some in training."""
         measured = min(self.most_rows, rows)
@@ -69,8 +75,8 @@ def experienced(
 ) -> Reference:
     """Fine-tunes on a few rows of every cluster of instructions; one checkpoint, at the end.
 
-    Instructions (a row's tokens outside its responses) are clustered by their mean last hidden
-    state. The rows of a cluster are evenly spaced by the loss of their instruction.
+    Instructions (what is no response) are clustered by their mean last hidden state. The rows of
+    a cluster are evenly spaced by the loss of their instruction.
 
     Args:
         seed: of the rows' sample, the clusters, and the order of training.
@@ -78,13 +84,11 @@ def experienced(
         low, high: percentiles (0 to 100) of a cluster's losses, between which its rows lie.
         most_rows: of a larger pool only this many rows are measured, drawn by id and `seed`.
         micro_batch_size: the largest that divides both this and `batch_size` is used.
-        The others are those of `train.fit.Recipe`.
+        The others: see `Recipe`.
 
     Raises:
         InputError: `low` is above `high`; or, when fitted, no row's instruction can be measured.
     """
-    if low > high:
-        raise InputError(f"methods.yaml: experienced: low ({low}) is above high ({high}). Swap.")
     choice = Choice(clusters, per_cluster, low, high, most_rows)
     recipe = Recipe(
         epochs=epochs,

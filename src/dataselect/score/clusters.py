@@ -50,9 +50,9 @@ def clusters(
             measured = rows[usable[rows]]
             order = shuffled_rows([ids[row] for row in measured], seed, "rows that are clustered")
             measured = measured[order]  # an order that does not depend on the pool's
-            most = max(1, min(count, len(measured) // rows_per_cluster))
-            limited += most < count
-            found = kmeans(trajectories[measured], most, kmeans_seed, iterations)
+            limit = max(1, min(count, len(measured) // rows_per_cluster))
+            limited += limit < count
+            found = kmeans(trajectories[measured], limit, kmeans_seed, iterations)
             cluster_of[measured] = len(columns) + found
             cluster_count = int(found.max()) + 1 if len(found) else 1
             columns += [Group(f"{source}/{k}", None, source) for k in range(cluster_count)]

@@ -38,6 +38,11 @@ class OnlyWith:
         object.__setattr__(self, "setting", setting)
         object.__setattr__(self, "values", values)
 
+    @property
+    def condition(self) -> str:
+        """What the block must say: `method: lora`, as Markdown."""
+        return " or ".join(f"`{self.setting}: {value}`" for value in self.values)
+
 
 #: What a file of each folder is called in messages.
 KINDS = {
@@ -159,10 +164,10 @@ def _idle(
     for name in given:
         for mark in getattr(_annotation(schema, name), "__metadata__", ()):
             if isinstance(mark, OnlyWith) and settings[mark.setting] not in mark.values:
-                working = " or ".join(f"`{mark.setting}: {value}`" for value in mark.values)
                 yield (
-                    f"{_path(where, name)}: has an effect only with {working}; found "
-                    f"`{mark.setting}: {settings[mark.setting]}`. Remove it, or set {working}."
+                    f"{_path(where, name)}: has an effect only with {mark.condition}; found "
+                    f"`{mark.setting}: {settings[mark.setting]}`. Remove it, or set "
+                    f"{mark.condition}."
                 )
 
 

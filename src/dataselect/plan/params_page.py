@@ -14,7 +14,7 @@ from dataselect.eval.run import EvalSettings
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.method import PARTS
 from dataselect.plan.params import PoolParams, QueriesParams, TestsParams, TopLevel
-from dataselect.settings import ENGINES, part_function, part_names, settings_of
+from dataselect.settings import ENGINES, OnlyWith, part_function, part_names, settings_of
 from dataselect.train.fit import Recipe
 
 HEAD = """# All settings
@@ -116,8 +116,10 @@ def _type(annotation: Any) -> str:
     """A type in words: `whole number, at least 1`."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        limits = [f"{LIMITS[type(limit).__name__]} {_bound(limit):,}" for limit in arguments[1:]]
-        return ", ".join([_type(arguments[0]), " and ".join(limits)])
+        bounds = [limit for limit in arguments[1:] if type(limit).__name__ in LIMITS]
+        limits = [f"{LIMITS[type(limit).__name__]} {_bound(limit):,}" for limit in bounds]
+        others = [f"only with {m.condition}" for m in arguments[1:] if isinstance(m, OnlyWith)]
+        return ", ".join(filter(None, [_type(arguments[0]), " and ".join(limits), *others]))
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
     if origin in (Union, types.UnionType):

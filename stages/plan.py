@@ -20,13 +20,9 @@ def main() -> None:
     params = read_yaml("params.yaml")
     sections = plan(params, read_yaml("methods.yaml"))
     files.write_json(Path("plan.json"), asdict(sections))
-    remove_stale()
     report.console.print(f"method {params['method']}, budget {params['budget']}")
-    notes = [
-        ignored_keys(params, sections),
-        features_size(sections),
-        mixed_versions(sections.embed),
-    ]
+    notes = [remove_stale(), ignored_keys(params, sections), features_size(sections)]
+    notes += [mixed_versions(sections.embed), *unpinned_models(sections)]
     for line in filter(None, [*notes, *unpinned_models(sections)]):
         report.console.print(line)
 

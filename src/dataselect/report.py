@@ -52,7 +52,14 @@ def progress(what: str, total: int | None) -> Generator[Callable[..., None]]:
     )
     with rich_progress.Progress(*columns, console=_bars) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda count, *_: bar.advance(task, count)
+        done = 0.0
+
+        def add(count: float, *_: Any) -> None:
+            nonlocal done
+            done += count
+            bar.update(task, completed=round(done, 6))  # parts of a row must add up to it
+
+        yield add
 
 
 def _lines(what: str, total: int | None) -> Callable[..., None]:

@@ -110,9 +110,8 @@ def count_by_task(selected: Selected) -> tuple[list[tuple], str | None]:
         return [(task, count) for task, count in ordered if count], None
     used_up = sum(selected.used_up.values())
     note = (
-        f"The tasks' numbers differ because {used_up:,} turns were used up by rows that another "
-        "turn had chosen before, as in the published code: tasks that share their best rows get "
-        "fewer."
+        f"The tasks get unequal numbers of rows: {used_up:,} turns fell on rows that were chosen "
+        "already, and were lost, as in the published code."
     )
     return [(task, count, selected.used_up.get(task, 0)) for task, count in ordered], note
 

@@ -34,7 +34,7 @@ def check(name: str, frame: pl.DataFrame, place: str = "in memory", first: int =
     table = TABLES[name]
 
     def wrong(text: str) -> InputError:
-        again = "Run `dvc repro --force`: it writes the table again."
+        again = "Run the stage that writes it: `dvc repro --force --single-item` and its name."
         return InputError(f"{name} table ({place}): {text}. {again}")
 
     for column, dtype in table.columns.items():

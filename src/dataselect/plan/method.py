@@ -21,6 +21,12 @@ PARTS = {
 }
 
 
+#: Settings of params.yaml that a method's parts take where methods.yaml does not set them: of its
+#: top; and of `train`, for references.
+SHARED = ("seed", "groups", "budget")
+SHARED_WITH_TRAINING = ("micro_batch_size", "processes", "skip_steps")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """A method of methods.yaml."""
@@ -72,9 +78,8 @@ def choose_parts(method: Method, name: str, params: Params) -> ChosenParts:
         InputError: a part or setting that does not exist, or parts that do not fit together.
     """
     top, recipe = params.top, params.train
-    offered = {"seed": top.seed, "groups": top.groups, "budget": top.budget}
-    shared = ("micro_batch_size", "processes", "skip_steps")
-    fitting = {name: getattr(recipe, name) for name in shared}
+    offered = {name: getattr(top, name) for name in SHARED}
+    fitting = {name: getattr(recipe, name) for name in SHARED_WITH_TRAINING}
     parts = {
         word: method_part(
             word, getattr(method, word), name, offered | (fitting if word == "reference" else {})

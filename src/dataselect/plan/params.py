@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Lt
 
-from dataselect.data import files
 from dataselect.data.budget import parse_budget
 from dataselect.errors import InputError, did_you_mean
 from dataselect.eval.run import EvalSettings
 from dataselect.eval.task_kinds import check_kind
+from dataselect.models.config import read_config
 from dataselect.models.positions import context_length
 from dataselect.models.settings import ModelSettings
 from dataselect.settings import check_settings
@@ -31,7 +30,7 @@ class PoolParams:
     Attributes:
         path: the rows to choose from: a file, a glob or a list of them.
         on_bad_row: what to do with a row that cannot be read.
-        cut_off: what to do with a row of whose first response nothing fits into `max_tokens`.
+        cut_off: what to do with a row whose first response `max_tokens` cuts off entirely.
     """
 
     path: str | list[str]
@@ -172,16 +171,11 @@ def _check_keys(params: dict[str, Any]) -> None:
             raise InputError(f"params.yaml: `{name}` is missing. Add it; see docs/settings.md.")
 
 
-def _context_length(model: str) -> int | None:
-    """How many tokens a model in a folder can read; None where that is not known yet."""
-    path = Path(files.resolve(model)) / "config.json"
-    return context_length(json.loads(path.read_text())) if path.is_file() else None
-
-
 def _check_limits(params: Params) -> None:
     """Checks what no type can say, but what would end a run after hours."""
     check_batch(params.train.batch_size, params.train.micro_batch_size, "params.yaml: train")
-    limit = _context_length(params.model.name)
+    config = read_config(params.model)
+    limit = context_length(config) if config else None  # a hub's model that is not in the cache
     if limit is not None and params.eval.max_new_tokens >= limit:
         raise InputError(
             f"params.yaml: eval.max_new_tokens: expected fewer than the {limit} tokens that the "

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from dataselect.eval.run import EvalSettings
 from dataselect.models.settings import ModelSettings
-from dataselect.plan.method import PARTS
+from dataselect.plan.method import PARTS, SHARED, SHARED_WITH_TRAINING
 from dataselect.plan.params import PoolParams, QueriesParams, TestsParams, TopLevel
 from dataselect.settings import ENGINES, OnlyWith, part_function, part_names, settings_of
 from dataselect.train.fit import Recipe
@@ -42,9 +42,6 @@ NAMES = {
     "engine": ("text, or a name with settings", "`local`", "where features and scores are "
                "computed; its settings are below"),
 }  # fmt: skip
-
-#: Settings of a method's parts that params.yaml decides where methods.yaml does not.
-FROM_PARAMS = ("seed", "groups", "budget", "micro_batch_size", "processes")
 
 PLAIN: dict[Any, str] = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`"}
 PLAIN |= {type(None): "`null`", Any: "whole number, or text"}
@@ -81,7 +78,7 @@ def _lines(schema: Callable[..., Any], block: str) -> Iterator[str]:
     in_methods = not dataclasses.is_dataclass(schema)
     for name, parameter in settings_of(schema).items():
         default = _default(schema, name, parameter)
-        if in_methods and name in FROM_PARAMS and block not in ENGINES:
+        if in_methods and name in (*SHARED, *SHARED_WITH_TRAINING) and block not in ENGINES:
             default = "that of params.yaml"
         annotation = parameter.annotation
         if isinstance(annotation, str):

@@ -149,6 +149,8 @@ def _evaluation(
         limit=params.eval.limit,
         threads=params.eval.threads,
     )
+    # Evaluation reads as far as the model can: `max_tokens` decides nothing of it.
+    trained = replace(trained, max_tokens=1)
     baseline = BaselineSection(
         model=trained if params.eval.before else None,
         options=options,

@@ -24,7 +24,7 @@ DECIDED_BY = {
 }
 
 
-def remove_stale(home: Path = Path()) -> list[str]:
+def remove_stale(home: Path = Path()) -> str | None:
     """Removes every file of `DECIDED_BY` that a run with other sections than plan.json's left.
 
     `dvc.lock` says with which sections each stage ran last. DVC brings the files back: from its
@@ -34,7 +34,7 @@ def remove_stale(home: Path = Path()) -> list[str]:
         home: the project's folder; its plan.json was just written.
 
     Returns:
-        The files that were removed.
+        A line that names the files that were removed; None where none was.
 
     Raises:
         InputError: dvc.lock is not YAML.
@@ -50,7 +50,7 @@ def remove_stale(home: Path = Path()) -> list[str]:
     ]
     for name in stale:
         (home / name).unlink()
-    return stale
+    return f"removed, as of another run: {', '.join(stale)}" if stale else None
 
 
 def _section(ran: dict[str, Any], stage: str) -> Any:

@@ -11,7 +11,6 @@ from dataselect.data import files
 from dataselect.data.shard_records import library_versions, read_record
 from dataselect.data.shards import KEY_FILE, shard_paths
 from dataselect.embed.run import EmbedSection
-from dataselect.errors import first_few
 
 
 def stored_folders(key: list[Any]) -> list[Path]:
@@ -53,8 +52,8 @@ def mixed_versions(section: EmbedSection) -> str | None:
         return None
     return (
         f"stored features are of several versions: {'; '.join(mixed)}. Their last bits may differ. "
-        f"To compute all with the installed versions, remove {first_few(folders)} and run "
-        "`dvc repro --force --single-item embed`."
+        f"To compute all with the installed versions, remove {', '.join(map(str, folders))} "
+        "and run `dvc repro --force --single-item embed`."
     )
 
 

@@ -75,16 +75,16 @@ def experienced(
 ) -> Reference:
     """Fine-tunes on a few rows of every cluster of instructions; one checkpoint, at the end.
 
-    Instructions (what is no response) are clustered by their mean last hidden state. The rows of
-    a cluster are evenly spaced by the loss of their instruction.
+    Instructions (all outside the responses) are clustered by their mean last hidden state. A
+    cluster's rows are evenly spaced by the loss of their instruction.
 
     Args:
         seed: of the rows' sample, the clusters, and the order of training.
-        clusters, per_cluster: clusters, at most one per row; rows of each, at most.
+        clusters: the number of clusters, at most one per row.
+        per_cluster: the most rows taken from a cluster.
         low, high: percentiles (0 to 100) of a cluster's losses, between which its rows lie.
         most_rows: of a larger pool only this many rows are measured, drawn by id and `seed`.
         micro_batch_size: the largest that divides both this and `batch_size` is used.
-        The others: see `Recipe`.
 
     Raises:
         InputError: `low` is above `high`; or, when fitted, no row's instruction can be measured.

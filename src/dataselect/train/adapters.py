@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataselect.errors import InputError
 from dataselect.models.layers import check_lora_modules
 from dataselect.numerics.draws import derived_seed
 
@@ -44,7 +45,10 @@ def add_adapters(net: Any, recipe: Recipe) -> Any:
     layers = (name for name, m in net.named_modules() if type(m).__name__ in LAYERS)
     where = "lora_modules (of the method in methods.yaml, or of train)"
     check_lora_modules(recipe.lora_modules, layers, where)
-    return get_peft_model(net, config)
+    try:
+        return get_peft_model(net, config)
+    except ValueError as error:  # a name that fits a layer of another kind too
+        raise InputError(f"{where}: {str(error).splitlines()[0]} Name other layers.") from None
 
 
 def save_adapter(net: Any, folder: Path, base: TokenizerSettings | None = None) -> None:

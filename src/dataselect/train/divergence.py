@@ -18,8 +18,8 @@ ADVICE = (
     "a reference is fitted, in its settings in methods.yaml. `skip_steps` allows some such steps."
 )
 FIRST_STEP = (
-    "Nothing was learned before this step: the model itself gives it. Set its `dtype: float32`, or "
-    "choose other weights."
+    "This is the first step, so training did not cause it. Set `train.dtype: float32`, or check "
+    "the model's weights."
 )
 
 
@@ -97,7 +97,7 @@ def check_finished(trainer: Any) -> None:
     if trainer.state.global_step and skipped_steps(trainer.state) >= trainer.state.global_step:
         raise InputError(
             f"training diverged: all {trainer.state.global_step} steps were skipped, because their "
-            "loss or gradient norm was NaN or infinite. Lower `skip_steps`. " + FIRST_STEP
+            "loss or gradient norm was NaN or infinite. " + FIRST_STEP
         )
 
 
@@ -128,4 +128,6 @@ def _what_is_not_finite(loss: Tensor, grad_norm: Tensor) -> str | None:
 def _kept(home: str) -> str:
     """A sentence on the last checkpoint, if there is one."""
     kept = max(Path(home).glob("checkpoint-*"), key=lambda p: int(p.name[11:]), default=None)
-    return f" The checkpoint after step {kept.name[11:]} is kept: {kept}." if kept else ""
+    if kept is None:
+        return ""
+    return f" The checkpoint after step {kept.name[11:]} is kept, until you remove it: {kept}."

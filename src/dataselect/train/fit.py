@@ -35,7 +35,7 @@ class Recipe:
     On one machine, runs with the same numbers of threads and processes repeat to the bit.
 
     Attributes:
-        epochs: passes over the rows; of `train`, they may be a fraction.
+        epochs: passes over the rows; in `train`, fractions are allowed.
         learning_rate: AdamW's highest.
         batch_size: rows per optimiser step, reached by accumulating micro-batches.
         micro_batch_size: rows that pass through the model together; shrinks where memory runs out.

@@ -216,6 +216,8 @@ ELSEWHERE = {
     "dvc exp run -S method=random": PIPELINE,
     "dvc exp run --queue -S 'method=rds,random' -S budget=100,300": PIPELINE,
     "dvc exp run --run-all": PIPELINE,
+    "dvc queue kill NAME": "test_kills.py::"
+    "test_a_killed_experiment_can_be_given_up_and_blocks_no_other",
     "dvc remote add -d shared s3://bucket/folder": S3,
     "dvc remote modify shared endpointurl https://minio.example.org": S3,
     "python demo/world.py": "test_demo.py::test_the_generator_makes_the_committed_files",
@@ -236,6 +238,7 @@ HERE = {
         "dvc get . out/selection.parquet --rev HEAD -o other.parquet",
         "dataselect sql sql/overlap.sql other=other.parquet",
         "dvc exp show --drop '.*' --keep 'Experiment|method|budget|mean.score$'",
+        "dvc exp show --drop '.*' --keep 'Experiment|State|method|budget|mean.score$'",
         "dvc metrics diff --targets metrics/eval.json",
         "dvc params diff --targets params.yaml",
         "dvc dag",

@@ -173,3 +173,48 @@ def test_what_libraries_say_of_a_full_disk_is_understood():
     assert not disk_is_full(OSError(13, "Permission denied"))
     with pytest.raises(SystemExit):
         end_with_message("any", InputError("a mistake"))
+
+
+def processes_in(folder):
+    """The processes whose working directory is in a folder, and the command of each."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            cwd = (process / "cwd").readlink()
+            words = (process / "cmdline").read_bytes().decode().split("\0")
+        except OSError:
+            continue
+        if cwd.is_relative_to(folder):
+            found[int(process.name)] = words
+    return found
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
+def test_a_killed_experiment_can_be_given_up_and_blocks_no_other(tmp_path):
+    """DVC keeps it as running; docs/sharing.md says what to do, which is done here."""
+    home = small_project(tmp_path / "project")
+    queue = ["dvc", "exp", "run", "--queue", "-S", "method=random", "--name"]
+    run(*queue, "killed", "aggregate", cwd=home)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    subprocess.run(
+        ["dvc", "queue", "start"], cwd=home, env=environment, check=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not any("stages/dedup.py" in words for words in processes_in(home).values()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    while left_over := processes_in(home):
+        for pid in left_over:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.2)
+    assert "Running" in run("dvc", "queue", "status", cwd=home).stdout  # what DVC cannot do
+    run("dvc", "queue", "kill", "killed", cwd=home)
+    run(*queue, "another", "aggregate", cwd=home)
+    run("dvc", "exp", "run", "--run-all", cwd=home)
+    status = run("dvc", "queue", "status", cwd=home).stdout
+    assert re.search(r"killed .*Failed", status), status
+    assert re.search(r"another .*Success", status), status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -56,7 +57,7 @@ def stage(name: str, section: type[S]) -> Generator[StageRun[S]]:
     report.quiet_libraries()
     start = time.perf_counter()
     try:
-        with _exclusive():
+        with _exclusive(name):
             files.remove_partials(Path("out"))
             run = StageRun(_section(name, section))
             yield run
@@ -124,23 +125,39 @@ def end_with_message(name: str, error: BaseException) -> NoReturn:
     raise error
 
 
+def _waiting(holder: Path) -> str:
+    """What to print while another stage runs, which has noted itself in a file."""
+    try:
+        found = json.loads(holder.read_text())
+    except (OSError, ValueError):  # it has the lock, and has not written the note yet
+        return "another stage still runs in this folder; waiting for it"
+    return (
+        f"the stage {found['stage']} of an earlier run still runs in this folder, as process "
+        f"{found['process']}; waiting for it. To stop it instead: kill {found['process']}"
+    )
+
+
 def _end(name: str, message: str, status: int = 1) -> NoReturn:
     print(f"\n{f'dataselect {name}'.strip()}: {message}\n", file=sys.stderr)  # noqa: T201
     sys.exit(status)
 
 
 @contextmanager
-def _exclusive() -> Generator[None]:
-    """Waits for a stage that still runs in this folder: only its DVC may have been killed."""
+def _exclusive(name: str) -> Generator[None]:
+    """Waits for a stage that still runs in this folder: only its DVC may have been killed.
+
+    The system frees the lock of a process that ends, however it ends; its file stays.
+    """
     if not Path(".dvc").is_dir():
         yield
         return
-    lock = FileLock(".dvc/tmp/stage.lock")
+    lock, holder = FileLock(".dvc/tmp/stage.lock"), Path(".dvc/tmp/stage.json")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        report.console.print("an earlier stage still runs in this folder; waiting for it")
+        report.console.print(_waiting(holder))
         lock.acquire()
+    files.write_json(holder, {"stage": name, "process": os.getpid()})
     try:
         yield
     finally:

@@ -1,0 +1,59 @@
+"""Around a stage: its lock, which no killed process leaves behind."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataselect.stage import stage
+
+HOLDER = """
+import time
+from typing import Any
+from dataselect.stage import stage
+with stage("train", Any):
+    print("holds", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(in_scratch):
+    """A stage of another process that has the folder's lock."""
+    Path(".dvc/tmp").mkdir(parents=True)
+    Path("plan.json").write_text('{"train": {}, "embed": {}}')
+    with subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"holds\n"
+        yield process
+        process.kill()
+
+
+def test_the_lock_of_a_killed_stage_blocks_no_later_one(holder, capsys):
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert Path(".dvc/tmp/stage.lock").exists()
+    start = time.monotonic()
+    with stage("embed", Any):
+        pass
+    assert time.monotonic() - start < 5
+    assert "waiting" not in capsys.readouterr().out
+    assert json.loads(Path(".dvc/tmp/stage.json").read_text())["stage"] == "embed"
+
+
+def test_a_stage_that_waits_says_for_which_process(holder):
+    command = [sys.executable, "-c", HOLDER.replace('"train"', '"embed"').replace("60", "0")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stdout is not None
+        line = waiting.stdout.readline() + waiting.stdout.readline()
+        holder.kill()
+        assert "holds" in waiting.stdout.read()
+    assert " ".join(line.split()) == (
+        "the stage train of an earlier run still runs in this folder, as process "
+        f"{holder.pid}; waiting for it. To stop it instead: kill {holder.pid}"
+    )

@@ -86,7 +86,7 @@ def test_unequal_tasks_say_that_chosen_rows_used_up_their_turns(scored):
     # Both tasks rank the rows alike: the first takes its turn, the second's is used up.
     rows, note = two_tasks(scored, [[4, 4], [3, 3], [2, 2], [1, 1]])
     assert rows == [("t", 4, 0), ("u", 0, 3)]
-    assert note.startswith("The tasks' numbers differ because 3 turns were used up by rows that")
+    assert note.startswith("The tasks get unequal numbers of rows: 3 turns fell on rows that were")
 
 
 def test_equal_tasks_and_tasks_with_unequal_turns_say_nothing(scored):

@@ -13,6 +13,7 @@ from dataselect.errors import InputError, did_you_mean
 from dataselect.eval.run import EvalSettings
 from dataselect.eval.task_kinds import check_kind
 from dataselect.models.config import read_config
+from dataselect.models.load import is_folder
 from dataselect.models.positions import context_length
 from dataselect.models.settings import ModelSettings
 from dataselect.settings import check_settings
@@ -174,6 +175,7 @@ def _check_keys(params: dict[str, Any]) -> None:
 def _check_limits(params: Params) -> None:
     """Checks what no type can say, but what would end a run after hours."""
     check_batch(params.train.batch_size, params.train.micro_batch_size, "params.yaml: train")
+    is_folder(params.model.name)  # says what is wrong with a name that is none
     config = read_config(params.model)
     limit = context_length(config) if config else None  # a hub's model that is not in the cache
     if limit is not None and params.eval.max_new_tokens >= limit:

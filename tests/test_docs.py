@@ -237,7 +237,6 @@ HERE = {
         "git commit -m 'a run'",
         "dvc get . out/selection.parquet --rev HEAD -o other.parquet",
         "dataselect sql sql/overlap.sql other=other.parquet",
-        "dvc exp show --drop '.*' --keep 'Experiment|method|budget|mean.score$'",
         "dvc exp show --drop '.*' --keep 'Experiment|State|method|budget|mean.score$'",
         "dvc metrics diff --targets metrics/eval.json",
         "dvc params diff --targets params.yaml",

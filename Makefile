@@ -15,7 +15,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@echo "2.8 GB on disk; some GB more where torch comes with its libraries for GPUs."
 	@echo "It takes 2 to 10 minutes, most of them for the downloads and for unpacking torch."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --no-compile --requirement requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 	@echo "$(VENV) is ready: $$(du -sh $(VENV) | cut -f1). To use it yourself: source $(VENV)/bin/activate"

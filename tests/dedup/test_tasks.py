@@ -175,6 +175,8 @@ ENCODING_MISTAKES = [
     ({"max_tokens": 1.5}, "max_tokens: expected a whole number from 1 on, found 1.5"),
     ({"max_tokens": True}, "max_tokens: expected a whole number from 1 on, found True"),
     ({"max_tokens": "9"}, "max_tokens: expected a whole number from 1 on, found '9'"),
+    ({"max_tokens": float("inf")}, "max_tokens: expected a whole number from 1 on, found inf"),
+    ({"max_tokens": 10**400}, f"max_tokens: expected a whole number from 1 on, found 1{'0' * 59}"),
 ]
 
 
@@ -186,12 +188,21 @@ def test_mistakes_in_how_a_row_is_encoded(columns, message):
     )
 
 
-def test_a_prefill_needs_an_answer_after_it():
-    path = write("a.jsonl", [row("x", prefill="A:")])
+@pytest.mark.parametrize("columns", [{}, {"answer": "y"}, {"answer": None}])
+def test_a_prefill_of_a_query_needs_an_answer_after_it(columns):
+    path = write("a.jsonl", [row("x", prefill="A:", **columns)])
     assert mistake(read_queries, [path], "all") == (
         "queries.path: a.jsonl:1: prefill: expected an answer after it, as the last assistant "
         "turn. Fix the row."
     )
+
+
+@pytest.mark.parametrize("columns", [{"answer": "y"}, {"answers": ["y"]}])
+def test_a_prefill_of_a_test_stands_before_the_answer_of_any_column(columns):
+    frame = read_tests([write("a.jsonl", [row("x", prefill="A:", **columns)])], "all")
+    assert frame["messages"][0].to_list() == row("x", "y")["messages"]
+    path = write("a.jsonl", [row("x", prefill="A:", answer=None)])
+    assert "a.jsonl:1: no answer: expected" in mistake(read_tests, [path], "all")
 
 
 def test_several_answers_are_all_right_and_the_first_is_the_gold_one():
@@ -202,6 +213,7 @@ def test_several_answers_are_all_right_and_the_first_is_the_gold_one():
         row("x", "said", id="4", answer=["a"]),
         row("x", id="5", answers={"text": ["a", "b"], "answer_start": [1, 2]}),
         row("x", "said", id="6", answers=[]),
+        row("x", id="7", answer={"text": ["a"]}, answers=["b"]),
     ])  # fmt: skip
     frame = read_tests(["q.jsonl"], "all")
     assert frame.select("answer", "answers").rows() == [
@@ -211,6 +223,7 @@ def test_several_answers_are_all_right_and_the_first_is_the_gold_one():
         ("a", None),
         ("a", ["a", "b"]),
         ("said", None),
+        ("a", ["a", "b"]),
     ]
     assert [turns[-1]["content"] for turns in frame["messages"]] == [
         "a ",
@@ -219,6 +232,7 @@ def test_several_answers_are_all_right_and_the_first_is_the_gold_one():
         "said",
         "a",
         "said",
+        "a",
     ]
     path = write("a.jsonl", [row("x", answers=[])])
     assert "a.jsonl:1: no answer: expected" in mistake(read_tests, [path], "all")

@@ -123,6 +123,15 @@ def _parse_rows(
 
 def _parse_query(raw: RawRow) -> list[Any]:
     """The columns of the queries table."""
+    columns = _parse_row(raw)
+    _, _, turns, _, prefill, *_ = columns
+    if prefill is not None and turns[-1]["role"] != "assistant":
+        raise BadRow("prefill: expected an answer after it, as the last assistant turn")
+    return columns
+
+
+def _parse_row(raw: RawRow) -> list[Any]:
+    """What queries and tests share: task, id, messages, subtask, prefill, format, max_tokens."""
     if isinstance(raw.record, BadRow):
         raise raw.record
     turns = parse_messages(raw.record)
@@ -130,14 +139,12 @@ def _parse_query(raw: RawRow) -> list[Any]:
         raise BadRow("empty: expected at least one message with text")
     task = text_field(raw.record, "task") or raw.stem
     name = text_field(raw.record, "id") or duplicate_key(turns)[:20]
-    return [task, name, turns, text_field(raw.record, "subtask"), *_encoding(raw.record, turns)]
+    return [task, name, turns, text_field(raw.record, "subtask"), *_encoding(raw.record)]
 
 
-def _encoding(record: dict[str, Any], turns: list[Message]) -> list[Any]:
+def _encoding(record: dict[str, Any]) -> list[Any]:
     """How a row is encoded: prefill, format and max_tokens."""
     prefill, kind = text_field(record, "prefill"), text_field(record, "format")
-    if prefill is not None and turns[-1]["role"] != "assistant" and "answer" not in record:
-        raise BadRow("prefill: expected an answer after it, as the last assistant turn")
     if kind not in (None, *get_args(Format)):
         raise BadRow(f"format: expected chat or raw, found {kind!r:.60}")
     limit = record.get("max_tokens")
@@ -147,12 +154,13 @@ def _encoding(record: dict[str, Any], turns: list[Message]) -> list[Any]:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int | float) and value >= 1 and value == int(value)
+    # Infinity has no `int`, and a table's column holds 64 bits.
+    return isinstance(value, int | float) and 1 <= value < 2**63 and value == int(value)
 
 
 def _parse_test(raw: RawRow) -> list[Any]:
     """The columns of the tests table."""
-    task, name, turns, _, *encoding = _parse_query(raw)
+    task, name, turns, _, *encoding = _parse_row(raw)
     record: dict[str, Any] = raw.record  # ty: ignore[invalid-assignment]
     golds = _gold_answers(record)
     gold = golds[0] if golds else None
@@ -175,7 +183,7 @@ def _gold_answers(record: dict[str, Any]) -> list[str]:
     for name in ("answer", "answers"):
         value = record.get(name)
         if isinstance(value, dict) and "text" in value:
-            record, value = {name: value["text"]}, value["text"]
-        is_list = isinstance(value, list)
-        golds += text_list_field(record, name) or [] if is_list else [text_field(record, name)]
+            value = value["text"]
+        column, is_list = {name: value}, isinstance(value, list)
+        golds += text_list_field(column, name) or [] if is_list else [text_field(column, name)]
     return [gold for gold in golds if gold]

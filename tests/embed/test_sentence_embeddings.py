@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from dataselect.data.examples import Example
 from dataselect.embed.sentence_embeddings import sentence_embeddings
 from dataselect.models.chat import tulu
 from tests import helpers
@@ -136,6 +137,15 @@ def test_paraphrases_are_the_nearest(pool):
 def test_max_tokens_is_a_limit(minilm, plain):
     found = measure(sentence_embeddings(), ROWS, replace(minilm, max_tokens=16))["vectors"]
     np.testing.assert_allclose(found, plain(texts(), max_tokens=16), atol=1e-5)
+
+
+def test_a_querys_own_limit_cuts_its_prompt_and_its_answer_each(featurizer, plain):
+    question, reply = ROWS[0]
+    found = vectors(featurizer, [Example(ROWS[0], format="raw", max_tokens=3)])
+    assert (question["content"][:8], reply["content"][:10]) == ("How do I", "Mix flour,")
+    np.testing.assert_allclose(found, plain(["How do IMix flour,"]), atol=1e-5)
+    found = vectors(featurizer, [Example(ROWS[0][:1], format="raw", max_tokens=3)])
+    np.testing.assert_allclose(found, plain(["How do I"]), atol=1e-5)
 
 
 def test_rows_tokens_and_flops_are_reported(featurizer, minilm):

@@ -42,9 +42,9 @@ def test_raw_text_has_no_chat_format(tokenizer):
     turns = [{"role": "user", "content": "Q: 1 + 1\nA:"}, {"role": "assistant", "content": " 2"}]
     (row,) = Chat(tokenizer, "tulu", 512).encode([Example(turns, format="raw")])
     assert row.ids.tolist() == published(tokenizer, "Q: 1 + 1\nA:", " 2")[0]
-    assert tulu_text(Example(turns, format="raw", prefill=" So")) == "Q: 1 + 1\nA: So 2"
-    assert tulu_text(Example(TURNS, prefill="The answer is:")) == PROMPT + " B"
-    assert tulu_text(TURNS) == "<|user|>\nWhich?\n<|assistant|>\nB"
+    assert tulu_text(Example(turns, format="raw", prefill=" So")) == ("Q: 1 + 1\nA: So", " 2")
+    assert tulu_text(Example(TURNS, prefill="The answer is:")) == (PROMPT, " B")
+    assert tulu_text(TURNS) == ("<|user|>\nWhich?\n<|assistant|>\nB", "")
 
 
 def test_a_limit_is_the_prompts_and_the_answers_each(tokenizer):

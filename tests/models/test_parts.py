@@ -123,3 +123,38 @@ def test_a_query_with_a_prefill_has_it_in_its_prompt_and_not_in_its_response():
         (encoded,) = encode_part(chat, [row], "queries", part)
         assert chat.tokenizer.decode(encoded.ids) == text
         assert encoded.response.all()
+
+
+def test_a_querys_limit_cuts_its_prompt_and_its_response_as_it_cuts_the_whole(tokenizer):
+    for chat in (Chat(tokenizer, "tulu", 512), Chat(with_bos(tokenizer), "tulu", 512)):
+        long = [TURNS[3], {"role": "assistant", "content": "so " * 30}]
+        row = Example(long, max_tokens=9)
+        (whole,) = chat.encode([row])
+        (prompt,) = encode_part(chat, [row], "queries", "prompt")
+        (response,) = encode_part(chat, [row], "queries", "response")
+        assert prompt.ids.tolist() == whole.ids[:9].tolist()
+        assert response.ids.tolist() == [tokenizer.bos_token_id, *whole.ids[9:].tolist()]
+        assert len(response.ids) == 1 + 9
+        (uncut,) = encode_part(chat, [Example(long, format="chat")], "queries", "response")
+        assert len(uncut.ids) > 1 + 9
+
+
+@pytest.mark.parametrize("given", [{}, {"format": "chat"}])
+def test_a_query_without_a_last_response_is_all_prompt(tokenizer, given):
+    chat = Chat(tokenizer, "tulu", 512)
+    row = Example(TURNS[1:4], **given) if given else TURNS[1:4]  # user, assistant, user
+    (prompt,) = encode_part(chat, [row], "queries", "prompt")
+    assert "Two?" in chat.tokenizer.decode(prompt.ids)
+    assert "One?" in chat.tokenizer.decode(prompt.ids)
+    (response,) = encode_part(chat, [row], "queries", "response")
+    assert response.response.tolist() == [False]
+
+
+def test_plain_queries_and_examples_keep_their_order(tokenizer):
+    chat = Chat(tokenizer, "tulu", 512)
+    mixed = [TURNS[3:], Example(TURNS[1:3], prefill="Answer:"), TURNS[1:3]]
+    for part in ("prompt", "response"):
+        together = encode_part(chat, mixed, "queries", part)
+        for row, encoded in zip(mixed, together, strict=True):
+            (alone,) = encode_part(chat, [row], "queries", part)
+            assert encoded.ids.tolist() == alone.ids.tolist()

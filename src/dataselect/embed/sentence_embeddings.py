@@ -107,12 +107,18 @@ def _load(
 
 
 def _text(net: SentenceTransformer, row: list[Message]) -> str:
-    """A row's text; of an `Example` with a limit, what its first tokens hold."""
-    text = tulu_text(row)
+    """A row's text; of an `Example` with a limit, prompt and answer each lose their end to it."""
+    parts = tulu_text(row)
     if not isinstance(row, Example) or row.max_tokens is None:
-        return text
-    options = {"truncation": True, "max_length": row.max_tokens, "return_offsets_mapping": True}
-    return text[: max(end for _, end in net.tokenizer(text, **options)["offset_mapping"])]
+        return "".join(parts)
+    return "".join(_first_tokens(net, part, row.max_tokens) for part in parts)
+
+
+def _first_tokens(net: SentenceTransformer, text: str, max_tokens: int) -> str:
+    """What the first tokens of a text hold, without those that a tokenizer adds to it."""
+    options = {"add_special_tokens": False, "return_offsets_mapping": True, "verbose": False}
+    offsets = net.tokenizer(text, **options)["offset_mapping"][:max_tokens]
+    return text[: max((end for _, end in offsets), default=0)]
 
 
 def _load_sentence_model(model: ModelSettings) -> SentenceTransformer:

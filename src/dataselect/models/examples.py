@@ -40,19 +40,27 @@ def prompt_and_answer(renderer: Renderer, row: list[Message]) -> tuple[str, str 
     return prompt + prefill, row[-1]["content"] if is_answered else None
 
 
+def example_tokens(chat: Chat, row: Example) -> tuple[list[int], list[int], list[int]]:
+    """The token ids of the prompt, of the answer, and the eos after it, without any limit.
+
+    The answer's and the eos are empty where there is no answer; the eos also where the tokenizer
+    has none.
+    """
+    prompt, answer_text = prompt_and_answer(chat, row)
+    after = chat.tokens(answer_text, with_prefix=False) if answer_text else []
+    eos = chat.tokenizer.eos_token_id
+    return chat.tokens(prompt), after, [eos] if after and isinstance(eos, int) else []
+
+
 def encode_example(chat: Chat, row: Example) -> tuple[list[int], np.ndarray, bool]:
     """Token ids, which of them are the answer's (bool, t), and whether `row.max_tokens` cut it.
 
-    After the answer stands the tokenizer's eos, if it has one; it does not count as the answer's.
+    The eos after the answer does not count as the answer's.
 
     Source: the query code of hamishivi/automated-instruction-selection@df71a04, which limits
     prompt and answer each; LESS's queries (arXiv 2402.04333) have no gradient of an eos.
     """
-    prompt, answer_text = prompt_and_answer(chat, row)
-    before = chat.tokens(prompt)
-    after = chat.tokens(answer_text, with_prefix=False) if answer_text else []
-    eos = chat.tokenizer.eos_token_id
-    end = [eos] if after and isinstance(eos, int) else []
+    before, after, end = example_tokens(chat, row)
     length = len(before) + len(after) + len(end)
     kept = before[: row.max_tokens]
     ids = kept + (after + end)[: row.max_tokens]
@@ -61,9 +69,13 @@ def encode_example(chat: Chat, row: Example) -> tuple[list[int], np.ndarray, boo
     return ids, is_answer, len(ids) < length
 
 
-def tulu_text(row: list[Message]) -> str:
-    """A conversation in the Tülu format without eos tokens, or raw where it is a raw `Example`."""
+def tulu_text(row: list[Message]) -> tuple[str, str]:
+    """A conversation in the Tülu format without eos tokens, or raw where it is a raw `Example`.
+
+    Returns:
+        The text, and what follows it: the answer of an `Example`, which is tokenised apart.
+    """
     if not isinstance(row, Example):
-        return tulu(row, eos="")[0]
+        return tulu(row, eos="")[0], ""
     prompt, answer_text = prompt_and_answer(Template(TULU_TEMPLATE, {"eos_token": ""}, "tulu"), row)
-    return prompt + (answer_text or "")
+    return prompt, answer_text or ""

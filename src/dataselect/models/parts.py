@@ -9,7 +9,7 @@ import numpy as np
 from dataselect.compute.prefetch import batched
 from dataselect.data.examples import Example
 from dataselect.models.chat import ROWS_PER_BLOCK, Chat, Encoded
-from dataselect.models.examples import prompt_and_answer
+from dataselect.models.examples import example_tokens
 from dataselect.models.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -69,9 +69,10 @@ def encode_part(chat: Chat, rows: list[list[Message]], side: str, part: Part) ->
     """One part of each conversation, encoded as if it were all, with all its tokens marked.
 
     Of a row of the pool, `prompt` is what stands before its first response, and an eos; `response`
-    is the assistant's header, the first response and its eos. A query's response is its last, the
-    label: a BOS, the response and its eos; its prompt is what stands before that. With a model's
-    own template a response ends as the template ends it.
+    is the assistant's header, the first response and its eos. A query's response is its last turn,
+    the label, if that is the assistant's: a BOS, the response and its eos; its prompt is what
+    stands before that. With a model's own template a response ends as the template ends it. An
+    `Example` has the tokens that it has as a whole, and its limit cuts each part.
 
     Args:
         side: `pool` or `queries`.
@@ -87,12 +88,14 @@ def encode_part(chat: Chat, rows: list[list[Message]], side: str, part: Part) ->
     from the prompt; here they stay.
     """
     write = _prompt if part == "prompt" else _response
-    texts = [write(chat, row, is_query=side == "queries") for row in rows]
-    tokens = chat.tokenize([text or "" for text in texts])
-    return [
-        ABSENT if text is None else _all_marked(chat, row.ids)
-        for text, row in zip(texts, tokens, strict=True)
-    ]
+    together = [row for row in rows if not isinstance(row, Example)]
+    texts = [write(chat, row, is_query=side == "queries") for row in together]
+    tokens = chat.tokenize([text or "" for text in texts]) if texts else []
+    written = iter(
+        None if text is None else row.ids for text, row in zip(texts, tokens, strict=True)
+    )
+    ids = (_example(chat, row, part) if isinstance(row, Example) else next(written) for row in rows)
+    return [ABSENT if row is None else _all_marked(chat, row) for row in ids]
 
 
 #: A row without the part.
@@ -104,29 +107,42 @@ def _all_marked(chat: Chat, ids: list[int]) -> Encoded:
     return encoded._replace(response=np.ones(len(encoded.ids), dtype=bool))
 
 
+def _example(chat: Chat, row: Example, part: Part) -> list[int] | None:
+    """The token ids of the prompt and an eos, or of a BOS, the answer and an eos; None if nothing.
+
+    The limit counts the tokens that `encode_example` counts.
+    """
+    before, after, end = example_tokens(chat, row)
+    if part == "prompt":
+        eos = chat.tokenizer.eos_token_id
+        ids = before + ([eos] if isinstance(eos, int) else [])
+        return ids[: row.max_tokens] if before else None
+    bos = chat.tokenizer.bos_token_id
+    label = (after + end)[: row.max_tokens]
+    return ([bos] if isinstance(bos, int) else []) + label if after else None
+
+
+def _response_place(row: list[Message], *, is_query: bool) -> int:
+    """The place of the turn that is the response; the number of turns where there is none."""
+    places = range(max(len(row) - 1, 0), len(row)) if is_query else range(len(row))
+    return next((place for place in places if row[place]["role"] == "assistant"), len(row))
+
+
 def _prompt(chat: Chat, row: list[Message], *, is_query: bool) -> str | None:
-    """The text of what stands before the first response, or a query's last; None if nothing."""
-    places = [place for place, turn in enumerate(row) if turn["role"] == "assistant"]
-    before = row[: places[-1 if is_query else 0]] if places else row
+    """The text of what stands before the response; None if nothing."""
+    before = row[: _response_place(row, is_query=is_query)]
     if not before:
         return None
     eos = chat.tokenizer.eos_token or ""
-    if isinstance(row, Example):
-        return prompt_and_answer(chat, row)[0] + eos
     text = chat.render(before)[0].rstrip()
     return text if text.endswith(eos) else text + eos  # templates may end a turn with it
 
 
 def _response(chat: Chat, row: list[Message], *, is_query: bool) -> str | None:
     """The text of the first response behind its header, or of a query's last behind a BOS."""
+    if _response_place(row, is_query=is_query) == len(row):
+        return None
     opening = (chat.tokenizer.bos_token or "") if is_query else chat.opening
-    if isinstance(row, Example):
-        answer_text = prompt_and_answer(chat, row)[1]
-        return (
-            None
-            if answer_text is None
-            else opening + answer_text + (chat.tokenizer.eos_token or "")
-        )
     text, spans = chat.render(row)
     if not spans:
         return None

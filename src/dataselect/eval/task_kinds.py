@@ -20,10 +20,10 @@ OUTPUT_LIMITS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion
 
 
 def check_kind(kind: str, where: str) -> None:
-    """Refuses a kind without a file.
+    """Refuses a kind without a file, or with one that cannot be read.
 
     Raises:
-        InputError: naming the nearest kind that has one.
+        InputError: naming the nearest kind that has a file; or what is wrong in the file.
     """
     names = sorted(path.stem for path in KINDS_FOLDER.glob("*.yaml"))
     if kind not in names:
@@ -31,6 +31,7 @@ def check_kind(kind: str, where: str) -> None:
         raise InputError(
             f"{where}: no kind is called `{kind}`. {hint} Or add {KINDS_FOLDER}/{kind}.yaml."
         )
+    own_output_limit(kind)
 
 
 class _KindLoader(yaml.SafeLoader):
@@ -40,10 +41,57 @@ class _KindLoader(yaml.SafeLoader):
 _KindLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 
+def kind_file(kind: str) -> Path:
+    """The file of a kind."""
+    return KINDS_FOLDER / f"{kind}.yaml"
+
+
 def kind_settings(kind: str) -> dict[str, Any]:
-    """The plain settings of a kind's file; None for what is a `!function`."""
-    # PyYAML, not our own reader of YAML 1.2: lm-eval reads the file with it as well.
-    return yaml.load((KINDS_FOLDER / f"{kind}.yaml").read_text(), _KindLoader)
+    """The plain settings of a kind's file; None for what is a `!function`.
+
+    Raises:
+        InputError: the file cannot be read, is not YAML, or does not hold settings by name.
+    """
+    path = kind_file(kind)
+    try:
+        # PyYAML, not our own reader of YAML 1.2: lm-eval reads the file with it as well.
+        settings = yaml.load(path.read_text(encoding="utf-8"), _KindLoader)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}. Fix the file.") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or no such date
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not YAML: {reason}. Fix the file there.") from None
+    if not isinstance(settings, dict):
+        raise InputError(
+            f"{path}: expected lines of `name: value`, as of an lm-eval task; found "
+            f"{settings!r:.60}. Add them."
+        )
+    return settings
+
+
+def own_output_limit(kind: str) -> tuple[str, int] | None:
+    """The longest output that a kind's file sets: the setting's name, and tokens.
+
+    Raises:
+        InputError: the file cannot be read, or the limit is no number of tokens.
+    """
+    path, generation = kind_file(kind), kind_settings(kind).get("generation_kwargs") or {}
+    if not isinstance(generation, dict):
+        raise InputError(
+            f"{path}: generation_kwargs: expected lines of `name: value`, found "
+            f"{generation!r:.60}. Fix the file."
+        )
+    for name in OUTPUT_LIMITS:
+        limit = generation.get(name)
+        if limit is None:
+            continue
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise InputError(
+                f"{path}: generation_kwargs: {name}: expected a whole number from 1 on, found "
+                f"{limit!r:.60}. Fix the file."
+            )
+        return name, limit
+    return None
 
 
 def output_tokens(kind: str, max_new_tokens: int) -> int:
@@ -52,12 +100,10 @@ def output_tokens(kind: str, max_new_tokens: int) -> int:
     Args:
         max_new_tokens: of a kind that does not say it itself.
     """
-    settings = kind_settings(kind)
-    if settings.get("output_type") != "generate_until":
+    if kind_settings(kind).get("output_type") != "generate_until":
         return 0
-    generation = settings.get("generation_kwargs") or {}
-    own = [generation[name] for name in OUTPUT_LIMITS if generation.get(name) is not None]
-    return int(own[0]) if own else max_new_tokens
+    own = own_output_limit(kind)
+    return own[1] if own else max_new_tokens
 
 
 def task_kinds(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
@@ -71,8 +117,9 @@ def task_kinds(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
         kinds: task → kind, for some tasks.
 
     Raises:
-        InputError: a kind without a file, several kinds in one task, a task without tests, or
-            multiple choice without the answer among the choices.
+        InputError: a kind without a file or with a broken one, several kinds in one task, a task
+            without tests, or multiple choice with an empty choice or without the answer among
+            the choices.
     """
     names = tests["task"].unique(maintain_order=True).to_list()
     for task in kinds:
@@ -103,9 +150,15 @@ def task_kinds(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
 
 def _check_choices(tests: pl.DataFrame) -> None:
     for row in tests.iter_rows(named=True):
+        if "" in (row["choices"] or []):
+            raise InputError(
+                f"tests.path: `{row['id']}` of {row['task']}: expected text in every choice, found "
+                f"an empty one among {row['choices']}. Fix the row."
+            )
         for gold in row["answers"] or [row["answer"]]:
             if gold not in (row["choices"] or []):
                 raise InputError(
-                    f"tests.path: {row['id']}: the answer {gold!r} is not among the choices "
-                    f"{row['choices']}. Fix the row, or give the task's rows another `kind`."
+                    f"tests.path: `{row['id']}` of {row['task']}: the answer {gold!r} is not "
+                    f"among the choices {row['choices']}. Fix the row, or give the task's "
+                    "rows another `kind`."
                 )

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
+from dataselect.dedup.long_prompts import PromptLimits
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.params import TOP_LEVEL_KEYS, read_yaml
 from dataselect.settings import check_settings
@@ -234,3 +235,12 @@ def test_tests_may_be_left_out(home):
     sections = planned()
     assert sections.dedup.tests == []
     assert sections.eval.model.name == sections.train.model.name
+
+
+def test_dedup_knows_what_a_prompt_must_fit_into_where_eval_would_refuse_it(home):
+    change({"eval": {"max_new_tokens": 8, "limit": 2}})
+    assert planned().dedup.prompts == PromptLimits(max_new_tokens=8, limit=2)
+    change({"eval": {"long_prompts": "truncate"}})
+    assert planned().dedup.prompts is None
+    change({"eval": {}, "tests": None})
+    assert planned().dedup.prompts is None

@@ -10,6 +10,7 @@ import polars as pl
 
 from dataselect.data import files, tables
 from dataselect.data.fingerprint import File
+from dataselect.dedup.long_prompts import PromptLimits, check_prompts
 from dataselect.dedup.pool import write_pool
 from dataselect.dedup.tasks import queries_in_tests, read_queries, read_tests, task_counts
 from dataselect.dedup.truncation import find_truncated
@@ -33,6 +34,7 @@ class DedupSection:
         kinds: task → how its answers are compared, where the user says so.
         model: the tokenizer of the model to be trained.
         code: the hash of the code that decides the tables.
+        prompts: what the tests' prompts must fit into; None where eval cuts off what does not fit.
     """
 
     pool: list[File]
@@ -45,6 +47,7 @@ class DedupSection:
     kinds: dict[str, str]
     model: TokenizerSettings
     code: str
+    prompts: PromptLimits | None = None
 
 
 @dataclass(frozen=True)
@@ -75,13 +78,16 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
 
     Raises:
         InputError: a file or a row that cannot be understood, an id that is not unique, a task
-            without queries or tests, an unknown kind, or no row of the pool is left.
+            without queries or tests, an unknown kind, a prompt that does not fit, or no row of
+            the pool is left.
     """
     queries = read_queries(_paths(section.queries), section.query_tasks)
     tests = read_tests(_paths(section.tests), section.tasks)
     # What eval would refuse is refused here, before the pool is read and anything costs.
     kinds = task_kinds(tests, section.kinds)
     tests = tests.with_columns(kind=pl.col("task").replace_strict(kinds, return_dtype=pl.String))
+    if section.prompts:
+        check_prompts(tests, section.model, section.prompts)
     counts = write_pool(
         _paths(section.pool),
         out,

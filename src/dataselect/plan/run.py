@@ -13,6 +13,7 @@ from typing import Any
 
 from dataselect.aggregate.run import AggregateSection
 from dataselect.data import fingerprint
+from dataselect.dedup.long_prompts import PromptLimits
 from dataselect.dedup.run import DedupSection
 from dataselect.embed.run import EmbedSection
 from dataselect.errors import InputError
@@ -113,6 +114,9 @@ def _dedup(params: Params, trained: ModelSettings) -> DedupSection:
         kinds=params.eval.kinds,
         model=TokenizerSettings(**tokenizer),
         code=_code("dedup"),
+        prompts=PromptLimits(params.eval.max_new_tokens, params.eval.limit)
+        if params.tests and params.eval.long_prompts == "error"
+        else None,
     )
 
 

@@ -20,9 +20,10 @@ def main() -> None:
         report.table("Pool", [("rows read", done.read), ("rows kept", done.kept), *dropped])
         report.table("Tasks", done.tasks, ("task", "queries", "tests"))
         if shared:
+            named = first_few(f"`{name}` of {task}" for task, name in shared)
             report.console.print(
-                f"{len(shared):,} queries also stand among the tests: {first_few(shared)}. The "
-                "selection has seen them: remove them from the queries or from the tests."
+                f"{len(shared):,} queries also stand among the tests: {named}. A method that uses "
+                "queries would choose rows by them: remove them from the queries or the tests."
             )
 
 

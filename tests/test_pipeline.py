@@ -184,7 +184,9 @@ def test_queries_among_the_tests_are_counted_and_named(project):
     frame.write_parquet(path)
     done = run("dvc", "repro", "dedup", cwd=project)
     path.write_bytes(right)
-    assert f"1 queries also stand among the tests: {tests['id'][0]}." in done.stdout
+    printed = " ".join(done.stdout.split())
+    named = f"`{tests['id'][0]}` of {tests['task'][0]}"
+    assert f"1 queries also stand among the tests: {named}. A method that uses" in printed
     counted = json.loads((project / "metrics/dedup.json").read_text())
     assert counted["queries_in_tests"] == 1
 

@@ -255,5 +255,9 @@ def test_queries_that_stand_among_the_tests_are_found_by_their_prompt():
     tests = [row("1 + 1?", "2", task="other"), row("2 + 2?", "4")]
     queries = read_queries([write("q.jsonl", queries)], "all")
     frame = read_tests([write("t.jsonl", tests)], "all")
-    assert queries_in_tests(queries, frame) == ["same", "another answer", "no answer"]
+    assert queries_in_tests(queries, frame) == [
+        ("q", "same"),
+        ("q", "another answer"),
+        ("q", "no answer"),
+    ]
     assert queries_in_tests(queries, tables.empty("tests")) == []

@@ -59,14 +59,14 @@ class Deduped:
         kept: rows of the pool.
         dropped: reason → rows.
         tasks: every task with its numbers of queries and tests; their sums at the end.
-        queries_in_tests: the ids of the queries that also stand among the tests.
+        queries_in_tests: task and id of the queries that also stand among the tests.
     """
 
     read: int
     kept: int
     dropped: dict[str, int]
     tasks: list[tuple[str, int, int]]
-    queries_in_tests: list[str]
+    queries_in_tests: list[tuple[str, str]]
 
 
 def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:

@@ -82,11 +82,11 @@ def task_counts(queries: pl.DataFrame, tests: pl.DataFrame) -> list[tuple[str, i
     return [*rows, ("all", queries.height, tests.height)]
 
 
-def queries_in_tests(queries: pl.DataFrame, tests: pl.DataFrame) -> list[str]:
-    """The ids of the queries whose prompt is also that of a test, of whatever task."""
+def queries_in_tests(queries: pl.DataFrame, tests: pl.DataFrame) -> list[tuple[str, str]]:
+    """Task and id of the queries whose prompt is also that of a test, of whatever task."""
     prompts = {_prompt_key(turns) for turns in tests["messages"].to_list()}
-    rows = queries.select("id", "messages").iter_rows()
-    return [name for name, turns in rows if _prompt_key(turns) in prompts]
+    rows = queries.select("task", "id", "messages").iter_rows()
+    return [(task, name) for task, name, turns in rows if _prompt_key(turns) in prompts]
 
 
 def _prompt_key(turns: list[Message]) -> str:

@@ -43,7 +43,9 @@ def test_the_output_the_choices_and_a_limit_of_its_own_count(model):
     message = mistake(check_prompts, table_of(row("1?", "A")), model, PromptLimits(250, None))
     assert "do not fit" in message
     own = table_of(row("word " * 20, "A", max_tokens=20))
-    assert "1 of 1 prompts" in mistake(check_prompts, own, model, PromptLimits(8, None))
+    assert "its own `max_tokens` is 20)" in mistake(
+        check_prompts, own, model, PromptLimits(8, None)
+    )
     choices = table_of(row("1?", "A", choices=["A", LONG]), kind="multiple_choice")
     assert "tests.path: " in mistake(check_prompts, choices, model, PromptLimits(8, None))
 

@@ -226,7 +226,27 @@ def test_a_prompt_that_does_not_fit_is_refused(home, kind):
         "tests.path: 1 of 2 prompts do not fit beside their answers into the "
     )
     assert "256 tokens that the model can read: `long` of t (" in message
+    assert "at most 248 fit)" in message or kind == "multiple_choice"
+    assert ("lower `eval.max_new_tokens`, " in message) == (kind == "exact_match")
     assert message.endswith("set `eval.long_prompts: truncate`, which cuts off their beginnings.")
+
+
+def test_an_output_or_an_answer_that_leaves_no_place_for_a_prompt_is_refused(home):
+    model = merging_model(home / "model")  # reads 256 tokens
+    own = (home / "eval_kinds/exact_match.yaml").read_text()
+    own = own.replace("do_sample: false", "do_sample: false, max_gen_toks: 300")
+    (home / "eval_kinds/own.yaml").write_text(own)
+    for kind, reply, advice in (
+        ("exact_match", "A", "Lower `eval.max_new_tokens`."),
+        ("own", "A", "Lower `max_gen_toks` in eval_kinds/own.yaml."),
+        ("multiple_choice", "so " * 300, "Shorten the answer."),
+    ):
+        tests = table_of_tests([("t", "1", "1?", reply, [reply, "B"], kind)])
+        with pytest.raises(InputError) as error:
+            evaluate(model, tests, options(max_new_tokens=300))
+        message = str(error.value)
+        assert message.startswith("tests.path: `1` of t: output and answer need ")
+        assert message.endswith(f" tokens; the model reads 256. {advice}")
 
 
 def test_a_truncated_prompt_is_counted_and_the_same_for_loss_and_output(home, monkeypatch):
@@ -305,8 +325,13 @@ def test_choices_follow_the_prefill_with_the_space_of_the_answer(home, monkeypat
 def test_a_tests_own_limit_refuses_or_truncates_its_prompt(home):
     columns = {"prefill": "The answer is:", "max_tokens": 10}
     model, _, ids, tests = with_prefill(home, " A", "exact_match", **columns)
-    with pytest.raises(InputError, match=rf"`1` of t \({len(ids)} tokens, and 10 have a place\)"):
+    with pytest.raises(InputError) as error:
         evaluate(model, tests, options(max_new_tokens=2))
+    assert str(error.value) == (
+        f"tests.path: 1 of 1 prompts are longer than their own limit: `1` of t ({len(ids)} tokens; "
+        "its own `max_tokens` is 10). Shorten them, raise their `max_tokens`, or set "
+        "`eval.long_prompts: truncate`, which cuts off their beginnings."
+    )
     frame = evaluate(model, tests, options(max_new_tokens=2, long_prompts="truncate"))
     assert frame["truncated"].to_list() == [True]
 

@@ -85,8 +85,8 @@ class Encoder:
             return ids
         if self.long_prompts == "error" or available < 1:
             raise InputError(
-                f"tests.path: `{test['id']}`: its kind makes a prompt of {len(ids):,} tokens; "
-                f"{max(available, 0):,} have a place beside the output. Shorten it, or set "
+                f"tests.path: `{test['id']}`: its kind makes a prompt of {len(ids):,} tokens; at "
+                f"most {max(available, 0):,} fit beside the output. Shorten it, or set "
                 "`eval.long_prompts: truncate`, which cuts off its beginning."
             )
         self.truncated.add(number)

@@ -8,6 +8,7 @@ import numpy as np
 
 from dataselect.data.examples import Example, examples
 from dataselect.errors import InputError, first_few
+from dataselect.eval.task_kinds import output_setting
 from dataselect.models.chat import NO_LIMIT, mark_last_response
 from dataselect.models.examples import prompt_and_answer
 
@@ -67,25 +68,26 @@ def encode_prompts(
     """
     limit = context or NO_LIMIT
     prompts, lengths = [], []
-    columns = tests.select("task", "id", "choices").iter_rows()
+    columns = tests.select("task", "id", "choices", "kind").iter_rows()
     rows = examples(tests)
     encoded = chat.encode([_without_limit(row) for row in rows])
-    for (task, name, choices), row, ids in zip(columns, rows, encoded, strict=True):
+    for (task, name, choices, kind), row, ids in zip(columns, rows, encoded, strict=True):
         gold = mark_last_response(ids)
         text, answer_text = prompt_and_answer(chat, row)
         apart, start = isinstance(row, Example), _answer_start(gold)
         space = _leading_space(answer_text or "") if apart else ""
         prompt = Prompt(text, limit, gold, truncated=False, apart=apart, space=space)
         answers = [len(prompt.split(chat, text, choice)[1]) for choice in choices or ()]
-        available = limit - max(output_tokens[task], len(gold.ids) - start, *answers)
-        if available < 1:
+        longest = max(len(gold.ids) - start, *answers, 0)
+        needed = max(output_tokens[task], longest)
+        if needed >= limit:
+            setting = output_setting(kind) if output_tokens[task] > longest else None
             raise InputError(
-                f"tests.path: `{name}` of {task}: the answer alone takes "
-                f"{limit - available:,} of the {limit:,} tokens that the model can read. "
-                "Shorten the answer, or lower `eval.max_new_tokens`."
+                f"tests.path: `{name}` of {task}: output and answer need {needed:,} tokens; the "
+                f"model reads {limit:,}. "
+                + (f"Lower {setting}." if setting else "Shorten the answer.")
             )
-        own_limit = row.max_tokens if isinstance(row, Example) else None
-        available = min(available, own_limit or available)
+        available = min(limit - needed, _own_limit(row) or limit)
         lengths.append(max(len(chat.tokens(text)), start))
         gold = _truncate(gold, start, available, len(chat.prefix))
         truncated = lengths[-1] > available
@@ -93,6 +95,10 @@ def encode_prompts(
     if long_prompts == "error":
         _check(tests, prompts, lengths, limit)
     return prompts
+
+
+def _own_limit(row: list[Message]) -> int | None:
+    return row.max_tokens if isinstance(row, Example) else None
 
 
 def _without_limit(row: list[Message]) -> list[Message]:
@@ -133,17 +139,31 @@ def _truncate(row: Encoded, start: int, max_tokens: int, prefix: int) -> Encoded
 
 
 def _check(tests: pl.DataFrame, prompts: list[Prompt], lengths: list[int], limit: int) -> None:
-    """Refuses prompts that do not fit."""
-    names = tests.select("task", "id").iter_rows()
-    wrong = [
-        f"`{name}` of {task} ({length:,} tokens, and {prompt.max_tokens:,} have a place)"
-        for (task, name), prompt, length in zip(names, prompts, lengths, strict=True)
-        if prompt.truncated
-    ]
+    """Refuses prompts that do not fit into the model, or into a limit of their own."""
+    columns = tests.select("task", "id", "kind").iter_rows()
+    wrong, above_own, kinds = [], [], {}
+    rows = zip(columns, examples(tests), prompts, lengths, strict=True)
+    for (task, name, kind), row, prompt, length in rows:
+        if not prompt.truncated:
+            continue
+        fitting, named = f"{prompt.max_tokens:,}", f"`{name}` of {task} ({length:,} tokens"
+        if prompt.max_tokens == _own_limit(row):
+            above_own.append(f"{named}; its own `max_tokens` is {fitting})")
+        else:
+            wrong.append(f"{named}; at most {fitting} fit)")
+            kinds[kind] = None
     if wrong:
+        settings = dict.fromkeys(output_setting(kind) for kind in kinds)
+        lower = "".join(f"lower {setting}, " for setting in settings if setting)
         raise InputError(
             f"tests.path: {len(wrong)} of {tests.height} prompts do not fit beside their answers "
             f"into the {limit:,} tokens that the model can read: {first_few(wrong)}. Shorten them, "
-            "lower `eval.max_new_tokens`, choose a model that reads more, or set "
+            f"{lower}choose a model that reads more, or set `eval.long_prompts: truncate`, which "
+            "cuts off their beginnings."
+        )
+    if above_own:
+        raise InputError(
+            f"tests.path: {len(above_own)} of {tests.height} prompts are longer than their own "
+            f"limit: {first_few(above_own)}. Shorten them, raise their `max_tokens`, or set "
             "`eval.long_prompts: truncate`, which cuts off their beginnings."
         )

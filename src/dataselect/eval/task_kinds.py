@@ -106,6 +106,14 @@ def output_tokens(kind: str, max_new_tokens: int) -> int:
     return own[1] if own else max_new_tokens
 
 
+def output_setting(kind: str) -> str | None:
+    """The setting that limits a kind's output, for messages; None where it generates none."""
+    if output_tokens(kind, 1) == 0:
+        return None
+    own = own_output_limit(kind)
+    return f"`{own[0]}` in {kind_file(kind)}" if own else "`eval.max_new_tokens`"
+
+
 def task_kinds(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
     """The kind of every task that has tests.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from operator import itemgetter
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,7 +11,7 @@ from dataselect.compute.prefetch import batched, prefetch
 from dataselect.data.examples import Example
 from dataselect.errors import InputError
 from dataselect.models.examples import encode_example
-from dataselect.models.templates import TULU_TEMPLATE, Spans, Template, TemplateRejected, tulu
+from dataselect.models.templates import SINGLE_TURN, TULU_TEMPLATE, Template, TemplateRejected, tulu
 from dataselect.models.tokens import Encoded, Tokens, mark_last_response
 
 if TYPE_CHECKING:
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
 
     from dataselect.data.tables import Message
     from dataselect.models.settings import TokenizerSettings
+    from dataselect.models.templates import Spans
 
 __all__ = ["Chat", "Encoded", "TemplateRejected", "load_chat", "mark_last_response", "tulu"]
 
@@ -85,7 +84,7 @@ class Chat:
         """
         written = "".join(self.tokenizer.convert_ids_to_tokens(self.prefix))
         try:
-            text = self._template.prompt([{"role": "user", "content": "a"}])
+            text = self._template.prompt(SINGLE_TURN)
         except TemplateRejected:
             return self._template.source
         return (
@@ -160,9 +159,9 @@ class Chat:
         """
         if apart:
             return self.tokens(context), self.tokens(continuation, with_prefix=False)
-        ids, offsets = self.tokenize([context + continuation])[0]
-        start = bisect_right(offsets, len(context), key=itemgetter(1))
-        return self._with_prefix(ids[:start]), ids[start:]
+        tokens = self.tokenize([context + continuation])[0]
+        start = tokens.within((len(context), len(context))).start
+        return self._with_prefix(tokens.ids[:start]), tokens.ids[start:]
 
     def _with_prefix(self, ids: list[int]) -> list[int]:
         return ids if ids[: len(self.prefix)] == self.prefix else self.prefix + ids

@@ -15,8 +15,8 @@ from dataselect.models.settings import ModelSettings
 from dataselect.numerics.draws import derived_seed
 from dataselect.reference import Reference
 from dataselect.settings import Fraction, NonNegativeInt, PositiveInt
-from dataselect.train.examples import sample_rows
 from dataselect.train.fit import Recipe, reference_micro_batch
+from dataselect.train.rows import sample_rows
 from dataselect.train.snapshots import fit_with_snapshots, save_model
 
 

@@ -12,8 +12,8 @@ from dataselect.data import files, fingerprint
 from dataselect.models.settings import ModelSettings
 from dataselect.train.adapters import add_adapters, save_adapter, trainable_parameters
 from dataselect.train.divergence import skipped_steps
-from dataselect.train.examples import encode_file
 from dataselect.train.fit import Recipe, check_batch, fit, fit_distributed, mean_loss
+from dataselect.train.rows import encode_file
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from dataselect.data.checkpoints import Checkpoint, Fitted
 from dataselect.train.adapters import add_adapters
 from dataselect.train.divergence import check_weights
-from dataselect.train.examples import encode_rows
 from dataselect.train.fit import Recipe, fit, fit_distributed
+from dataselect.train.rows import encode_rows
 
 if TYPE_CHECKING:
     import numpy as np

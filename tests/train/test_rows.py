@@ -9,7 +9,7 @@ import pytest
 
 from dataselect.data import tables
 from dataselect.models.chat import load_chat
-from dataselect.train import examples
+from dataselect.train import rows as train_rows
 from tests.helpers import GOLDEN, MODEL, mistake
 
 
@@ -29,7 +29,7 @@ def chat():
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(examples, "ROWS_PER_BLOCK", 7)
+    monkeypatch.setattr(train_rows, "ROWS_PER_BLOCK", 7)
 
 
 def one_by_one(chat, pool, numbers):
@@ -50,7 +50,7 @@ def test_rows_of_the_pool_come_in_the_order_of_their_numbers_given(chat, pool, s
     numbers = np.asarray([29, 3, 11, 0, 20, 4])
     expected = one_by_one(chat, pool, numbers)
     assert expected
-    equal(examples.encode_rows(pool, chat, numbers), expected)
+    equal(train_rows.encode_rows(pool, chat, numbers), expected)
 
 
 def test_rows_of_a_file_come_in_its_order_and_those_without_a_response_are_counted(
@@ -59,7 +59,7 @@ def test_rows_of_a_file_come_in_its_order_and_those_without_a_response_are_count
     rows = pl.read_parquet(pool).head(30).to_dicts()
     path = tmp_path / "train.jsonl"
     path.write_text("".join(json.dumps({"messages": row["messages"]}) + "\n" for row in rows))
-    encoded, dropped = examples.encode_file(path, chat)
+    encoded, dropped = train_rows.encode_file(path, chat)
     equal(encoded, one_by_one(chat, pool, range(30)))
     assert dropped == 30 - len(encoded)
     assert dropped > 0
@@ -68,21 +68,21 @@ def test_rows_of_a_file_come_in_its_order_and_those_without_a_response_are_count
 def test_a_fit_on_no_row_is_a_mistake(pool, tmp_path):
     short = load_chat(replace(MODEL, max_tokens=2))
     nothing = np.asarray([], dtype=np.int64)
-    assert "there is no row to fit" in mistake(examples.encode_rows, pool, short, nothing)
-    message = mistake(examples.encode_rows, pool, short, np.arange(3))
+    assert "there is no row to fit" in mistake(train_rows.encode_rows, pool, short, nothing)
+    message = mistake(train_rows.encode_rows, pool, short, np.arange(3))
     assert "none of the 3 rows that the reference is to be fitted on has a response" in message
     path = tmp_path / "train.jsonl"
     path.write_text(json.dumps({"messages": [{"role": "user", "content": "Hello."}]}) + "\n")
-    assert "none of the 1 rows has a response token" in mistake(examples.encode_file, path, short)
+    assert "none of the 1 rows has a response token" in mistake(train_rows.encode_file, path, short)
 
 
 def test_a_sample_depends_on_the_ids_and_the_seed_and_not_on_the_pools_order(pool, tmp_path):
     frame = pl.read_parquet(pool)
     frame.reverse().write_parquet(tmp_path / "reversed.parquet")
     ids = frame["id"].to_numpy()
-    sample = examples.sample_rows(pool, 0, 10, "x")
+    sample = train_rows.sample_rows(pool, 0, 10, "x")
     assert len(sample) == len(set(sample.tolist())) == 10
-    reversed_sample = examples.sample_rows(tmp_path / "reversed.parquet", 0, 10, "x")
+    reversed_sample = train_rows.sample_rows(tmp_path / "reversed.parquet", 0, 10, "x")
     assert ids[sample].tolist() == ids[::-1][reversed_sample].tolist()
-    assert examples.sample_rows(pool, 1, 10, "x").tolist() != sample.tolist()
-    assert len(examples.sample_rows(pool, 0, 10**6, "x")) == frame.height
+    assert train_rows.sample_rows(pool, 1, 10, "x").tolist() != sample.tolist()
+    assert len(train_rows.sample_rows(pool, 0, 10**6, "x")) == frame.height

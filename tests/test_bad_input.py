@@ -156,6 +156,6 @@ def test_a_plan_of_another_version(home):
     del sections["dedup"]["code"]
     (home / "plan.json").write_text(json.dumps(sections))
     assert refused("dedup", home) == (
-        "plan.json: its section `dedup` was written by another version of the program. Run "
+        "plan.json: dedup.code: Field required; another version of the program wrote it. Run "
         "`dvc repro plan`."
     )

@@ -26,9 +26,12 @@ pytestmark = pytest.mark.slow
 
 METHODS = small_methods()
 
+#: Methods for which rows of one response ("No") are equal: of those the pool's order decides, or
+#: the last bits of their batches.
+TIED = {"rds_response_only"}
 #: Methods of which a larger budget does not begin with the smaller: shares grow for all groups.
 SHARING = {"s2l"}
-ROWS = 36  # of the golden pool: enough for every source, seconds for every method
+ROWS = 48  # of the golden pool: enough for every source, seconds for every method
 
 
 def short(rows):
@@ -74,7 +77,7 @@ def by_features():
 every_method = pytest.mark.parametrize("method", list(by_features()))
 
 
-def sections(method, home, seed=0, budget=20, groups="auto"):
+def sections(method, home, seed=0, budget=12, groups="auto"):
     """The plan for a method over files that only need to be there."""
     (home / "any.parquet").touch()
     source = {"path": str(home / "any.parquet")}
@@ -130,13 +133,21 @@ def alike(first, second, atol):
     np.testing.assert_allclose(left, right, atol=atol)
 
 
+def same_rows(method, first, second):
+    """The same rows in the same order; of equal ones as many."""
+    if method in TIED:
+        np.testing.assert_allclose(first["score"], second["score"], atol=rounding(method))
+    else:
+        assert first["id"].to_list() == second["id"].to_list()
+
+
 @every_method
 def test_permuting_the_pool_permutes_the_scores(method, pool, queries, home):
     shuffled = pool.sample(fraction=1, shuffle=True, seed=7)
     scores, _, selection = run(method, pool, queries, home, "as_is")
     other_scores, _, other = run(method, shuffled, queries, home, "shuffled")
     alike(scores, other_scores, rounding(method))
-    assert selection["id"].to_list() == other["id"].to_list()
+    same_rows(method, selection, other)
 
 
 @every_method
@@ -159,7 +170,7 @@ def test_batches_and_shards_change_nothing(method, pool, queries, home, monkeypa
     monkeypatch.setattr("dataselect.models.batches.batches", one_by_one)
     other_scores, _, other = run(method, pool, queries, home, "apart", 7, scratch="apart")
     alike(scores, other_scores, rounding(method))
-    assert selection["id"].to_list() == other["id"].to_list()
+    same_rows(method, selection, other)
 
 
 @every_method
@@ -184,18 +195,18 @@ def test_the_seed_matters_where_a_method_draws(method, pool, queries, home):
 
 @every_method
 def test_a_larger_budget_contains_the_smaller(method, pool, queries, home):
-    _, _, small = run(method, pool, queries, home, "small", budget=10)
-    _, _, large = run(method, pool, queries, home, "large", budget=25)
+    _, _, small = run(method, pool, queries, home, "small", budget=6)
+    _, _, large = run(method, pool, queries, home, "large", budget=15)
     if method in SHARING:
         pytest.skip("a larger budget changes the shares of sources and clusters")
-    assert large["id"].to_list()[:10] == small["id"].to_list()
+    assert large["id"].to_list()[:6] == small["id"].to_list()
 
 
 @every_method
 def test_a_selection_holds_what_it_says(method, pool, queries, home):
     scores, groups, selection = run(method, pool, queries, home, "one")
-    assert selection.height == 20
-    assert selection["row"].n_unique() == 20
+    assert selection.height == 12
+    assert selection["row"].n_unique() == 12
     matrix = scores["score"].to_numpy()
     rows, chosen_by = selection["row"].to_numpy(), selection["group"].to_numpy()
     columns = chosen_by

@@ -93,9 +93,11 @@ def _section(name: str, schema: type[S]) -> S:
 
     try:
         return from_json(schema, read_section(name))
-    except ValidationError:
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        place = ".".join(str(part) for part in (name, *wrong["loc"]))
         raise InputError(
-            f"plan.json: its section `{name}` was written by another version of the program. Run "
+            f"plan.json: {place}: {wrong['msg']}; another version of the program wrote it. Run "
             "`dvc repro plan`."
         ) from None
 

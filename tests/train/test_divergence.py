@@ -86,7 +86,7 @@ def test_training_ends_where_it_diverges_and_keeps_the_checkpoint_before(file, m
     assert f"the {what} is NaN or infinite" in message
     (kept,) = scratch_folder().glob("train/*/checkpoint-*")
     assert kept.name == "checkpoint-3"
-    assert f"The checkpoint after step 3 is kept: {kept}." in message
+    assert f"The checkpoint after step 3 is kept, until you remove it: {kept}." in message
     monkeypatch.undo()
     monkeypatch.chdir(file.parent)
     assert run(file).steps == 6
@@ -97,7 +97,7 @@ def test_a_first_step_that_is_not_finite_is_the_models_fault(file, monkeypatch):
     poison(monkeypatch, step=1)
     message = mistake(run, file)
     assert "at step 1 of 6" in message
-    assert "the model itself gives it. Set its `dtype: float32`" in message
+    assert "so training did not cause it. Set `train.dtype: float32`" in message
 
 
 def test_allowed_steps_are_skipped_and_the_next_ends_the_run(file, monkeypatch, capsys):

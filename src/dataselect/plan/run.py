@@ -154,7 +154,7 @@ def _evaluation(
         threads=params.eval.threads,
     )
     # Evaluation reads as far as the model can: `max_tokens` decides nothing of it.
-    trained = replace(trained, max_tokens=1)
+    trained = replace(trained, max_tokens=2)
     baseline = BaselineSection(
         model=trained if params.eval.before else None,
         options=options,

@@ -1,9 +1,7 @@
 """Several processes train as one does: the same rows in every step, the same numbers."""
 
-import json
 import os
 import signal
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -15,23 +13,14 @@ from dataselect.compute import distributed
 from dataselect.data import tables
 from dataselect.errors import InputError
 from dataselect.reference.warmup import warmup
-from dataselect.train.fit import Recipe
-from dataselect.train.run import TrainSection, train
 from tests.helpers import MODEL
 
 pytestmark = pytest.mark.slow
-
-RECIPE = Recipe(epochs=2, learning_rate=1e-3, batch_size=4, threads=1)
 
 
 def turns(number):
     text = f"word{number % 3} " * (1 + number % 5)  # lengths that differ: a row counts by tokens
     return [{"role": "user", "content": "Say it."}, {"role": "assistant", "content": text}]
-
-
-def losses(folder):
-    lines = (folder / "plots/metrics/loss.tsv").read_text().splitlines()[1:]
-    return [float(line.split("\t")[-1]) for line in lines]
 
 
 def close(first, second):
@@ -40,23 +29,8 @@ def close(first, second):
         np.testing.assert_allclose(first[name], second[name], rtol=1e-3, atol=2e-5, err_msg=name)
 
 
-# 13 rows: an epoch ends in a step of one, of which a second process has no row.
-def test_two_processes_train_to_the_weights_of_one(in_scratch):
-    path = in_scratch / "train.jsonl"
-    path.write_text("".join(json.dumps({"messages": turns(i)}) + "\n" for i in range(13)))
-    done, curves, weights = [], [], []
-    for processes in (1, 2):
-        out, curve = in_scratch / f"model{processes}", in_scratch / f"curve{processes}"
-        section = TrainSection(MODEL, replace(RECIPE, processes=processes), code="")
-        done.append(train(section, path, out, curve))
-        curves.append(losses(curve))
-        weights.append(load_file(out / "model.safetensors"))
-    for name in ("steps", "rows", "tokens"):
-        assert getattr(done[0], name) == getattr(done[1], name)
-    assert curves[1] == pytest.approx(curves[0], rel=1e-3)
-    close(*weights)
-
-
+# Training itself: train/test_run.py. 13 rows: an epoch ends in a step of one, of which a second
+# process has no row.
 def test_a_reference_is_fitted_by_two_processes_as_by_one(in_scratch):
     table = in_scratch / "pool.parquet"
     rows = [(i, f"id{i}", "source", turns(i)) for i in range(13)]

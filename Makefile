@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
-# Tests run in two processes of one thread each: torch's own threads would wait for each other.
-PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadgroup
+# Tests run in three processes of one thread each: some wait, for kills and for DVC.
+PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses 3 --dist loadgroup
 
 .PHONY: setup repro lint check test bench lock
 

@@ -32,7 +32,7 @@ def test_every_draw_of_the_project_has_a_name_of_its_own():
     named: dict[str, str] = {}
     for name, place in names_of_draws():
         if isinstance(name, ast.Name):  # only sample_rows passes on the name that it is given
-            assert (name.id, place.split(":")[0]) == ("name", "examples.py"), place
+            assert (name.id, place.split(":")[0]) == ("name", "rows.py"), place
             continue
         assert isinstance(name, ast.Constant), place
         assert isinstance(name.value, str), place

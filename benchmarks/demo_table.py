@@ -33,17 +33,30 @@ def main() -> None:
     report.console.print(f"± of a run: standard error over its tests{spread}.")
     if changed := changed_files():
         report.console.print(
-            f"This run's results differ from the committed ones in {', '.join(changed)}: other "
-            "settings, code,\nprocessor or library versions. Commit them to keep them, or "
-            "`git checkout .` and `dvc checkout dvc.yaml`."
+            f"{', '.join(changed)}: changed, with {'the same' if same_scores() else 'other'} "
+            "scores as committed.\nCommit them to keep them, or bring back the committed files: "
+            "`git checkout HEAD -- .`"
         )
 
 
 def changed_files() -> list[str]:
     """The tracked files that the pipeline wrote and that differ from the last commit."""
-    command = ["git", "diff", "--name-only", "HEAD", "--", "dvc.lock", "plan.json", "metrics"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.split() if done.returncode == 0 else []
+    names = _git("diff", "--name-only", "HEAD", "--", "dvc.lock", "plan.json", "metrics")
+    return names.split() if names else []
+
+
+def same_scores() -> bool:
+    """Whether metrics/eval.json is as it was committed, but for the seconds that it took."""
+    last = _git("show", "HEAD:metrics/eval.json")
+    scores = json.loads(Path("metrics/eval.json").read_text())
+    before = json.loads(last) if last else {}
+    return {**before, "seconds": None} == {**scores, "seconds": None}
+
+
+def _git(*arguments: str) -> str | None:
+    """What git prints; None where it fails."""
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None
 
 
 def comparison_rows() -> list[tuple[Any, ...]]:

@@ -72,7 +72,7 @@ def demo(result: dict[str, Any], ranges: dict[str, Any]) -> str:
         lines.append(f"| `{method}` | {_spread(score)} | {_spread(loss)} | {len(means)} |")
     slowest = max(_seconds_before_evaluation(run["cost"]["seconds"]) for run in runs)
     note = (
-        "Scores are exact matches (of one task, choices); ± is the standard deviation over the "
+        "Scores are exact match; one task is multiple choice; ± is the standard deviation over the "
         f"seeds. One run took at most {slowest:.0f} s before evaluation, on 2 CPU cores. "
         "(`python benchmarks/methods.py benchmarks/methods/demo.yaml`)"
     )
@@ -88,8 +88,8 @@ def _last_bits(ranges: dict[str, Any]) -> str:
     return (
         f"Your scores will differ a little: another processor, precision or number of threads "
         f"gives other last bits. The run of `{ranges['method']}` with seed {ranges['seed']}, with "
-        f"1 and 2 threads, in fp32 and in bf16, scored {min(means):.3f} to {max(means):.3f}; a "
-        f"task by up to {largest:.3f} more or less. (`python benchmarks/demo_range.py`)"
+        f"1 and 2 threads, in fp32 and in bf16, scored {min(means):.3f} to {max(means):.3f}; "
+        f"single tasks varied by up to {largest:.3f}. (`python benchmarks/demo_range.py`)"
     )
 
 

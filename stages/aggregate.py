@@ -23,7 +23,7 @@ def main() -> None:
         if rest := rows[SOURCES_SHOWN:]:
             total = (f"{len(rest)} more", sum(r[1] for r in rest), sum(r[2] for r in rest), "")
             rows = [*rows[:SOURCES_SHOWN], total]
-        report.table("Selected rows per source", rows, ("source", "pool", "selected", "of it"))
+        report.table("Selected rows per source", rows, ("source", "pool", "selected", "chosen"))
         by_task, note = aggregation.count_by_task(selected)
         if by_task:
             header = ("task", "selected", "turns used up")[: len(by_task[0])]

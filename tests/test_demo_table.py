@@ -76,3 +76,8 @@ def test_what_a_run_changed_of_the_committed_results_is_named(run_outputs):
     write_scores(run_outputs, {**LABEL, "method": "random"})
     (run_outputs / "notes.txt").write_text("mine")
     assert demo_table.changed_files() == ["metrics/eval.json"]
+    assert not demo_table.same_scores()
+    scores = {"run": LABEL, "mean": MEAN, "tasks": {}, "seconds": 7.5}
+    (run_outputs / "metrics/eval.json").write_text(json.dumps(scores))
+    assert demo_table.changed_files() == ["metrics/eval.json"]
+    assert demo_table.same_scores()

@@ -241,7 +241,7 @@ HERE = {
         "dvc metrics diff --targets metrics/eval.json",
         "dvc params diff --targets params.yaml",
         "dvc dag",
-        "git checkout .",
+        "git checkout HEAD -- .",
         "dvc checkout dvc.yaml",
     ],
     "share": ["git push", "dvc push", "dvc push --run-cache"],

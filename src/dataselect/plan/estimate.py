@@ -227,6 +227,7 @@ def show(costs: dict[str, Cost], rows: int, measured: int) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     report.console.print(
         f"From {measured} of {rows:,} rows, on this machine as busy as it is now. Not in it:\n"
-        f"dedup, aggregate, evaluation. Beside other work it can be far too high.\n"
+        "dedup, aggregate, evaluation, the start of each stage. Beside other work it can be far\n"
+        "too high. "
         f"Measuring took {report.format_bytes(peak)} of memory at most."
     )

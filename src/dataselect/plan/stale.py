@@ -50,7 +50,7 @@ def remove_stale(home: Path = Path()) -> str | None:
     ]
     for name in stale:
         (home / name).unlink()
-    return f"removed, as of another run: {', '.join(stale)}" if stale else None
+    return f"removed, because they belong to another run: {', '.join(stale)}" if stale else None
 
 
 def _section(ran: dict[str, Any], stage: str) -> Any:

@@ -169,6 +169,7 @@ def test_without_tests_the_pipeline_ends_well(project):
     run("dvc", "plots", "show", "--json", cwd=project)
     path.write_text(right)
     assert "train" in ran(done.stdout)
+    assert "no tests: nothing is scored" in done.stdout
     assert table(project, "selection").height == 20
     assert [table(project, name).height for name in ("tests", "baseline", "evaluation")] == [0] * 3
     scores = json.loads((project / "metrics/eval.json").read_text())

@@ -16,6 +16,9 @@ def show(after: Summary, before: Summary | None) -> None:
     Args:
         before: None where the model was not scored before training.
     """
+    if not after["tasks"]:
+        report.console.print("no tests: nothing is scored")
+        return
     old_scores = dict(_by_task(before, "mean over tasks")) if before else {}
     rows = []
     for task, scores in _by_task(after, "mean over tasks"):

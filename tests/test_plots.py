@@ -9,6 +9,8 @@ import pytest
 
 from tests.helpers import ROOT, copy_project, run
 
+pytestmark = pytest.mark.slow
+
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 
 TITLES = {"training loss", "score per task", "share per source", "scores of the selected rows"}

@@ -17,6 +17,8 @@ from tests import helpers
 from tests.embed import Costs, measure, turns
 from tests.helpers import MODEL, mistake
 
+pytestmark = pytest.mark.slow
+
 ROWS = [
     turns("How do I bake bread?", "Mix flour, water, salt and yeast, let it rise, then bake it."),
     turns("What is the derivative of x squared?", "It is 2x."),

@@ -28,6 +28,8 @@ from dataselect.models.nll import token_losses
 from dataselect.settings import check_settings
 from tests.helpers import MODEL, ROOT, merging_model, mistake, table
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def home(in_scratch):

@@ -12,6 +12,8 @@ from dataselect.train.fit import Recipe
 from dataselect.train.run import TrainSection, train
 from tests.helpers import GOLDEN, MODEL
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe(epochs=1, learning_rate=1e-2, batch_size=4, method="lora", lora_rank=4)
 ROWS = [
     [{"role": "user", "content": "Say it."}, {"role": "assistant", "content": f"word{i} again"}]

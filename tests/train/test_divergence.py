@@ -21,6 +21,8 @@ from dataselect.train.trainer import last_complete_checkpoint
 from tests.helpers import MODEL, mistake
 from tests.reference import write_pool
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe(epochs=2, learning_rate=1e-3, batch_size=4, save_steps=1, processes=1)
 
 

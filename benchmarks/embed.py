@@ -22,9 +22,9 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-import polars as pl
 import torch
-from measuring import best_of, in_new_process, save_result, timed
+from measuring import in_new_process, save_result, timed
+from shapes import MODEL, SHAPES, make_model, product_flops, rows
 
 from dataselect.compute import no_progress
 from dataselect.data.checkpoints import Checkpoint
@@ -35,22 +35,13 @@ from dataselect.embed.trajectories import trajectories
 from dataselect.models.batches import Batches
 from dataselect.models.chat import Encoded, load_chat
 from dataselect.models.flops import forward_flops
-from dataselect.models.load import device, load_causal, load_encoder, load_tokenizer, torch_dtype
-from dataselect.models.settings import ModelSettings
+from dataselect.models.load import load_causal, load_encoder
 from dataselect.reference import warmup
 from dataselect.train.adapters import add_adapters
 from dataselect.train.fit import Recipe
 
-SHARED = Path(__file__).parents[2] / "shared"
-MODEL = ModelSettings(name=str(SHARED / "models/base"))
 #: Rows of each part: the LM head of the losses costs more, and gradients cost most.
 ROWS = {"vectors": 2_000, "loss": 400, "trajectory": 400, "gradient": 48}
-SHAPES = {
-    size: dict(zip(("hidden_size", "intermediate_size", "num_hidden_layers",
-                    "num_attention_heads", "num_key_value_heads"), numbers, strict=True))
-    for size, numbers in {"100M": (768, 2_048, 12, 12, 12), "1B": (2_048, 5_632, 22, 32, 4),
-                          "7B": (4_096, 11_008, 32, 32, 32)}.items()
-}  # fmt: skip
 LARGE_ROWS, GPU_ROWS = 48, 4_096
 #: On a GPU: padded tokens of a batch.
 BUDGETS = (16_384, 32_768, 131_072)
@@ -75,12 +66,6 @@ def main() -> None:
         name, machine = "embed", {"threads": os.environ.get("OMP_NUM_THREADS")}
     if not small:
         save_result(name, {**machine, **runs})
-
-
-def rows(count: int) -> list[list[dict[str, str]]]:
-    """A seeded sample of the real pool."""
-    pool = pl.read_parquet(SHARED / "data/pool.parquet", columns=["messages"])
-    return pool.sample(count, seed=0)["messages"].to_list()
 
 
 def vectors(count: int) -> dict[str, Any]:
@@ -213,34 +198,6 @@ def _embed(sample: list[Any]) -> dict[str, Any]:
     with timed(run):
         featurizer(sample, "pool", no_progress)
     return run
-
-
-def make_model(folder: str, shape: dict[str, int], dtype: str = "auto") -> None:
-    """A model of this shape with random weights, and a tokenizer."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    config = AutoConfig.from_pretrained(MODEL.name)
-    for name, value in shape.items():
-        setattr(config, name, value)
-    config.head_dim = config.hidden_size // config.num_attention_heads
-    with torch.device(device()):  # a GPU draws 7 B weights in seconds
-        net = AutoModelForCausalLM.from_config(config, dtype=torch_dtype(dtype))
-    net.save_pretrained(folder)
-    load_tokenizer(MODEL).save_pretrained(folder)
-
-
-def product_flops(dtype: torch.dtype) -> float:
-    """FLOP/s of a plain matrix product in this precision, on the GPU where there is one."""
-    on_gpu = torch.cuda.is_available()
-    width = 8_192 if on_gpu else 1_024
-    a = torch.randn(width, width, device=device()).to(dtype)
-
-    def once() -> None:
-        a @ a
-        if on_gpu:
-            torch.cuda.synchronize()
-
-    return 2 * width**3 / best_of(20, once)
 
 
 def _size(sample: list[Any]) -> dict[str, Any]:

@@ -18,13 +18,13 @@ from typing import Any
 
 import torch
 from measuring import in_new_process, save_result
+from shapes import MODEL, SHAPES, make_model, product_flops, rows
 
 from dataselect.models.chat import load_chat
 from dataselect.models.flops import training_flops
 from dataselect.models.load import load_causal, load_tokenizer
 from dataselect.train.adapters import add_adapters
 from dataselect.train.fit import Recipe, fit
-from embed import MODEL, SHAPES, make_model, product_flops, rows
 
 #: Rows a step, steps, and micro-batch of a shape.
 RUNS = {"tiny": (8, 4, 2), "100M": (8, 4, 2), "1B": (64, 12, 4), "7B": (64, 4, 4)}

@@ -15,13 +15,13 @@ from dataselect.models.batches import Batches
 from dataselect.models.chat import load_chat
 from dataselect.models.load import load_causal, load_encoder, load_tokenizer
 from dataselect.models.row_gradients import row_gradients
-from dataselect.models.settings import ModelSettings
 from dataselect.train.adapters import add_adapters
 from dataselect.train.fit import Recipe, fit
+from tests.embed import measure
+from tests.helpers import MODEL
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
-MODEL = ModelSettings(name=str(Path(__file__).parent / "golden/tiny-llama"), dtype="float32")
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "counted", "one", "two", "three"]
 
 
@@ -31,10 +31,6 @@ def conversations(count=40):
     texts = [" ".join(draw.choice(WORDS, draw.integers(1, 200))) for _ in range(2 * count)]
     pairs = zip(texts[::2], texts[1::2], strict=True)
     return [[{"role": "user", "content": a}, {"role": "assistant", "content": b}] for a, b in pairs]
-
-
-def measure(feature, model=MODEL, checkpoints=()):
-    return feature.load(model, list(checkpoints))(conversations(), "pool", lambda *_: None)
 
 
 @pytest.fixture
@@ -60,7 +56,9 @@ FEATURES = {
 @pytest.mark.parametrize("name", FEATURES)
 def test_features_in_fp32_equal_the_processors(name, on_cpu):
     feature, checkpoints = FEATURES[name]
-    expected, found = on_cpu(feature, MODEL, checkpoints), measure(feature, MODEL, checkpoints)
+    expected, found = (
+        compute(feature, conversations(), MODEL, checkpoints) for compute in (on_cpu, measure)
+    )
     assert set(found) == set(expected)
     for array in expected:
         np.testing.assert_allclose(found[array], expected[array], rtol=2e-3, atol=2e-5)
@@ -69,18 +67,21 @@ def test_features_in_fp32_equal_the_processors(name, on_cpu):
 def test_auto_is_bf16_and_close_to_fp32():
     model = replace(MODEL, dtype="auto")
     assert load_encoder(model).dtype == torch.bfloat16
-    auto, exact = (measure(hidden_states(), m)["vectors"].astype(float) for m in (model, MODEL))
+    auto, exact = (
+        measure(hidden_states(), conversations(), m)["vectors"].astype(float)
+        for m in (model, MODEL)
+    )
     cosines = (auto * exact).sum(axis=1) / np.linalg.norm(auto, axis=1)
     assert cosines.min() > 0.999
 
 
 def test_where_memory_runs_out_batches_shrink_and_the_features_stay(capsys):
-    expected = measure(losses())
+    expected = measure(losses(), conversations())
     _, total = torch.cuda.mem_get_info()
     torch.cuda.empty_cache()
     try:
         torch.cuda.set_per_process_memory_fraction(150e6 / total)
-        found = measure(losses())
+        found = measure(losses(), conversations())
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     printed = capsys.readouterr()

@@ -8,7 +8,7 @@ from dataselect.plan.method import PARTS
 from dataselect.settings import (
     OnlyWith,
     PositiveInt,
-    _annotation,
+    annotation_of,
     check_settings,
     part_function,
     part_names,
@@ -57,7 +57,7 @@ SCHEMAS = [Recipe] + [
 @pytest.mark.parametrize("found", SCHEMAS, ids=lambda found: found.__name__)
 def test_a_mark_names_a_setting_beside_it_and_values_that_it_takes(found):
     for name in settings_of(found):
-        for mark in getattr(_annotation(found, name), "__metadata__", ()):
+        for mark in getattr(annotation_of(found, name), "__metadata__", ()):
             if isinstance(mark, OnlyWith):
                 for value in mark.values:
                     assert check_settings(found, {mark.setting: value}, "x")[mark.setting] == value

@@ -162,7 +162,7 @@ def _idle(
 ) -> Iterator[str]:
     """A message for every given setting that another one makes idle."""
     for name in given:
-        for mark in getattr(_annotation(schema, name), "__metadata__", ()):
+        for mark in getattr(annotation_of(schema, name), "__metadata__", ()):
             if isinstance(mark, OnlyWith) and settings[mark.setting] not in mark.values:
                 yield (
                     f"{_path(where, name)}: has an effect only with {mark.condition}; found "
@@ -184,18 +184,21 @@ def _validator(schema: Callable[..., Any]) -> Any:
 
     fields: dict[str, Any] = {}
     for name, parameter in settings_of(schema).items():
-        annotation = _annotation(schema, name)
+        annotation = annotation_of(schema, name)
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[name] = (annotation, _factories(schema).get(name, default))
     strict = ConfigDict(strict=True, protected_namespaces=(), allow_inf_nan=False)
     return create_model(getattr(schema, "__name__", "settings"), __config__=strict, **fields)
 
 
-def _annotation(schema: Callable[..., Any], name: str) -> Any:
+def annotation_of(schema: Callable[..., Any], name: str) -> Any:
     """The type of a setting, with its marks."""
     annotation = settings_of(schema)[name].annotation
     if isinstance(annotation, str):  # one by one: others may name types imported only to check
-        return eval(annotation, inspect.getmodule(schema).__dict__)
+        # A field's names are known where its class stands, which may be a base of the schema.
+        classes = inspect.getmro(schema) if inspect.isclass(schema) else ()
+        owner = next((c for c in classes if name in inspect.get_annotations(c)), schema)
+        return eval(annotation, inspect.getmodule(owner).__dict__)
     return annotation
 
 

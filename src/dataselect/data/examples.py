@@ -51,6 +51,11 @@ def examples(frame: pl.DataFrame) -> list[list[Message]]:
     ]
 
 
+def own_limit(row: list[Message]) -> int | None:
+    """The `max_tokens` of a row's own; None where it has none."""
+    return row.max_tokens if isinstance(row, Example) else None
+
+
 def content_columns(side: str, frame: pl.DataFrame) -> list[str]:
     """The columns that decide how a table's rows are encoded: `messages`, and those filled.
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from dataselect.data.examples import Example, examples
+from dataselect.data.examples import Example, examples, own_limit
 from dataselect.data.tables import Message
 from dataselect.dedup.truncation import HEADER_BYTES
-from dataselect.eval.task_kinds import output_tokens
 from dataselect.models.settings import TokenizerSettings
 
 
@@ -40,15 +39,13 @@ def check_prompts(tests: pl.DataFrame, model: TokenizerSettings, limits: PromptL
     Raises:
         InputError: a prompt does not fit.
     """
-    from dataselect.eval.prompts import encode_prompts
+    from dataselect.eval.prompts import encode_prompts, output_lengths, used_tests
     from dataselect.models.chat import NO_LIMIT, load_chat
     from dataselect.models.config import read_config
     from dataselect.models.positions import context_length
 
-    if limits.limit is not None:
-        tests = tests.group_by("task", maintain_order=True).head(limits.limit)
-    kinds = tests.select("task", "kind").unique(maintain_order=True).iter_rows()
-    outputs = {task: output_tokens(kind, limits.max_new_tokens) for task, kind in kinds}
+    tests = used_tests(tests, limits.limit)
+    outputs = output_lengths(tests, limits.max_new_tokens)
     context = context_length(read_config(model) or {}) if outputs else None
     columns = tests.select("task", "choices").iter_rows()
     fit = (
@@ -62,8 +59,7 @@ def check_prompts(tests: pl.DataFrame, model: TokenizerSettings, limits: PromptL
 
 
 def _limit(row: list[Message], context: int | None) -> float:
-    own = row.max_tokens if isinstance(row, Example) else None
-    return min(own or float("inf"), context or float("inf"))
+    return min(own_limit(row) or float("inf"), context or float("inf"))
 
 
 def _bytes(row: list[Message], choices: list[str]) -> int:

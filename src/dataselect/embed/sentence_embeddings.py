@@ -11,7 +11,7 @@ import numpy as np
 from dataselect.compute.memory import is_out_of_memory
 from dataselect.data import files
 from dataselect.data.checkpoints import Checkpoint
-from dataselect.data.examples import Example
+from dataselect.data.examples import own_limit
 from dataselect.data.shards import Featurizer
 from dataselect.embed import Feature
 from dataselect.errors import InputError
@@ -109,9 +109,9 @@ def _load(
 def _text(net: SentenceTransformer, row: list[Message]) -> str:
     """A row's text; of an `Example` with a limit, prompt and answer each lose their end to it."""
     parts = tulu_text(row)
-    if not isinstance(row, Example) or row.max_tokens is None:
+    if (limit := own_limit(row)) is None:
         return "".join(parts)
-    return "".join(_first_tokens(net, part, row.max_tokens) for part in parts)
+    return "".join(_first_tokens(net, part, limit) for part in parts)
 
 
 def _first_tokens(net: SentenceTransformer, text: str, max_tokens: int) -> str:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from dataselect.data.examples import Example, examples
+from dataselect.data.examples import Example, examples, own_limit
 from dataselect.errors import InputError, first_few
-from dataselect.eval.task_kinds import output_setting
+from dataselect.eval.task_kinds import output_setting, output_tokens
 from dataselect.models.chat import NO_LIMIT, mark_last_response
 from dataselect.models.examples import prompt_and_answer
 
@@ -47,10 +47,26 @@ class Prompt(NamedTuple):
         return chat.split(text, self.space + continuation, apart=self.apart)
 
 
+def used_tests(tests: pl.DataFrame, limit: int | None) -> pl.DataFrame:
+    """The tests that are used: the first `limit` of every task; None: all."""
+    return tests if limit is None else tests.group_by("task", maintain_order=True).head(limit)
+
+
+def output_lengths(tests: pl.DataFrame, max_new_tokens: int) -> dict[str, int]:
+    """Task → the longest output that is generated, in tokens.
+
+    Args:
+        tests: a `tests` table with its kinds.
+        max_new_tokens: of a kind that does not limit its own.
+    """
+    kinds = tests.select("task", "kind").unique(maintain_order=True).iter_rows()
+    return {task: output_tokens(kind, max_new_tokens) for task, kind in kinds}
+
+
 def encode_prompts(
     chat: Chat,
     tests: pl.DataFrame,
-    output_tokens: dict[str, int],
+    outputs: dict[str, int],
     context: int | None,
     long_prompts: LongPrompts,
 ) -> list[Prompt]:
@@ -59,7 +75,7 @@ def encode_prompts(
     Args:
         chat: an encoder without a limit of its own.
         tests: a `tests` table.
-        output_tokens: task → the longest output that is generated, in tokens.
+        outputs: task → the longest output that is generated, in tokens.
         context: the most tokens that the model reads; None: any number.
         long_prompts: `error` refuses a prompt that does not fit; `truncate` cuts off its beginning.
 
@@ -79,15 +95,15 @@ def encode_prompts(
         prompt = Prompt(text, limit, gold, truncated=False, apart=apart, space=space)
         answers = [len(prompt.split(chat, text, choice)[1]) for choice in choices or ()]
         longest = max(len(gold.ids) - start, *answers, 0)
-        needed = max(output_tokens[task], longest)
+        needed = max(outputs[task], longest)
         if needed >= limit:
-            setting = output_setting(kind) if output_tokens[task] > longest else None
+            setting = output_setting(kind) if outputs[task] > longest else None
             raise InputError(
                 f"tests.path: `{name}` of {task}: output and answer need {needed:,} tokens; the "
                 f"model reads {limit:,}. "
                 + (f"Lower {setting}." if setting else "Shorten the answer.")
             )
-        available = min(limit - needed, _own_limit(row) or limit)
+        available = min(limit - needed, own_limit(row) or limit)
         lengths.append(max(len(chat.tokens(text)), start))
         gold = _truncate(gold, start, available, len(chat.prefix))
         truncated = lengths[-1] > available
@@ -95,10 +111,6 @@ def encode_prompts(
     if long_prompts == "error":
         _check(tests, prompts, lengths, limit)
     return prompts
-
-
-def _own_limit(row: list[Message]) -> int | None:
-    return row.max_tokens if isinstance(row, Example) else None
 
 
 def _without_limit(row: list[Message]) -> list[Message]:
@@ -147,7 +159,7 @@ def _check(tests: pl.DataFrame, prompts: list[Prompt], lengths: list[int], limit
         if not prompt.truncated:
             continue
         fitting, named = f"{prompt.max_tokens:,}", f"`{name}` of {task} ({length:,} tokens"
-        if prompt.max_tokens == _own_limit(row):
+        if prompt.max_tokens == own_limit(row):
             above_own.append(f"{named}; its own `max_tokens` is {fitting})")
         else:
             wrong.append(f"{named}; at most {fitting} fit)")

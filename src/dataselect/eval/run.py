@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from dataselect import report
 from dataselect.eval.language_model import Encoder
 from dataselect.eval.lm_eval import score_with_lm_eval
-from dataselect.eval.prompts import LongPrompts, encode_prompts
-from dataselect.eval.task_kinds import check_kind, output_tokens
+from dataselect.eval.prompts import LongPrompts, encode_prompts, output_lengths, used_tests
+from dataselect.eval.task_kinds import check_kind
 from dataselect.models.settings import ModelSettings
 from dataselect.settings import PositiveInt
 
@@ -122,14 +122,13 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
     if tests.is_empty():
         return tables.empty("evaluation")
     use_threads(options.threads)
-    if options.limit is not None:
-        tests = tests.group_by("task", maintain_order=True).head(options.limit)
+    tests = used_tests(tests, options.limit)
     kinds = dict(tests.select("task", "kind").unique(maintain_order=True).iter_rows())
     for task, kind in kinds.items():
         check_kind(kind, f"tests.path: task {task}")
     net, chat = load_causal(model), load_chat(model, max_tokens=NO_LIMIT)
     context = context_length(net.config)
-    outputs = {task: output_tokens(kind, options.max_new_tokens) for task, kind in kinds.items()}
+    outputs = output_lengths(tests, options.max_new_tokens)
     prompts = encode_prompts(chat, tests, outputs, context, options.long_prompts)
     encoder = Encoder(chat, prompts, context, options.long_prompts)
     with report.progress("loss of the answers", tests.height) as progress:

@@ -99,15 +99,17 @@ def check_finite(net: torch.nn.Module, name: str) -> None:
 
 def non_finite_weight(net: torch.nn.Module) -> str | None:
     """The name of the first weight that has a NaN or infinite number; None where all are finite."""
+    return next((key for key, weight in net.named_parameters() if not is_finite(weight)), None)
+
+
+def is_finite(weight: torch.Tensor) -> bool:
+    """Whether no number of a weight is NaN or infinite; types of under 16 bits are not checked."""
     import torch
 
-    for key, weight in net.named_parameters():
-        if not weight.is_floating_point() or weight.itemsize < 2 or not weight.numel():
-            continue
-        lowest, highest = torch.aminmax(weight.detach())  # one pass, and no copy; NaN if any is
-        if not (torch.isfinite(lowest) and torch.isfinite(highest)):
-            return key
-    return None
+    if not weight.is_floating_point() or weight.itemsize < 2 or not weight.numel():
+        return True
+    lowest, highest = torch.aminmax(weight.detach())  # one pass, and no copy; NaN if any is
+    return bool(torch.isfinite(lowest) and torch.isfinite(highest))
 
 
 def _file_of(name: str, key: str) -> str:

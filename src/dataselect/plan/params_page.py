@@ -14,7 +14,14 @@ from dataselect.eval.run import EvalSettings
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.method import PARTS, SHARED, SHARED_WITH_TRAINING
 from dataselect.plan.params import PoolParams, QueriesParams, TestsParams, TopLevel
-from dataselect.settings import ENGINES, OnlyWith, part_function, part_names, settings_of
+from dataselect.settings import (
+    ENGINES,
+    OnlyWith,
+    annotation_of,
+    part_function,
+    part_names,
+    settings_of,
+)
 from dataselect.train.fit import Recipe
 
 HEAD = """# All settings
@@ -80,18 +87,8 @@ def _lines(schema: Callable[..., Any], block: str) -> Iterator[str]:
         default = _default(schema, name, parameter)
         if in_methods and name in (*SHARED, *SHARED_WITH_TRAINING) and block not in ENGINES:
             default = "that of params.yaml"
-        annotation = parameter.annotation
-        if isinstance(annotation, str):
-            module = inspect.getmodule(_owner(schema, name))
-            annotation = eval(annotation, {} if module is None else module.__dict__)
         full_name = f"{block}.{name}" if block else name
-        yield _line(full_name, _type(annotation), default, meanings[name])
-
-
-def _owner(schema: Any, name: str) -> Any:
-    """The class that declares a field, whose module knows the names in its annotation."""
-    classes = inspect.getmro(schema) if inspect.isclass(schema) else ()
-    return next((c for c in classes if name in inspect.get_annotations(c)), schema)
+        yield _line(full_name, _type(annotation_of(schema, name)), default, meanings[name])
 
 
 def _line(name: str, kind: str, default: str, meaning: str) -> str:

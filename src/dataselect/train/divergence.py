@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dataselect import report
 from dataselect.compute import distributed
 from dataselect.errors import InputError
-from dataselect.models.weights import non_finite_weight
+from dataselect.models.weights import is_finite, non_finite_weight
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,12 +103,11 @@ def check_finished(trainer: Any) -> None:
 
 def has_finite_weights(folder: Path) -> bool:
     """Whether all numbers in a checkpoint's safetensors files are finite."""
-    import torch
     from safetensors import safe_open
 
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
-            if not all(bool(torch.isfinite(file.get_tensor(name)).all()) for name in file.keys()):  # noqa: SIM118
+            if not all(is_finite(file.get_tensor(name)) for name in file.keys()):  # noqa: SIM118
                 return False
     return True
 

@@ -21,7 +21,8 @@ from measuring import in_new_process, save_result, temporary_folder, timed
 
 from dataselect.compute import no_progress
 from dataselect.data import tables
-from dataselect.dedup.pool import write_pool
+from dataselect.dedup.run import write_pool
+from dataselect.dedup.settings import PoolRules
 
 ROWS = 5_800_000
 BLOCK_ROWS = 50_000
@@ -93,7 +94,7 @@ def stage(path: str, out: str) -> dict[str, Any]:
         counts = write_pool(
             [path],
             Path(out),
-            on_bad_row="error",
+            rules=PoolRules(),
             truncation=lambda rows: [False] * len(rows),
             progress=no_progress,
         )

@@ -6,7 +6,9 @@ import pytest
 
 from dataselect.compute import no_progress
 from dataselect.data import tables
-from dataselect.dedup.pool import PoolCounts, write_pool
+from dataselect.dedup.pool import PoolCounts
+from dataselect.dedup.run import write_pool
+from dataselect.dedup.settings import PoolRules
 from tests.dedup import row, turns, write
 from tests.helpers import mistake
 
@@ -25,7 +27,7 @@ def run(here, *paths, on_bad_row="error", truncation=none_truncated, out="out"):
     counts = write_pool(
         list(paths),
         here / out,
-        on_bad_row=on_bad_row,
+        rules=PoolRules(on_bad_row=on_bad_row),
         truncation=truncation,
         progress=no_progress,
     )
@@ -148,7 +150,7 @@ def test_progress_counts_every_row(here):
     write_pool(
         ["a.jsonl"],
         here / "out",
-        on_bad_row="error",
+        rules=PoolRules(),
         truncation=none_truncated,
         progress=rows.append,
     )

@@ -9,6 +9,7 @@ from dataselect.compute import no_progress
 from dataselect.data import tables
 from dataselect.data.fingerprint import matching_files
 from dataselect.dedup.run import Deduped, DedupSection, dedup
+from dataselect.dedup.settings import PoolRules
 from dataselect.models.settings import TokenizerSettings
 from tests.dedup import row, write
 from tests.helpers import GOLDEN, ROOT, mistake
@@ -31,8 +32,7 @@ def section(in_scratch):
     write("tests.jsonl", tests)
     return DedupSection(
         pool=matching_files("pool.jsonl", "pool.path"),
-        on_bad_row="error",
-        cut_off="drop",
+        rules=PoolRules(),
         queries=matching_files("queries.jsonl", "queries.path"),
         tests=matching_files("tests.jsonl", "tests.path"),
         tasks="all",
@@ -94,7 +94,7 @@ def test_a_row_whose_response_is_cut_off_is_kept_on_request(section, in_scratch)
     assert dedup(tiny, in_scratch / "out", no_progress).dropped == {
         "response entirely cut off by max_tokens": 1
     }
-    done = dedup(replace(tiny, cut_off="keep"), in_scratch / "out", no_progress)
+    done = dedup(replace(tiny, rules=PoolRules(cut_off="keep")), in_scratch / "out", no_progress)
     assert (done.kept, done.dropped) == (2, {})
 
 

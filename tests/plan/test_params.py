@@ -223,9 +223,9 @@ def test_a_schema_without_settings_takes_none():
 
 
 def test_rows_that_are_cut_off_are_dropped_unless_params_say_keep(home):
-    assert planned().dedup.cut_off == "drop"
+    assert planned().dedup.rules.cut_off == "drop"
     change({"pool": {"path": "pool.jsonl", "cut_off": "keep"}})
-    assert planned().dedup.cut_off == "keep"
+    assert planned().dedup.rules.cut_off == "keep"
     change({"pool": {"path": "pool.jsonl", "cut_off": "kept"}})
     assert "pool.cut_off" in mistake(planned)
 

@@ -15,6 +15,7 @@ from dataselect.aggregate import Aggregator, Picks
 from dataselect.compute.prefetch import prefetch
 from dataselect.data import files, tables
 from dataselect.data.budget import budget_rows
+from dataselect.data.mix import MixSettings
 from dataselect.data.scores import Block, Group, SingleGroup
 from dataselect.errors import InputError
 from dataselect.settings import Part, part_function
@@ -31,11 +32,13 @@ class AggregateSection:
         aggregator: the aggregator and its settings.
         budget: a number of rows, or a share of the pool such as "5%".
         code: the hash of the code that decides the selection.
+        mix: how the selection is divided; None: as the method divides it.
     """
 
     aggregator: Part
     budget: int | str
     code: str
+    mix: MixSettings | None = None
 
 
 class Selected(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,9 @@ import polars as pl
 from dataselect.data import files, tables
 from dataselect.data.fingerprint import File
 from dataselect.dedup.long_prompts import PromptLimits, check_prompts
-from dataselect.dedup.pool import write_pool
+from dataselect.dedup.pool import PoolCounts, RawPool
+from dataselect.dedup.raw import Truncation, write_raw
+from dataselect.dedup.settings import DecontaminateSettings, NearDuplicateSettings, PoolRules
 from dataselect.dedup.tasks import queries_in_tests, read_queries, read_tests, task_counts
 from dataselect.dedup.truncation import find_truncated
 from dataselect.eval.task_kinds import task_kinds
@@ -25,8 +28,7 @@ class DedupSection:
 
     Attributes:
         pool: the raw files of the pool.
-        on_bad_row: what to do with a row of the pool that cannot be understood.
-        cut_off: what to do with a row of whose first response `max_tokens` leaves nothing.
+        rules: how the pool's rows are read, and which are left out.
         queries: the raw files of the queries; none where the method uses none.
         tests: the raw files of the tests; none where nothing is to be scored.
         tasks: the tasks whose tests are taken.
@@ -35,11 +37,12 @@ class DedupSection:
         model: the tokenizer of the model to be trained.
         code: the hash of the code that decides the tables.
         prompts: what the tests' prompts must fit into; None where eval cuts off what does not fit.
+        near_duplicates: which rows are near-duplicates; None: none is looked for.
+        decontaminate: which rows overlap tests; None: none is looked for.
     """
 
     pool: list[File]
-    on_bad_row: Literal["error", "drop"]
-    cut_off: Literal["drop", "keep"]
+    rules: PoolRules
     queries: list[File]
     tests: list[File]
     tasks: Literal["all"] | list[str]
@@ -48,6 +51,8 @@ class DedupSection:
     model: TokenizerSettings
     code: str
     prompts: PromptLimits | None = None
+    near_duplicates: NearDuplicateSettings | None = None
+    decontaminate: DecontaminateSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,8 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
     counts = write_pool(
         _paths(section.pool),
         out,
-        on_bad_row=section.on_bad_row,
-        truncation=find_truncated(section.model, keep=section.cut_off == "keep"),
+        rules=section.rules,
+        truncation=find_truncated(section.model, keep=section.rules.cut_off == "keep"),
         progress=progress,
     )
     tables.write("queries", queries, out / "queries.parquet")
@@ -104,6 +109,34 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
         task_counts(queries, tests),
         queries_in_tests(queries, tests),
     )
+
+
+def write_pool(
+    paths: list[str],
+    folder: Path,
+    *,
+    rules: PoolRules,
+    truncation: Truncation,
+    progress: Progress,
+) -> PoolCounts:
+    """Writes `pool.parquet` and `dropped.parquet` into a folder.
+
+    Of rows with the same `duplicate_key` the first is kept. Memory does not grow with the pool:
+    rows stream through a file on disk, and DuckDB finds the duplicates, spilling where it must.
+
+    Args:
+        paths: the raw files, in order.
+        rules: how rows are read, and which are left out.
+        progress: called after every block of rows read.
+
+    Raises:
+        InputError: a bad row (unless dropped), two rows with one id, or no row is left.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".dedup-") as scratch:
+        raw = Path(scratch) / "read.parquet"
+        write_raw(paths, raw, rules, truncation, progress)
+        return RawPool(raw).write(folder)
 
 
 def _paths(given: list[File]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataselect.data.tables import Message
-from dataselect.dedup.pool import Truncation
+from dataselect.dedup.raw import Truncation
 from dataselect.models.settings import TokenizerSettings
 
 if TYPE_CHECKING:

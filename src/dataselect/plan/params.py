@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Lt
 
 from dataselect.data.budget import parse_budget
+from dataselect.data.mix import MixSettings
+from dataselect.dedup.settings import DecontaminateSettings, NearDuplicateSettings, PoolSettings
 from dataselect.errors import InputError, did_you_mean
 from dataselect.eval.run import EvalSettings
 from dataselect.eval.task_kinds import check_kind
@@ -20,23 +22,9 @@ from dataselect.settings import check_settings
 from dataselect.train.fit import Recipe, check_batch
 
 TOP_LEVEL_KEYS = ("pool", "queries", "tests", "tasks", "method", "budget", "seed", "model")
-TOP_LEVEL_KEYS += ("groups", "selector_model", "engine", "train", "eval")
+TOP_LEVEL_KEYS += ("groups", "mix", "near_duplicates", "decontaminate", "selector_model")
+TOP_LEVEL_KEYS += ("engine", "train", "eval")
 REQUIRED_KEYS = ("pool", "method", "budget", "model")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PoolParams:
-    """The block `pool`.
-
-    Attributes:
-        path: the rows to choose from: a file, a glob or a list of them.
-        on_bad_row: what to do with a row that cannot be read.
-        cut_off: what to do with a row whose first response `max_tokens` cuts off entirely.
-    """
-
-    path: str | list[str]
-    on_bad_row: Literal["error", "drop"] = "error"
-    cut_off: Literal["drop", "keep"] = "drop"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +73,12 @@ class Params:
     """params.yaml, checked and completed with the defaults."""
 
     top: TopLevel
-    pool: PoolParams
+    pool: PoolSettings
     queries: QueriesParams | None
     tests: TestsParams | None
+    mix: MixSettings | None
+    near_duplicates: NearDuplicateSettings | None
+    decontaminate: DecontaminateSettings | None
     model: ModelSettings
     train: Recipe
     eval: EvalSettings
@@ -146,14 +137,21 @@ def check_params(params: dict[str, Any]) -> Params:
     def block(schema: type, name: str) -> Any:
         return schema(**check_settings(schema, params.get(name), f"params.yaml: {name}"))
 
+    def optional(schema: type, name: str, absent: dict | None = None) -> Any:
+        return None if params.get(name, absent) is None else block(schema, name)
+
     recipe = check_settings(Recipe, params.get("train"), "params.yaml: train")
     if "seed" not in (params.get("train") or {}):
         recipe["seed"] = top["seed"]
     checked = Params(
         top=TopLevel(**top),
-        pool=block(PoolParams, "pool"),
-        queries=None if params.get("queries") is None else block(QueriesParams, "queries"),
-        tests=None if params.get("tests") is None else block(TestsParams, "tests"),
+        pool=block(PoolSettings, "pool"),
+        queries=optional(QueriesParams, "queries"),
+        tests=optional(TestsParams, "tests"),
+        mix=optional(MixSettings, "mix"),
+        near_duplicates=optional(NearDuplicateSettings, "near_duplicates"),
+        # Left out, it is on; `null` switches it off.
+        decontaminate=optional(DecontaminateSettings, "decontaminate", absent={}),
         model=block(ModelSettings, "model"),
         train=Recipe(**recipe),
         eval=block(EvalSettings, "eval"),

@@ -10,10 +10,12 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from dataselect.data.mix import MixSettings
+from dataselect.dedup.settings import DecontaminateSettings, NearDuplicateSettings, PoolSettings
 from dataselect.eval.run import EvalSettings
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.method import PARTS, SHARED, SHARED_WITH_TRAINING
-from dataselect.plan.params import PoolParams, QueriesParams, TestsParams, TopLevel
+from dataselect.plan.params import QueriesParams, TestsParams, TopLevel
 from dataselect.settings import (
     ENGINES,
     OnlyWith,
@@ -32,10 +34,13 @@ Made by `dataselect params` from the code; explained in [settings.md](settings.m
 
 #: The blocks of params.yaml, in its order; the others stand at its top.
 BLOCKS = {
-    "pool": PoolParams,
+    "pool": PoolSettings,
+    "near_duplicates": NearDuplicateSettings,
+    "decontaminate": DecontaminateSettings,
     "queries": QueriesParams,
     "tests": TestsParams,
     "": TopLevel,
+    "mix": MixSettings,
     "model": ModelSettings,
     "train": Recipe,
     "eval": EvalSettings,

@@ -15,6 +15,7 @@ from dataselect.aggregate.run import AggregateSection
 from dataselect.data import fingerprint
 from dataselect.dedup.long_prompts import PromptLimits
 from dataselect.dedup.run import DedupSection
+from dataselect.dedup.settings import PoolRules
 from dataselect.embed.run import EmbedSection
 from dataselect.errors import InputError
 from dataselect.eval.cost import CostSection
@@ -27,7 +28,7 @@ from dataselect.plan.models import check_models, selector_block
 from dataselect.plan.params import Params, check_params
 from dataselect.reference.run import ReferenceSection
 from dataselect.score.run import ScoreSection
-from dataselect.settings import Part, check_settings
+from dataselect.settings import Part, check_settings, settings_of
 from dataselect.train.run import TrainSection
 
 
@@ -79,6 +80,7 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
         aggregate=AggregateSection(
             aggregator=parts.aggregator,
             budget=params.top.budget,
+            mix=params.mix,
             code=_code("aggregate", aggregator=parts.aggregator),
         ),
         # Weights are read in fp32: another precision of the model is no reason to train again.
@@ -103,8 +105,7 @@ def _dedup(params: Params, trained: ModelSettings) -> DedupSection:
     tokenizer = {name: getattr(trained, name) for name in TokenizerSettings.__dataclass_fields__}
     return DedupSection(
         pool=fingerprint.matching_files(params.pool.path, "pool.path"),
-        on_bad_row=params.pool.on_bad_row,
-        cut_off=params.pool.cut_off,
+        rules=PoolRules(**{name: getattr(params.pool, name) for name in settings_of(PoolRules)}),
         queries=fingerprint.matching_files(params.queries.path, "queries.path")
         if params.queries
         else [],
@@ -114,6 +115,8 @@ def _dedup(params: Params, trained: ModelSettings) -> DedupSection:
         kinds=params.eval.kinds,
         model=TokenizerSettings(**tokenizer),
         code=_code("dedup"),
+        near_duplicates=params.near_duplicates,
+        decontaminate=params.decontaminate,
         prompts=PromptLimits(params.eval.max_new_tokens, params.eval.limit)
         if params.tests and params.eval.long_prompts == "error"
         else None,

@@ -1,4 +1,4 @@
-# make setup | repro | check | test | bench | lock. All but setup and lock call setup first.
+# make setup | repro | check | test | torture | bench | lock. All but setup and lock call setup first.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(abspath $(VENV))/bin
@@ -6,7 +6,7 @@ export PATH := $(BIN):$(PATH)
 # Tests run in three processes of one thread each: some wait, for kills and for DVC.
 PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses 3 --dist loadgroup
 
-.PHONY: setup repro lint check test bench lock
+.PHONY: setup repro lint check test torture bench lock
 
 setup: $(VENV)/ready
 
@@ -32,10 +32,14 @@ lint: setup
 
 # Lint, types and the fast tests: within a minute.
 check: lint
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not torture"
 
 test: lint
 	$(PYTEST)
+
+# Kills at many moments, queues, several processes: what takes too long for every change.
+torture: setup
+	$(PYTEST) -m torture
 
 bench: setup
 	python benchmarks/methods.py benchmarks/methods/demo.yaml

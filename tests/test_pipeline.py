@@ -289,20 +289,32 @@ def rows_of(shown):
             yield from (rev["data"] for rev in experiment["revs"])
 
 
-def test_experiments_run_in_the_workspace_and_in_a_queue(project):
-    before = experiments(project)
-    run("dvc", "exp", "run", "--name", "by-chance", "-S", "method=random", cwd=project)
-    run("git", "checkout", "--quiet", ".", cwd=project)
-    run("dvc", "checkout", "--quiet", "dvc.yaml", cwd=project)
-    queue = ["dvc", "exp", "run", "--queue", "-S", "method=rds,random", "-S", "budget=10,20"]
-    run(*queue, "aggregate", cwd=project)
-    run("dvc", "exp", "run", "--run-all", cwd=project)
-    assert experiments(project) == before + 5
+def assert_labels(project):
+    """Asserts that no experiment shows another's scores."""
     shown = run("dvc", "exp", "show", "--json", cwd=project).stdout
     for row in rows_of(json.loads(shown)):
         params, metrics = row["params"]["params.yaml"]["data"], row.get("metrics", {})
         if label := metrics.get("metrics/eval.json", {}).get("data", {}).get("run"):
             assert label == {name: params[name] for name in ("method", "budget", "seed")}
+
+
+@pytest.mark.torture
+def test_experiments_run_in_a_queue(project):
+    before = experiments(project)
+    queue = ["dvc", "exp", "run", "--queue", "-S", "method=rds,random", "-S", "budget=10,20"]
+    run(*queue, "aggregate", cwd=project)
+    run("dvc", "exp", "run", "--run-all", cwd=project)
+    assert experiments(project) == before + 4
+    assert_labels(project)
+
+
+def test_an_experiment_runs_in_the_workspace(project):
+    before = experiments(project)
+    run("dvc", "exp", "run", "--name", "by-chance", "-S", "method=random", cwd=project)
+    run("git", "checkout", "--quiet", ".", cwd=project)
+    run("dvc", "checkout", "--quiet", "dvc.yaml", cwd=project)
+    assert experiments(project) == before + 1
+    assert_labels(project)
     difference = run("dvc", "metrics", "diff", "HEAD", "by-chance", "--json", cwd=project).stdout
     assert "answer_nll_nats" in difference
     difference = run("dvc", "params", "diff", "HEAD", "by-chance", "--json", cwd=project).stdout

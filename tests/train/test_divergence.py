@@ -207,6 +207,7 @@ def train_with_a_nan_in_the_second_process(step, *args):
 
 
 @pytest.mark.slow
+@pytest.mark.torture
 def test_several_processes_skip_and_stop_together(file):
     rows = load_chat(MODEL).encode([turns(number) for number in range(12)])
 

@@ -248,7 +248,7 @@ print(json.dumps(done), flush=True)
 """
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.torture)])
 def test_a_killed_run_resumes_and_ends_with_the_same_weights(file, in_scratch, processes):
     path = file(rows(40))
     settings = {"epochs": 6, "save_steps": 7, "processes": processes}

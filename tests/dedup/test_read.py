@@ -220,3 +220,16 @@ def test_bytes_of_a_parquet_that_are_not_utf_8_make_one_bad_row():
     pq.write_table(pa.table({"prompt": text, "completion": ["1", "2", "3"]}), "x.parquet")
     assert bad("x.parquet") == [("x.parquet:2", "not UTF-8: b'\\xffbad'")]
     assert [r["completion"] for r in records("x.parquet") if isinstance(r, dict)] == ["1", "3"]
+
+
+def test_further_columns_of_a_parquet_are_read_on_request():
+    table = pa.table({"prompt": ["x"], "quality": [4], "time": [7]})
+    pq.write_table(table, "x.parquet")
+    (raw,) = read_rows(["x.parquet"], extra=["quality", "absent"])
+    assert raw.record == {"prompt": "x", "quality": 4, "time": None}
+
+
+def test_columns_that_say_how_a_query_is_encoded_are_read_from_a_parquet():
+    encoded = {"prompt": "x", "answers": ["1", "2"], "prefill": "=", "format": "raw"}
+    pq.write_table(pa.Table.from_pylist([{**encoded, "max_tokens": 9}]), "x.parquet")
+    assert records("x.parquet") == [{**encoded, "max_tokens": 9}]

@@ -15,9 +15,10 @@ def main() -> None:
             done = dedup(run.section, Path("out"), progress)
         shared = done.queries_in_tests
         run.figures.update(read=done.read, kept=done.kept, dropped=done.dropped)
-        run.figures.update(queries_in_tests=len(shared))
+        run.figures.update(queries_in_tests=len(shared), kept_turns=done.turns)
+        turns = [(f"kept: {what}", rows) for what, rows in done.turns.items()]
         dropped = [(f"dropped: {reason}", rows) for reason, rows in done.dropped.items()]
-        report.table("Pool", [("rows read", done.read), ("rows kept", done.kept), *dropped])
+        report.table("Pool", [("rows read", done.read), ("rows kept", done.kept), *turns, *dropped])
         report.table("Tasks", done.tasks, ("task", "queries", "tests"))
         if shared:
             named = first_few(f"`{name}` of {task}" for task, name in shared)

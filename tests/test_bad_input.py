@@ -104,8 +104,9 @@ def test_plan_refuses_what_is_not_yaml_and_leaves_the_last_plan(home):
             "pool",
             [{**POOL[0], "id": "r1"}, POOL[1], POOL[2]],
             "pool.path: 1 ids belong to several different rows: `r1` at pool.jsonl:1, "
-            "pool.jsonl:2. Expected one id per row. Give each its own, or leave `id` out: it is "
-            "then made from the content.",
+            "pool.jsonl:2. Expected one id per row. Give each its own, or set `pool.id` in "
+            "params.yaml: `prefix` puts the source before each id, `content` makes all ids from "
+            "the content.",
         ),
         ("queries", [], "queries.path: no row in queries.jsonl. Expected at least one."),
     ],

@@ -1,19 +1,14 @@
 """A record in any of its forms → messages; keys of duplicates; reasons to drop, by hand."""
 
 import json
+import math
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataselect.dedup.conversations import (
-    BadRow,
-    duplicate_key,
-    parse_messages,
-    reason_to_drop,
-    text_field,
-    text_list_field,
-)
+from dataselect.dedup.conversations import duplicate_key, parse_messages, reason_to_drop
+from dataselect.dedup.fields import BadRow
 from dataselect.dedup.read import read_rows
 from tests.dedup import turns
 
@@ -75,6 +70,57 @@ FORMS = {
         {"prompt": "Which?\n\n3, 5", "completion": [ANSWER]},
         [PROMPT, ANSWER],
     ),
+    "prompt and response, texts": ({"prompt": "Which?\n\n3, 5", "response": "5"}, [PROMPT, ANSWER]),
+    "prompt and response, messages": (
+        {"prompt": [PROMPT], "response": [ANSWER]},
+        [PROMPT, ANSWER],
+    ),
+    "a completion before a response": (
+        {"prompt": "Which?\n\n3, 5", "response": "no", "completion": "5"},
+        [PROMPT, ANSWER],
+    ),
+    "a response where the completion is null": (
+        {"prompt": "Which?\n\n3, 5", "response": "5", "completion": None},
+        [PROMPT, ANSWER],
+    ),
+    "numbers as prompt and response": (
+        {"system": 1, "prompt": 42, "response": 0.5},
+        [turn("system", "1"), turn("user", "42"), turn("assistant", "0.5")],
+    ),
+    "numbers in alpaca": (
+        {"instruction": 1, "input": 0, "output": -3},
+        [turn("user", "1\n\n0"), turn("assistant", "-3")],
+    ),
+    "an instruction whose output is null": (
+        {"instruction": "Which?", "input": "3, 5", "output": None},
+        [PROMPT],
+    ),
+    "a prompt before an instruction whose output is null": (
+        {"instruction": "x", "output": None, "prompt": "Which?\n\n3, 5", "completion": "5"},
+        [PROMPT, ANSWER],
+    ),
+    "numbers as contents": (
+        {"messages": [turn("user", 7), turn("assistant", 8)]},
+        [turn("user", "7"), turn("assistant", "8")],
+    ),
+    "messages as JSON text": ({"messages": json.dumps([PROMPT, ANSWER])}, [PROMPT, ANSWER]),
+    "no messages as JSON text": ({"messages": " []"}, []),
+    "empty messages as text": ({"messages": "", "prompt": "Which?\n\n3, 5"}, [PROMPT]),
+    "ShareGPT as JSON text": (
+        {"system": "Be short.", "conversations": json.dumps(sharegpt(TALK))},
+        [SYSTEM, *TALK],
+    ),
+    "NaN for what is missing": (
+        {
+            "messages": math.nan,
+            "conversations": math.nan,
+            "system": math.nan,
+            "instruction": "Which?\n\n3, 5",
+            "input": math.nan,
+            "output": "5",
+        },
+        [PROMPT, ANSWER],
+    ),
     "prompt alone": ({"prompt": "Which?\n\n3, 5"}, [PROMPT]),
     "ShareGPT": ({"conversations": sharegpt([PROMPT, ANSWER])}, [PROMPT, ANSWER]),
     "ShareGPT, multi-turn": ({"conversations": sharegpt(TALK)}, TALK),
@@ -116,12 +162,12 @@ BAD = {
     "nothing": (
         {"question": "Which?", "answer": "5"},
         "no messages: expected a column `messages`, `conversations`, `instruction` and `output`, "
-        "or `prompt` and `completion`; found question, answer",
+        "or `prompt` and `completion` or `response`; found question, answer",
     ),
     "no columns": (
         {},
         "no messages: expected a column `messages`, `conversations`, `instruction` and `output`, "
-        "or `prompt` and `completion`; found nothing",
+        "or `prompt` and `completion` or `response`; found nothing",
     ),
     "tool role": (
         {"messages": [PROMPT, turn("tool", "5")]},
@@ -148,26 +194,54 @@ BAD = {
         {"messages": [turn("user", [{"type": "text", "text": "x"}])]},
         "messages: turn 1: expected text, found a list",
     ),
-    "number as content": (
-        {"messages": [turn("user", 5)]},
-        "messages: turn 1: expected text, found a number",
+    "true as content": (
+        {"messages": [turn("user", True)]},
+        "messages: turn 1: expected text, found true or false",
     ),
-    "messages as text": (
-        {"messages": '[{"role": "user"}]'},
+    "NaN as content": (
+        {"messages": [turn("user", math.nan)]},
+        "messages: turn 1: expected text, found nan",
+    ),
+    "messages as text that is not JSON": (
+        {"messages": "[{'role': 'user'}]"},
+        "messages: expected a list of turns, found text that is not JSON: Expecting property name "
+        "enclosed in double quotes at character 3",
+    ),
+    "messages as JSON text of a text": (
+        {"messages": '"Hi"'},
         "messages: expected a list of turns, found text",
+    ),
+    "messages as JSON text without a role": (
+        {"messages": '[{"content": "Hi"}]'},
+        "messages: turn 1: unknown role None; expected one of system, user, assistant",
+    ),
+    "conversations as text of too many brackets": (
+        {"conversations": "[" * 100_000},
+        "conversations: expected a list of turns, found text that is not JSON: maximum recursion "
+        "depth exceeded while decoding a JSON array from a unicode string",
     ),
     "turn as text": (
         {"messages": ["Hi"]},
         "messages: turn 1: expected an object, found 'Hi'",
     ),
-    "number as output": (
-        {"instruction": "x", "output": 5},
-        "output: expected text, found a number",
+    "list as output": (
+        {"instruction": "x", "output": ["y"]},
+        "output: expected text, found a list",
     ),
-    "number as prompt": ({"prompt": 5}, "prompt: expected a list of turns, found a number"),
-    "number as system": (
-        {"system": 5, "prompt": "x"},
-        "system: expected text, found a number",
+    "true as response": (
+        {"prompt": "Is it?", "response": True},
+        "response: expected text, found true or false",
+    ),
+    "object as prompt": ({"prompt": {"a": 1}}, "prompt: expected text, found an object"),
+    "infinity as prompt": ({"prompt": math.inf}, "prompt: expected text, found inf"),
+    "list as system": (
+        {"system": ["x"], "prompt": "x"},
+        "system: expected text, found a list",
+    ),
+    "a response without a prompt": (
+        {"prompt": None, "response": "5", "note": None},
+        "no messages: expected a column `messages`, `conversations`, `instruction` and `output`, "
+        "or `prompt` and `completion` or `response`; found prompt (empty), response, note",
     ),
     "half a surrogate pair": (
         {"messages": [turn("user", "x\ud83c")]},
@@ -182,29 +256,6 @@ def test_a_row_that_cannot_be_understood_says_why(name):
     with pytest.raises(BadRow) as error:
         parse_messages(row)
     assert str(error.value) == expected
-
-
-@pytest.mark.parametrize(
-    ("row", "names", "expected"),
-    [
-        ({"id": "a"}, ["id"], "a"),
-        ({"id": 7}, ["id"], "7"),
-        ({"id": 0}, ["id"], "0"),
-        ({"id": ""}, ["id"], None),
-        ({"id": None}, ["id"], None),
-        ({}, ["id"], None),
-        ({"source": "a", "dataset": "b"}, ["source", "dataset"], "a"),
-        ({"source": "", "dataset": "b"}, ["source", "dataset"], "b"),
-        ({"dataset": 3}, ["source", "dataset"], "3"),
-    ],
-)
-def test_a_text_field_is_the_first_column_that_is_not_empty(row, names, expected):
-    assert text_field(row, *names) == expected
-
-
-def test_a_text_field_is_valid_unicode():
-    with pytest.raises(BadRow, match=r"^id: not valid Unicode: half a surrogate pair, '\\ud83c'$"):
-        text_field({"id": "\ud83c"}, "id")
 
 
 QUESTION = ("user", "x")
@@ -249,9 +300,3 @@ def test_the_key_is_the_md5_of_the_lines():
 )
 def test_conversations_without_a_response_have_a_reason_to_be_dropped(pairs, reason):
     assert reason_to_drop(turns(*pairs)) == reason
-
-
-def test_a_list_of_texts_or_numbers_becomes_texts():
-    assert text_list_field({"choices": ["a", 2, 0.5]}, "choices") == ["a", "2", "0.5"]
-    assert text_list_field({"choices": None}, "choices") is None
-    assert text_list_field({}, "choices") is None

@@ -22,12 +22,12 @@ def none_truncated(rows):
     return [False] * len(rows)
 
 
-def run(here, *paths, on_bad_row="error", truncation=none_truncated, out="out"):
-    """The pool of the files: counts, pool, dropped."""
+def run(here, *paths, truncation=none_truncated, out="out", **rules):
+    """The pool of the files, however many of their rows are dropped: counts, pool, dropped."""
     counts = write_pool(
         list(paths),
         here / out,
-        rules=PoolRules(on_bad_row=on_bad_row),
+        rules=PoolRules(**{"most_dropped": 1, **rules}),
         truncation=truncation,
         progress=no_progress,
     )
@@ -183,8 +183,9 @@ def test_one_id_for_different_rows(here):
     write("a.jsonl", rows)
     assert mistake(run, here, "a.jsonl") == (
         "pool.path: 2 ids belong to several different rows: `a` at a.jsonl:1, a.jsonl:3, `5` at "
-        "a.jsonl:2, a.jsonl:4. Expected one id per row. Give each its own, or leave `id` out: it "
-        "is then made from the content."
+        "a.jsonl:2, a.jsonl:4. Expected one id per row. Give each its own, or set `pool.id` in "
+        "params.yaml: `prefix` puts the source before each id, `content` makes all ids from the "
+        "content."
     )
     assert list((here / "out").iterdir()) == []
 
@@ -214,7 +215,7 @@ def test_no_row_left(here, rows, counts):
 BAD_LINES = {
     "{]": "not JSON: Expecting property name enclosed in double quotes at column 2",
     '{"text": "x"}': "no messages: expected a column `messages`, `conversations`, `instruction` "
-    "and `output`, or `prompt` and `completion`; found text",
+    "and `output`, or `prompt` and `completion` or `response`; found text",
     '{"messages": [{"role": "tool", "content": "x"}]}': "messages: turn 1: unknown role 'tool'; "
     "expected one of system, user, assistant",
     '{"messages": [{"role": "user", "content": null}]}': "messages: turn 1: expected text, found "

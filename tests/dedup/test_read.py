@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from dataselect.dedup.conversations import BadRow, parse_messages
+from dataselect.dedup.conversations import parse_messages
+from dataselect.dedup.fields import BadRow
 from dataselect.dedup.read import read_rows
 from dataselect.errors import InputError
 
@@ -138,7 +139,7 @@ def test_an_array_may_hold_what_is_no_row():
 
 
 DAMAGED = {
-    "x.csv": (b"a,b\n", "x.csv: unknown kind of file. Expected .parquet, .jsonl or .json "),
+    "x.txt": (b"a,b\n", "x.txt: unknown kind of file. Expected .parquet, .jsonl, .json, .csv or "),
     "x.json": (b'[{"id": 1},\n {"id": 2]\n', "x.json: line 2, column 10: not JSON: "),
     "latin.json": ('["ü"]'.encode("latin-1"), "latin.json: byte 2: not UTF-8."),
     "deep.json": (b"[" * 100_000, "deep.json: not JSON that can be read: maximum recursion "),

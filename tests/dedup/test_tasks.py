@@ -1,5 +1,7 @@
 """The queries and the tests, worked by hand: tasks, ids, answers, and mistakes in them."""
 
+import math
+
 import pytest
 
 from dataselect.data import tables
@@ -84,7 +86,8 @@ MISTAKES = {
         [row("x"), {"question": "x"}],
         "all",
         "queries.path: a.jsonl:2: no messages: expected a column `messages`, `conversations`, "
-        "`instruction` and `output`, or `prompt` and `completion`; found question. Fix the row.",
+        "`instruction` and `output`, or `prompt` and `completion` or `response`; found question. "
+        "Fix the row.",
     ),
     "an empty query": (
         read_queries,
@@ -174,7 +177,8 @@ ENCODING_MISTAKES = [
     ({"max_tokens": 0}, "max_tokens: expected a whole number from 1 on, found 0"),
     ({"max_tokens": 1.5}, "max_tokens: expected a whole number from 1 on, found 1.5"),
     ({"max_tokens": True}, "max_tokens: expected a whole number from 1 on, found True"),
-    ({"max_tokens": "9"}, "max_tokens: expected a whole number from 1 on, found '9'"),
+    ({"max_tokens": "few"}, "max_tokens: expected a whole number from 1 on, found 'few'"),
+    ({"max_tokens": "0"}, "max_tokens: expected a whole number from 1 on, found 0.0"),
     ({"max_tokens": float("inf")}, "max_tokens: expected a whole number from 1 on, found inf"),
     ({"max_tokens": 10**400}, f"max_tokens: expected a whole number from 1 on, found 1{'0' * 59}"),
 ]
@@ -261,3 +265,34 @@ def test_queries_that_stand_among_the_tests_are_found_by_their_prompt():
         ("q", "no answer"),
     ]
     assert queries_in_tests(queries, tables.empty("tests")) == []
+
+
+def test_queries_and_tests_may_be_csv_with_lists_as_json(here):
+    (here / "q.csv").write_text('task,id,prompt,response,max_tokens\nsums,1,2 + 2?," 4",9\n')
+    assert read_queries(["q.csv"], "all").rows() == [
+        ("sums", "1", row("2 + 2?", " 4")["messages"], None, None, None, 9)
+    ]
+    (here / "t.tsv").write_text(
+        "id\tprompt\tanswer\tanswers\tchoices\n"
+        '1\t1 + 1?\t\t[2, "two"]\t\n'
+        '2\tWhich?\t[b]\t\t"[""[a]"", ""[b]""]"\n'
+        "3\tWhich list?\t[1]\t\t\n"
+    )
+    frame = read_tests(["t.tsv"], "all")
+    assert frame.select("id", "answer", "answers", "choices").rows() == [
+        ("1", "2", ["2", "two"], None),
+        ("2", "[b]", None, ["[a]", "[b]"]),
+        ("3", "[1]", None, None),
+    ]
+
+
+def test_whole_numbers_that_pandas_wrote_as_floats_are_ids_and_tasks():
+    rows = [row("x", "y", id=3.0, task=1.0, subtask=2.0), row("z", "y", id=math.nan, task=1)]
+    frame = read_queries([write("q.jsonl", rows)], "all")
+    made = duplicate_key(row("z", "y")["messages"])[:20]
+    assert frame.select("task", "id", "subtask").rows() == [("1", "3", "2"), ("1", made, None)]
+
+
+def test_an_answer_that_pandas_wrote_as_nan_is_none():
+    frame = read_tests([write("t.jsonl", [row("x", "y", answer=math.nan)])], "all")
+    assert frame["answer"].to_list() == ["y"]

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from dataselect.data import tables
+from dataselect.dedup.settings import PoolRules
 from dataselect.embed.run import embed
 from dataselect.errors import InputError
 from dataselect.plan import estimate
@@ -73,7 +74,7 @@ def test_a_sample_is_drawn_evenly_and_without_what_cannot_be_understood(in_scrat
     mixed = [*rows, *bad]
     random.Random(0).shuffle(mixed)
     (in_scratch / "p.jsonl").write_text("".join(json.dumps(r) + "\n" for r in mixed))
-    count, drawn = sample_pool(["p.jsonl"], 500, lambda n: None)
+    count, drawn = sample_pool(["p.jsonl"], 500, lambda n: None, PoolRules())
     assert count == 2_050
     assert 480 <= len(drawn) < 500  # 12 of 500 places are of bad rows, on average
     assert [row[0] for row in drawn] == list(range(len(drawn)))

@@ -6,15 +6,21 @@ import hashlib
 from typing import Any
 
 from dataselect.data.tables import Message
+from dataselect.dedup.fields import (
+    POOL_COLUMNS,
+    BadRow,
+    checked_text,
+    is_missing,
+    is_number,
+    json_type,
+    turns_from_json,
+    value_of,
+)
 
 ROLES = ("system", "user", "assistant")
 
 #: ShareGPT's names of the speakers, and those of other collections.
 SPEAKERS = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}
-
-
-class BadRow(ValueError):
-    """A row that cannot be understood: what was expected, and what was found."""
 
 
 def duplicate_key(turns: list[Message]) -> str:
@@ -38,74 +44,72 @@ def reason_to_drop(turns: list[Message]) -> str | None:
     return None
 
 
-def text_field(record: dict[str, Any], *names: str) -> str | None:
-    """The first of these columns that is not empty, as text: an id, a source, a task.
-
-    Raises:
-        BadRow: the text is not valid Unicode.
-    """
-    for name in names:
-        if record.get(name) not in (None, ""):
-            return _checked_text(str(record[name]), name)
-    return None
-
-
-def text_list_field(record: dict[str, Any], name: str) -> list[str] | None:
-    """A column that lists texts or numbers, as texts; None where it is empty.
-
-    Raises:
-        BadRow: it is no list, or something in it is null.
-    """
-    items = record.get(name)
-    if items is None:
-        return None
-    if not isinstance(items, list):
-        raise BadRow(f"{name}: expected a list, found {json_type(items)}")
-    return [_checked_text(item if item is None else str(item), name) for item in items]
-
-
 def parse_messages(record: dict[str, Any]) -> list[Message]:
     """A row's conversation, whichever of the four forms it is in.
 
     `messages` (role, content); ShareGPT's `conversations` (from, value); alpaca's `instruction`,
-    `input`, `output`; `prompt` and `completion`, as text or as messages. A `system` column beside
-    the last three opens the conversation.
+    `input`, `output`; `prompt` and `completion` or `response`, as text or as messages. The first
+    two may be lists written as JSON. A `system` column beside the last three opens the
+    conversation. A number is taken as its text.
 
     Raises:
         BadRow: the record has none of them, a role is unknown, or a content is not text.
     """
-    if record.get("messages") is not None:
-        return _turns(record["messages"], "messages", "role", "content")
-    system = record.get("system") or record.get("system_prompt")
-    head = [{"role": "system", "content": _checked_text(system, "system")}] if system else []
-    if record.get("conversations") is not None:
-        return head + _turns(record["conversations"], "conversations", "from", "value")
-    if record.get("instruction") is not None and record.get("output") is not None:
+    if not is_missing(record.get("messages")):
+        return _turns(
+            turns_from_json(record["messages"], "messages"), "messages", "role", "content"
+        )
+    system = value_of(record, "system") or value_of(record, "system_prompt")
+    head = [{"role": "system", "content": checked_text(system, "system")}] if system else []
+    if not is_missing(record.get("conversations")):
+        turns = turns_from_json(record["conversations"], "conversations")
+        return head + _turns(turns, "conversations", "from", "value")
+    prompt, instruction = value_of(record, "prompt"), value_of(record, "instruction")
+    # Without a prompt, an instruction whose output is missing is the user's turn alone.
+    if instruction is not None and (
+        value_of(record, "output") is not None or ("output" in record and prompt is None)
+    ):
         return head + _alpaca(record)
-    if record.get("prompt") is not None:
-        prompt = _prompt_or_completion("user", record["prompt"], "prompt")
-        response = _prompt_or_completion("assistant", record.get("completion"), "completion")
-        return head + prompt + response
-    found = ", ".join(record) or "nothing"
+    if prompt is not None:
+        return head + _prompt_or_response("user", prompt, "prompt") + _response(record)
     raise BadRow(
         "no messages: expected a column `messages`, `conversations`, `instruction` and `output`, "
-        f"or `prompt` and `completion`; found {found}"
+        f"or `prompt` and `completion` or `response`; found {_found(record)}"
     )
 
 
+def _found(record: dict[str, Any]) -> str:
+    """The names of a record's columns, and which of those we read are empty."""
+    names = [
+        f"{name} (empty)" if name in POOL_COLUMNS and is_missing(value) else name
+        for name, value in record.items()
+    ]
+    return ", ".join(names) or "nothing"
+
+
 def _alpaca(record: dict[str, Any]) -> list[Message]:
-    parts = [record["instruction"], record.get("input") or ""]
-    prompt = "\n\n".join(_checked_text(part, "instruction and input") for part in parts if part)
-    response = _checked_text(record["output"], "output")
-    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
+    parts = [record["instruction"], value_of(record, "input")]
+    texts = [
+        checked_text(part, "instruction and input") for part in parts if part or is_number(part)
+    ]
+    user: Message = {"role": "user", "content": "\n\n".join(texts)}
+    return [user, *_prompt_or_response("assistant", value_of(record, "output"), "output")]
 
 
-def _prompt_or_completion(role: str, value: Any, column: str) -> list[Message]:
-    """A prompt or a completion: one turn where it is text, else the messages that it is."""
+def _response(record: dict[str, Any]) -> list[Message]:
+    """The turns of `completion`, else of `response`; none where both are missing."""
+    for column in ("completion", "response"):
+        if (value := value_of(record, column)) is not None:
+            return _prompt_or_response("assistant", value, column)
+    return []
+
+
+def _prompt_or_response(role: str, value: Any, column: str) -> list[Message]:
+    """A prompt or a response: one turn where it is text, else the messages that it is."""
     if value is None:
         return []
-    if isinstance(value, str):
-        return [{"role": role, "content": _checked_text(value, column)}]
+    if not isinstance(value, list) or column == "output":
+        return [{"role": role, "content": checked_text(value, column)}]
     return _turns(value, column, "role", "content")
 
 
@@ -127,32 +131,6 @@ def _turns(turns: Any, column: str, role: str, content: str) -> list[Message]:
         if name not in ROLES:
             known = ", ".join(ROLES)
             raise BadRow(f"{column}: turn {number}: unknown role {name!r}; expected one of {known}")
-        text = _checked_text(turn.get(content, turn.get("content")), f"{column}: turn {number}")
+        text = checked_text(turn.get(content, turn.get("content")), f"{column}: turn {number}")
         messages.append({"role": name, "content": text})
     return messages
-
-
-def _checked_text(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise BadRow(f"{where}: expected text, found {json_type(value)}")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            half = value[error.start]
-            raise BadRow(f"{where}: not valid Unicode: half a surrogate pair, {half!r}") from None
-    return value
-
-
-def json_type(value: Any) -> str:
-    """What a value is, in JSON's words."""
-    names: dict[type, str] = {
-        type(None): "null",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        str: "text",
-        list: "a list",
-        dict: "an object",
-    }
-    return names.get(type(value), type(value).__name__)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,11 +20,15 @@ from dataselect.errors import InputError, first_few
 
 @dataclass(frozen=True)
 class PoolCounts:
-    """Rows by what became of them: read, kept, and dropped by reason."""
+    """Rows by what became of them: read, kept, and dropped by reason.
+
+    `turns` counts kept rows by what is unusual in the order of their turns.
+    """
 
     read: int
     kept: int
     dropped: dict[str, int]
+    turns: dict[str, int] = field(default_factory=dict)
 
 
 class RawBlock(NamedTuple):
@@ -111,19 +116,31 @@ class RawPool:
                 "rows of the files."
             )
         with report.spinner("writing the pool"):
-            kept = self._write_kept(folder / "pool.parquet")
+            turns = self._write_kept(folder / "pool.parquet")
             _write_dropped(self._db, folder / "dropped.parquet")
-        return PoolCounts(len(self.kept), kept, dropped)
+        return PoolCounts(len(self.kept), int(self.kept.sum()), dropped, turns)
 
-    def _write_kept(self, path: Path) -> int:
-        """Writes the rows that are kept, numbered, in the file's order; returns their number."""
-        count = 0
+    def _write_kept(self, path: Path) -> dict[str, int]:
+        """Writes the rows that are kept, numbered, in the file's order; see `PoolCounts.turns`."""
+        count, turns = 0, Counter()
         with tables.open_writer("pool", path) as put:
             for _, rows in self.blocks(["id", "source", "messages"]):
                 numbers = pl.Series("row", range(count, count + rows.height), pl.Int64)
                 put(rows.insert_column(0, numbers))
                 count += rows.height
-        return count
+                turns.update(_unusual_turns(rows["messages"]))
+        return {name: rows for name, rows in turns.items() if rows}
+
+
+def _unusual_turns(messages: pl.Series) -> dict[str, int]:
+    """How many conversations begin with the assistant, and how many end with a user turn."""
+    roles = messages.list.eval(pl.element().struct.field("role")).list
+    first, second = roles.get(0, null_on_oob=True), roles.get(1, null_on_oob=True)
+    after_system = pl.select(pl.when(first == "system").then(second).otherwise(first)).to_series()
+    return {
+        "begins with the assistant": int((after_system == "assistant").sum()),
+        "ends with a user turn": int((roles.last() == "user").sum()),
+    }
 
 
 _DROPPED = """
@@ -149,7 +166,8 @@ def _check_ids(db: Any) -> None:
         named = first_few(f"`{name}` at {first_few(places, 2)}" for name, places in found)
         raise InputError(
             f"pool.path: {len(found)} ids belong to several different rows: {named}. Expected one "
-            "id per row. Give each its own, or leave `id` out: it is then made from the content."
+            "id per row. Give each its own, or set `pool.id` in params.yaml: `prefix` puts the "
+            "source before each id, `content` makes all ids from the content."
         )
 
 

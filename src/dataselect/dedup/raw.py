@@ -12,15 +12,13 @@ import polars as pl
 from dataselect.compute.prefetch import batched, prefetch
 from dataselect.data import tables
 from dataselect.data.tables import Message
-from dataselect.dedup.conversations import (
-    BadRow,
-    duplicate_key,
-    parse_messages,
-    reason_to_drop,
-    text_field,
-)
-from dataselect.dedup.read import RawRow, read_rows
+from dataselect.dedup.columns import note_lacking, read_pool_rows, rename
+from dataselect.dedup.conversations import duplicate_key, parse_messages, reason_to_drop
+from dataselect.dedup.fields import BadRow, name_field
+from dataselect.dedup.read import RawRow
 from dataselect.dedup.settings import PoolRules
+from dataselect.dedup.sources import SourceNames
+from dataselect.dedup.unusable import UnusableRows
 from dataselect.errors import InputError
 from dataselect.report import Progress
 
@@ -30,6 +28,9 @@ Truncation = Callable[[list[list[Message]]], list[bool | str]]
 
 #: Rows that are written together: some tens of MB.
 ROWS_PER_BLOCK = 8_192
+
+#: Why a row is not in the pool where the user left out its source: no fault of the row.
+SOURCE_LEFT_OUT = "source left out"
 
 #: The pool before its duplicates are removed: every row read, kept or (with a reason) not.
 RAW_SCHEMA = {
@@ -68,16 +69,21 @@ def write_raw(
         progress: called after every block of rows read.
 
     Raises:
-        InputError: a bad row, unless they are dropped.
+        InputError: a bad row, unless they are dropped; too many unusable rows; an entry of
+            `sources` or `columns` that stands for nothing in the files.
     """
     import pyarrow.parquet as pq
 
     oldest = pl.CompatLevel.oldest()
+    sources, unusable = SourceNames(rules.sources), UnusableRows()
 
     def blocks() -> Iterator[Any]:
-        for block in batched(read_rows(paths), ROWS_PER_BLOCK):
-            rows = [_parse_row(row, rules) for row in block]
+        for block in batched(read_pool_rows(paths, rules.columns), ROWS_PER_BLOCK):
+            rows = [parse_row(row, rules, sources) for row in block]
             _mark_truncated(rows, truncation)
+            for raw_row, row in zip(block, rows, strict=True):
+                if row.reason != SOURCE_LEFT_OUT:
+                    unusable.count(raw_row, row.reason, row.detail)
             columns = {name: [getattr(row, name) for row in rows] for name in RAW_SCHEMA}
             yield pl.DataFrame(columns, schema=RAW_SCHEMA).to_arrow(compat_level=oldest)
 
@@ -87,25 +93,42 @@ def write_raw(
         for table in prefetch(blocks()):
             writer.write_table(table)
             progress(table.num_rows)
+    sources.check()
+    unusable.check(rules.most_dropped)
 
 
-def _parse_row(raw: RawRow, rules: PoolRules) -> PoolRow:
-    name, source = None, raw.stem
+def parse_row(raw: RawRow, rules: PoolRules, sources: SourceNames) -> PoolRow:
+    """A row of a file as a row of `RAW_SCHEMA`.
+
+    Raises:
+        InputError: a bad row, unless they are dropped.
+    """
+    name, source, place = None, raw.stem, raw.place
+    record = {} if isinstance(raw.record, BadRow) else rename(raw.record, rules.columns)
     try:
+        name = name_field(record, "id")
+        source = name_field(record, "source", "dataset") or source
+        if name and rules.id == "prefix":
+            name = f"{source}/{name}"
+        renamed = sources.rename(source)
+        if renamed is None:  # a row that is not wanted need not be right
+            return PoolRow(name or place, source, None, None, place, SOURCE_LEFT_OUT)
+        source = renamed
         if isinstance(raw.record, BadRow):
             raise raw.record
-        name = text_field(raw.record, "id")
-        source = text_field(raw.record, "source", "dataset") or source
-        turns = parse_messages(raw.record)
+        turns = parse_messages(record)
     except BadRow as error:
+        reason = f"{error}{note_lacking(raw.record, rules.columns)}"
         if rules.on_bad_row == "error":
             raise InputError(
-                f"{raw.place}: {error}. Fix the row, or set `pool.on_bad_row: drop` in "
-                "params.yaml to leave such rows out."
+                f"{place}: {reason}. Fix the row, or set `pool.on_bad_row: drop` in params.yaml to "
+                "leave such rows out."
             ) from None
-        return PoolRow(name or raw.place, source, None, None, raw.place, "bad row", str(error))
+        return PoolRow(name or place, source, None, None, place, "bad row", reason)
     key = duplicate_key(turns)
-    return PoolRow(name or key[:20], source, turns, key, raw.place, reason_to_drop(turns))
+    if rules.id == "content" or not name:
+        name = key[:20]
+    return PoolRow(name, source, turns, key, place, reason_to_drop(turns))
 
 
 def _mark_truncated(rows: list[PoolRow], truncation: Truncation) -> None:

@@ -1,4 +1,4 @@
-"""Reads the rows of parquet, JSON and JSON lines files, each with its place."""
+"""Reads the rows of parquet, JSON, JSON lines, csv and tsv files, each with its place."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from dataselect.dedup.conversations import BadRow, json_type
+from dataselect.dedup.fields import POOL_COLUMNS, BadRow, json_type
+from dataselect.dedup.separated import DELIMITERS, read_separated
 from dataselect.errors import InputError
 
 #: The columns of a parquet file that are read; of the others only the names.
 COLUMNS = {
-    *("id", "source", "dataset", "task", "subtask", "answer", "answers", "choices", "kind"),
-    *("messages", "conversations", "instruction", "input", "output"),
-    *("prompt", "completion", "response", "system", "system_prompt"),
-    *("prefill", "format", "max_tokens"),
+    *POOL_COLUMNS,
+    *("task", "subtask", "answer", "answers", "choices", "kind", "prefill", "format", "max_tokens"),
 }
 
 #: Rows of a parquet file that are turned into Python objects together.
@@ -67,10 +66,13 @@ def _records(name: str, wanted: Collection[str]) -> Iterator[tuple[int, dict[str
                 yield from enumerate(_array(name, file), 1)
             else:
                 yield from _lines(file)
+    elif delimiter := next((d for end, d in DELIMITERS.items() if kind.endswith(end)), None):
+        with _open(name) as file:
+            yield from read_separated(name, file, delimiter)
     else:
         raise InputError(
-            f"{name}: unknown kind of file. Expected .parquet, .jsonl or .json "
-            "(also .jsonl.gz, .jsonl.zst). Convert it, or name other files."
+            f"{name}: unknown kind of file. Expected .parquet, .jsonl, .json, .csv or .tsv (all "
+            "but the first also as .gz or .zst). Convert it, or name other files."
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -39,6 +39,8 @@ class DedupSection:
         prompts: what the tests' prompts must fit into; None where eval cuts off what does not fit.
         near_duplicates: which rows are near-duplicates; None: none is looked for.
         decontaminate: which rows overlap tests; None: none is looked for.
+        source_order: the entries of `rules.sources` in their order, which decides which of them
+            counts: DVC compares settings by name only, and would not see another order.
     """
 
     pool: list[File]
@@ -53,6 +55,7 @@ class DedupSection:
     prompts: PromptLimits | None = None
     near_duplicates: NearDuplicateSettings | None = None
     decontaminate: DecontaminateSettings | None = None
+    source_order: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Deduped:
         dropped: reason → rows.
         tasks: every task with its numbers of queries and tests; their sums at the end.
         queries_in_tests: task and id of the queries that also stand among the tests.
+        turns: what is unusual in the order of turns → kept rows; see `pool.PoolCounts`.
     """
 
     read: int
@@ -72,6 +76,7 @@ class Deduped:
     dropped: dict[str, int]
     tasks: list[tuple[str, int, int]]
     queries_in_tests: list[tuple[str, str]]
+    turns: dict[str, int] = field(default_factory=dict)
 
 
 def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
@@ -108,6 +113,7 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
         counts.dropped,
         task_counts(queries, tests),
         queries_in_tests(queries, tests),
+        counts.turns,
     )
 
 

@@ -10,12 +10,14 @@ import polars as pl
 from dataselect.data import tables
 from dataselect.data.examples import Format
 from dataselect.data.tables import Message
-from dataselect.dedup.conversations import (
+from dataselect.dedup.conversations import duplicate_key, parse_messages
+from dataselect.dedup.fields import (
     BadRow,
-    duplicate_key,
-    parse_messages,
+    list_from_json,
+    name_field,
     text_field,
     text_list_field,
+    value_of,
 )
 from dataselect.dedup.read import RawRow, read_rows
 from dataselect.errors import InputError, did_you_mean, first_few
@@ -137,9 +139,9 @@ def _parse_row(raw: RawRow) -> list[Any]:
     turns = parse_messages(raw.record)
     if not any(turn["content"].strip() for turn in turns):
         raise BadRow("empty: expected at least one message with text")
-    task = text_field(raw.record, "task") or raw.stem
-    name = text_field(raw.record, "id") or duplicate_key(turns)[:20]
-    return [task, name, turns, text_field(raw.record, "subtask"), *_encoding(raw.record)]
+    task = name_field(raw.record, "task") or raw.stem
+    name = name_field(raw.record, "id") or duplicate_key(turns)[:20]
+    return [task, name, turns, name_field(raw.record, "subtask"), *_encoding(raw.record)]
 
 
 def _encoding(record: dict[str, Any]) -> list[Any]:
@@ -147,7 +149,9 @@ def _encoding(record: dict[str, Any]) -> list[Any]:
     prefill, kind = text_field(record, "prefill"), text_field(record, "format")
     if kind not in (None, *get_args(Format)):
         raise BadRow(f"format: expected chat or raw, found {kind!r:.60}")
-    limit = record.get("max_tokens")
+    limit = value_of(record, "max_tokens")
+    if isinstance(limit, str) and limit.isdecimal():  # of a csv file
+        limit = float(limit)
     if limit is not None and (isinstance(limit, bool) or not _is_count(limit)):
         raise BadRow(f"max_tokens: expected a whole number from 1 on, found {limit!r:.60}")
     return [prefill, kind, None if limit is None else int(limit)]
@@ -168,7 +172,7 @@ def _parse_test(raw: RawRow) -> list[Any]:
         if gold is None:
             raise BadRow("no answer: expected a last assistant turn or a column `answer`")
         turns = [*turns, {"role": "assistant", "content": gold}]
-        name = text_field(record, "id") or duplicate_key(turns)[:20]
+        name = name_field(record, "id") or duplicate_key(turns)[:20]
     # White space around an answer counts neither here nor in a model's output.
     golds = list(dict.fromkeys(text.strip() for text in golds or [turns[-1]["content"]]))
     choices, kind = text_list_field(record, "choices"), text_field(record, "kind")
@@ -182,6 +186,8 @@ def _gold_answers(record: dict[str, Any]) -> list[str]:
     golds = []
     for name in ("answer", "answers"):
         value = record.get(name)
+        if name == "answers":  # a list by name; the text of an `answer` may look like one
+            value = list_from_json(value)
         if isinstance(value, dict) and "text" in value:
             value = value["text"]
         column, is_list = {name: value}, isinstance(value, list)

@@ -198,7 +198,7 @@ def main() -> None:
     pool = [resolve(file.path) for file in sections.dedup.pool]
     queries = [resolve(file.path) for file in sections.dedup.queries]
     with report.progress("rows read", None) as progress:
-        rows, sample = sample_pool(pool, SAMPLE_ROWS, progress)
+        rows, sample = sample_pool(pool, SAMPLE_ROWS, progress, sections.dedup.rules)
     if not sample:
         raise InputError("pool.path: no row can be understood. Look at the files' rows.")
     with tempfile.TemporaryDirectory(prefix="dataselect-") as name:

@@ -10,7 +10,9 @@ from annotated_types import Ge, Lt
 
 from dataselect.data.budget import parse_budget
 from dataselect.data.mix import MixSettings
+from dataselect.dedup.columns import check_columns
 from dataselect.dedup.settings import DecontaminateSettings, NearDuplicateSettings, PoolSettings
+from dataselect.dedup.sources import check_sources
 from dataselect.errors import InputError, did_you_mean
 from dataselect.eval.run import EvalSettings
 from dataselect.eval.task_kinds import check_kind
@@ -172,6 +174,8 @@ def _check_keys(params: dict[str, Any]) -> None:
 
 def _check_limits(params: Params) -> None:
     """Checks what no type can say, but what would end a run after hours."""
+    check_columns(params.pool.columns)
+    check_sources(params.pool.sources)
     check_batch(params.train.batch_size, params.train.micro_batch_size, "params.yaml: train")
     is_folder(params.model.name)  # says what is wrong with a name that is none
     config = read_config(params.model)

@@ -106,6 +106,7 @@ def _dedup(params: Params, trained: ModelSettings) -> DedupSection:
     return DedupSection(
         pool=fingerprint.matching_files(params.pool.path, "pool.path"),
         rules=PoolRules(**{name: getattr(params.pool, name) for name in settings_of(PoolRules)}),
+        source_order=list(params.pool.sources),
         queries=fingerprint.matching_files(params.queries.path, "queries.path")
         if params.queries
         else [],

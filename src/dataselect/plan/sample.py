@@ -4,47 +4,47 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from dataselect.dedup import conversations, read
+from dataselect.dedup.columns import read_pool_rows
+from dataselect.dedup.raw import SOURCE_LEFT_OUT, PoolRow, parse_row
+from dataselect.dedup.settings import PoolRules
+from dataselect.dedup.sources import SourceNames
 
 
 def sample_pool(
-    files: list[str], limit: int, progress: Callable[[int], None]
+    files: list[str], limit: int, progress: Callable[[int], None], rules: PoolRules
 ) -> tuple[int, list[list[Any]]]:
     """The number of rows in the files, and a uniform random sample of the usable ones.
 
     Args:
         limit: rows in the sample, at most.
         progress: called with 1 for every row read.
+        rules: how rows are read; those that it leaves out are not counted.
 
     Returns:
         The number of rows, and the sample in the columns of the pool's table. A row that cannot be
         understood, or has nothing to learn from, is not in it.
     """
-    draw = random.Random(0)
-    kept: list[list[Any] | None] = []
+    draw, sources = random.Random(0), SourceNames(rules.sources)
+    rules = replace(rules, on_bad_row="drop")
+    kept: list[PoolRow | None] = []
     rows = 0
-    for raw in read.read_rows(files):
-        # Reservoir sampling over all rows, usable or not: only a row that takes a place is parsed.
+    for raw in read_pool_rows(files, rules.columns):
+        progress(1)
+        # Reservoir sampling over all rows, usable or not: only a row that takes a place is parsed,
+        # and where some sources are left out, every row.
+        row = parse_row(raw, rules, sources) if rules.sources else None
+        if row and row.reason == SOURCE_LEFT_OUT:
+            continue
         place = rows if rows < limit else draw.randrange(rows + 1)
         rows += 1
-        progress(1)
         if place < limit:
-            kept[place : place + 1] = [_usable(raw)]
+            row = row or parse_row(raw, rules, sources)
+            kept[place : place + 1] = [row if row.reason is None else None]
     usable = [row for row in kept if row is not None]
-    return rows, [[number, *row] for number, row in enumerate(usable)]
-
-
-def _usable(raw: read.RawRow) -> list[Any] | None:
-    """Id, source and messages of a row; None for one that the pool would not keep."""
-    if isinstance(raw.record, conversations.BadRow):
-        return None
-    try:
-        turns = conversations.parse_messages(raw.record)
-    except conversations.BadRow:
-        return None
-    if conversations.reason_to_drop(turns) is not None:
-        return None
-    source = conversations.text_field(raw.record, "source", "dataset") or raw.stem
-    return [raw.place, source, turns]
+    # A place, not an id: several rows of a sample may have one id.
+    return rows, [
+        [number, row.place, row.source, row.messages] for number, row in enumerate(usable)
+    ]

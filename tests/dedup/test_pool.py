@@ -241,3 +241,64 @@ def test_a_bad_row_of_the_pool_is_dropped_on_request(here, line):
     counts, _, dropped = run(here, "a.jsonl", on_bad_row="drop")
     assert dropped.rows() == [("a.jsonl:3", "a", "bad row", BAD_LINES[line], "a.jsonl:3")]
     assert counts == PoolCounts(2, 1, {"bad row": 1})
+
+
+def test_ids_that_clash_are_made_different_by_their_sources(here):
+    rows = [row("x", "1", id=1, source="a"), row("x", "2", id=1, source="b"), row("x", "1", id=2)]
+    write("p.jsonl", rows)
+    assert "pool.path: 1 ids belong to several different rows: `1` at" in mistake(
+        run, here, "p.jsonl"
+    )
+    _, pool, dropped = run(here, "p.jsonl", id="prefix")
+    assert pool["id"].to_list() == ["a/1", "b/1"]
+    assert dropped.rows() == [("p/2", "p", "duplicate", "a/1", "p.jsonl:3")]
+    write("p.jsonl", [*rows, row("x", "3", id=1, source="a")])
+    assert "`a/1` at p.jsonl:1, p.jsonl:4" in mistake(run, here, "p.jsonl", id="prefix")
+    _, pool, _ = run(here, "p.jsonl", id="content")
+    assert pool["id"].n_unique() == 3
+
+
+def test_rows_of_a_source_left_out_are_dropped_and_hide_no_other(here):
+    write("p.jsonl", [row("x", "y", source="hard_coded", id=1), row("x", "y", source="web", id=2)])
+    counts, pool, dropped = run(here, "p.jsonl", sources={"hard_coded": None})
+    assert pool["id"].to_list() == ["2"]
+    assert dropped.rows() == [("1", "hard_coded", "source left out", None, "p.jsonl:1")]
+    assert counts == PoolCounts(2, 1, {"source left out": 1})
+
+
+def test_a_pool_that_is_for_the_greater_part_unusable_ends_the_run(here):
+    rows = [row("x", "y", id="good"), row("x"), row("z"), *[row("x", "y", id="good")] * 4]
+    write("p.jsonl", [*rows[:3], row("a", "b", source="out")])
+    message = mistake(run, here, "p.jsonl", sources={"out": None}, most_dropped=0.5)
+    assert message.startswith(
+        "pool.path: 2 of 3 rows (67%) cannot be used; `pool.most_dropped` allows a share of 0.5. "
+        "Found 2 no assistant turn. The first rows:\n  p.jsonl:2: no assistant turn\n    {"
+    )
+    assert list((here / "out").iterdir()) == []
+    assert run(here, "p.jsonl", sources={"out": None}, most_dropped=0.67)[0].kept == 1
+    # Duplicates are no fault of the rows.
+    write("p.jsonl", rows)
+    assert run(here, "p.jsonl", most_dropped=0.3)[0].dropped == {
+        "duplicate": 4,
+        "no assistant turn": 2,
+    }
+
+
+def test_kept_rows_with_an_unusual_order_of_turns_are_counted(here):
+    system, user, assistant = ("system", "Be short"), ("user", "x"), ("assistant", "y")
+    talks = [
+        [user, assistant],
+        [assistant],
+        [system, assistant, user],
+        [user, assistant, user],
+        [system, user, assistant, user],
+        [system, ("assistant", "")],  # dropped: nothing to learn from
+        [assistant, assistant],
+        [assistant],  # dropped: a duplicate
+    ]
+    write("p.jsonl", [{"messages": turns(*talk)} for talk in talks])
+    counts, pool, _ = run(here, "p.jsonl")
+    assert counts.turns == {"begins with the assistant": 3, "ends with a user turn": 3}
+    assert pool.height == 6
+    write("p.jsonl", [row("x", "y")])
+    assert run(here, "p.jsonl")[0].turns == {}

@@ -1,15 +1,20 @@
 """Mistakes in params.yaml, each refused by the plan with one clear message."""
 
 import json
+import re
 from dataclasses import asdict
 
 import pytest
+import yaml
 
+from dataselect.dedup.columns import check_columns
 from dataselect.dedup.long_prompts import PromptLimits
+from dataselect.dedup.settings import PoolSettings
+from dataselect.dedup.sources import check_sources
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.params import TOP_LEVEL_KEYS, read_yaml
 from dataselect.settings import check_settings
-from tests.helpers import change, mistake, planned
+from tests.helpers import ROOT, change, mistake, planned
 
 TRAIN = [
     "epochs", "learning_rate", "batch_size", "micro_batch_size", "schedule", "warmup",
@@ -244,3 +249,48 @@ def test_dedup_knows_what_a_prompt_must_fit_into_where_eval_would_refuse_it(home
     assert planned().dedup.prompts is None
     change({"eval": {}, "tests": None})
     assert planned().dedup.prompts is None
+
+
+POOL_MISTAKES = [
+    (
+        {"columns": {"promt": "question"}},
+        "params.yaml: pool.columns: `promt` is no column that a row of the pool is read from. "
+        "Expected `ours: theirs`. Did you mean `prompt`?",
+    ),
+    ({"columns": ["prompt"]}, "params.yaml: pool.columns: expected a valid dictionary; found"),
+    ({"columns": {"prompt": 5}}, "params.yaml: pool.columns: expected a valid string; found"),
+    ({"sources": {"web": 5}}, "params.yaml: pool.sources: expected a valid string; found"),
+    ({"sources": {"": "web"}}, "params.yaml: pool.sources: expected names; found `'': 'web'`"),
+    ({"id": "hash"}, "params.yaml: pool.id: expected 'keep', 'content' or 'prefix'; found 'hash'"),
+    ({"most_dropped": 1.5}, "params.yaml: pool.most_dropped: expected less than or equal to 1;"),
+    ({"most_dropped": "half"}, "params.yaml: pool.most_dropped: expected a valid number; found"),
+]
+
+
+@pytest.mark.parametrize(("pool", "message"), POOL_MISTAKES)
+def test_how_the_pool_is_read_is_checked(home, pool, message):
+    change({"pool": {"path": "pool.jsonl", **pool}})
+    assert mistake(planned).startswith(message)
+
+
+def test_another_order_of_sources_is_another_section(home):
+    """DVC compares settings by name: of two orders it would see no change."""
+    entries = [("science.a", None), ("science*", "science")]
+    orders = []
+    for sources in (dict(entries), dict(entries[::-1])):
+        change({"pool": {"path": "pool.jsonl", "sources": sources}})
+        section = planned().dedup
+        assert list(section.rules.sources) == section.source_order
+        orders.append(section.source_order)
+    assert orders[0] == orders[1][::-1]
+
+
+def test_the_pool_settings_of_the_docs_are_settings():
+    page = (ROOT / "docs/pools.md").read_text()
+    blocks = map(yaml.safe_load, re.findall(r"^```yaml\n(.*?)^```$", page, re.M | re.S))
+    examples = [block["pool"] for block in blocks if "pool" in block]
+    assert {"science*": "science", "hard_coded": None} in [e.get("sources") for e in examples]
+    for example in examples:
+        pool = PoolSettings(**check_settings(PoolSettings, {"path": "x", **example}, "docs"))
+        check_columns(pool.columns)
+        check_sources(pool.sources)

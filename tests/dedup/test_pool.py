@@ -228,8 +228,9 @@ BAD_LINES = {
 @pytest.mark.parametrize("line", BAD_LINES)
 def test_a_bad_row_ends_the_run_and_leaves_nothing(here, line):
     (here / "a.jsonl").write_text(json.dumps(row("x", "y")) + f"\n\n{line}\n")
+    columns = ", name its columns in `pool.columns`" if "no messages" in BAD_LINES[line] else ""
     assert mistake(run, here, "a.jsonl") == (
-        f"a.jsonl:3: {BAD_LINES[line]}. Fix the row, or set `pool.on_bad_row: drop` in "
+        f"a.jsonl:3: {BAD_LINES[line]}. Fix the row{columns}, or set `pool.on_bad_row: drop` in "
         "params.yaml to leave such rows out."
     )
     assert list((here / "out").iterdir()) == []

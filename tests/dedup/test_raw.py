@@ -117,7 +117,8 @@ def test_a_bad_row_names_the_column_that_it_lacks(monkeypatch):
     assert message.startswith("m.jsonl:1: no messages: expected a column `messages`, ")
     assert (
         "found qestion, answer, prompt (empty), response; no column `question`, which "
-        "`pool.columns` names. Fix the row, or set" in message
+        "`pool.columns` names. Fix the row, name its columns in `pool.columns`, or set "
+        "`pool.on_bad_row: drop` in params.yaml" in message
     )
 
 

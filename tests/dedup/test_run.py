@@ -110,3 +110,43 @@ def test_files_are_found_from_an_experiments_own_folder(section, in_scratch, mon
     shutil.copytree("eval_kinds", ".dvc/tmp/exps/one/eval_kinds")
     monkeypatch.chdir(in_scratch / ".dvc/tmp/exps/one")
     assert dedup(section, in_scratch / "out", no_progress).kept == 2
+
+
+def test_a_merged_pool_under_its_own_names(section, in_scratch):
+    (in_scratch / "pool.csv").write_text(
+        "question,answer,key,origin\n"
+        "1?,1,1.0,science.a\n"
+        "2?,2,1,science.b\n"
+        "3?,3,2,hard_coded\n"
+        "4?,,3,science.b\n"
+    )
+    merged = replace(
+        section,
+        pool=matching_files("pool.csv", "pool.path"),
+        rules=PoolRules(
+            id="prefix",
+            sources={"science*": "science", "hard_coded": None},
+            columns={"prompt": "question", "response": "answer", "id": "key", "source": "origin"},
+        ),
+    )
+    done = dedup(merged, in_scratch / "out", no_progress)
+    assert (done.kept, done.dropped, done.turns) == (
+        2,
+        {"no assistant turn": 1, "source left out": 1},
+        {},
+    )
+    pool = tables.read("pool", in_scratch / "out/pool.parquet")
+    assert pool.select("id", "source").rows() == [
+        ("science.a/1.0", "science"),
+        ("science.b/1", "science"),
+    ]
+
+
+def test_conversations_that_end_with_a_user_turn_are_kept_and_counted(section, in_scratch):
+    talk = row("x", "y")["messages"]
+    write("pool.jsonl", [{"messages": [*talk, talk[0]]}, {"messages": talk[1:]}, row("x", "y")])
+    done = dedup(section, in_scratch / "out", no_progress)
+    assert (done.kept, done.turns) == (
+        3,
+        {"begins with the assistant": 1, "ends with a user turn": 1},
+    )

@@ -9,6 +9,7 @@ from dataselect.data.tables import Message
 from dataselect.dedup.fields import (
     POOL_COLUMNS,
     BadRow,
+    NoMessages,
     checked_text,
     is_missing,
     is_number,
@@ -53,7 +54,8 @@ def parse_messages(record: dict[str, Any]) -> list[Message]:
     conversation. A number is taken as its text.
 
     Raises:
-        BadRow: the record has none of them, a role is unknown, or a content is not text.
+        NoMessages: the record has none of them.
+        BadRow: a role is unknown, or a content is not text.
     """
     if not is_missing(record.get("messages")):
         return _turns(
@@ -72,7 +74,7 @@ def parse_messages(record: dict[str, Any]) -> list[Message]:
         return head + _alpaca(record)
     if prompt is not None:
         return head + _prompt_or_response("user", prompt, "prompt") + _response(record)
-    raise BadRow(
+    raise NoMessages(
         "no messages: expected a column `messages`, `conversations`, `instruction` and `output`, "
         f"or `prompt` and `completion` or `response`; found {_found(record)}"
     )

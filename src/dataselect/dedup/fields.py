@@ -27,6 +27,10 @@ class BadRow(ValueError):
     """A row that cannot be understood: what was expected, and what was found."""
 
 
+class NoMessages(BadRow):
+    """A row without a column that a conversation is read from."""
+
+
 def is_missing(value: Any) -> bool:
     """Whether a value stands for none: null, NaN (as pandas writes it) or an empty text."""
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))

@@ -14,7 +14,7 @@ from dataselect.data import tables
 from dataselect.data.tables import Message
 from dataselect.dedup.columns import note_lacking, read_pool_rows, rename
 from dataselect.dedup.conversations import duplicate_key, parse_messages, reason_to_drop
-from dataselect.dedup.fields import BadRow, name_field
+from dataselect.dedup.fields import BadRow, NoMessages, name_field
 from dataselect.dedup.read import RawRow
 from dataselect.dedup.settings import PoolRules
 from dataselect.dedup.sources import SourceNames
@@ -120,9 +120,10 @@ def parse_row(raw: RawRow, rules: PoolRules, sources: SourceNames) -> PoolRow:
     except BadRow as error:
         reason = f"{error}{note_lacking(raw.record, rules.columns)}"
         if rules.on_bad_row == "error":
+            named = ", name its columns in `pool.columns`" if isinstance(error, NoMessages) else ""
             raise InputError(
-                f"{place}: {reason}. Fix the row, or set `pool.on_bad_row: drop` in params.yaml to "
-                "leave such rows out."
+                f"{place}: {reason}. Fix the row{named}, or set `pool.on_bad_row: drop` in "
+                "params.yaml to leave such rows out."
             ) from None
         return PoolRow(name or place, source, None, None, place, "bad row", reason)
     key = duplicate_key(turns)

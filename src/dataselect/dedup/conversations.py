@@ -6,36 +6,44 @@ import hashlib
 from typing import Any
 
 from dataselect.data.tables import Message
+from dataselect.data.tool_use import ToolConversation, identity
+from dataselect.dedup import tool_use
+from dataselect.dedup.bad_row import BadRow, checked_text, json_type
 
-ROLES = ("system", "user", "assistant")
+ROLES = ("system", "developer", "user", "assistant", "tool")
 
 #: ShareGPT's names of the speakers, and those of other collections.
 SPEAKERS = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}
-
-
-class BadRow(ValueError):
-    """A row that cannot be understood: what was expected, and what was found."""
+SPEAKERS |= tool_use.SPEAKERS
 
 
 def duplicate_key(turns: list[Message]) -> str:
     """What two rows must share to be duplicates: every `role: content`, stripped, line by line.
 
+    With tools, also these, and the calls.
+
     Source: hamishivi/automated-instruction-selection@df71a04; here as an MD5.
     """
     text = "\n".join(f"{turn['role']}: {turn['content'].strip()}" for turn in turns)
+    if isinstance(turns, ToolConversation):
+        text += f"\n{identity(turns)}"
     return hashlib.md5(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def reason_to_drop(turns: list[Message]) -> str | None:
     """Why nothing can be learned from a conversation, or None where something can."""
-    if not any(turn["content"].strip() for turn in turns):
+    if not any(_has_content(turn) for turn in turns):
         return "empty"
-    responses = [turn["content"] for turn in turns if turn["role"] == "assistant"]
+    responses = [turn for turn in turns if turn["role"] == "assistant"]
     if not responses:
         return "no assistant turn"
-    if not any(response.strip() for response in responses):
+    if not any(_has_content(turn) for turn in responses):
         return "empty response"
     return None
+
+
+def _has_content(turn: Message) -> bool:
+    return bool(turn["content"].strip() or turn.get("tool_calls"))
 
 
 def text_field(record: dict[str, Any], *names: str) -> str | None:
@@ -46,7 +54,7 @@ def text_field(record: dict[str, Any], *names: str) -> str | None:
     """
     for name in names:
         if record.get(name) not in (None, ""):
-            return _checked_text(str(record[name]), name)
+            return checked_text(str(record[name]), name)
     return None
 
 
@@ -61,11 +69,20 @@ def text_list_field(record: dict[str, Any], name: str) -> list[str] | None:
         return None
     if not isinstance(items, list):
         raise BadRow(f"{name}: expected a list, found {json_type(items)}")
-    return [_checked_text(item if item is None else str(item), name) for item in items]
+    return [checked_text(item if item is None else str(item), name) for item in items]
 
 
 def parse_messages(record: dict[str, Any]) -> list[Message]:
-    """A row's conversation, whichever of the four forms it is in.
+    """A row's conversation; a `ToolConversation` where tools are given, called, or answer.
+
+    Raises:
+        BadRow: see `_parse_turns` and `tool_use`.
+    """
+    return tool_use.with_tools(_parse_turns(record), record.get("tools"))
+
+
+def _parse_turns(record: dict[str, Any]) -> list[Message]:
+    """A row's turns, whichever of the four forms it is in.
 
     `messages` (role, content); ShareGPT's `conversations` (from, value); alpaca's `instruction`,
     `input`, `output`; `prompt` and `completion`, as text or as messages. A `system` column beside
@@ -77,7 +94,7 @@ def parse_messages(record: dict[str, Any]) -> list[Message]:
     if record.get("messages") is not None:
         return _turns(record["messages"], "messages", "role", "content")
     system = record.get("system") or record.get("system_prompt")
-    head = [{"role": "system", "content": _checked_text(system, "system")}] if system else []
+    head = [{"role": "system", "content": checked_text(system, "system")}] if system else []
     if record.get("conversations") is not None:
         return head + _turns(record["conversations"], "conversations", "from", "value")
     if record.get("instruction") is not None and record.get("output") is not None:
@@ -95,8 +112,8 @@ def parse_messages(record: dict[str, Any]) -> list[Message]:
 
 def _alpaca(record: dict[str, Any]) -> list[Message]:
     parts = [record["instruction"], record.get("input") or ""]
-    prompt = "\n\n".join(_checked_text(part, "instruction and input") for part in parts if part)
-    response = _checked_text(record["output"], "output")
+    prompt = "\n\n".join(checked_text(part, "instruction and input") for part in parts if part)
+    response = checked_text(record["output"], "output")
     return [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
 
 
@@ -105,7 +122,7 @@ def _prompt_or_completion(role: str, value: Any, column: str) -> list[Message]:
     if value is None:
         return []
     if isinstance(value, str):
-        return [{"role": role, "content": _checked_text(value, column)}]
+        return [{"role": role, "content": checked_text(value, column)}]
     return _turns(value, column, "role", "content")
 
 
@@ -122,37 +139,12 @@ def _turns(turns: Any, column: str, role: str, content: str) -> list[Message]:
     for number, turn in enumerate(turns, 1):
         if not isinstance(turn, dict):
             raise BadRow(f"{column}: turn {number}: expected an object, found {turn!r:.60}")
-        name = turn.get(role, turn.get("role"))
-        name = SPEAKERS.get(str(name), name)
+        speaker = turn.get(role, turn.get("role"))
+        name = SPEAKERS.get(str(speaker), speaker)
         if name not in ROLES:
             known = ", ".join(ROLES)
             raise BadRow(f"{column}: turn {number}: unknown role {name!r}; expected one of {known}")
-        text = _checked_text(turn.get(content, turn.get("content")), f"{column}: turn {number}")
-        messages.append({"role": name, "content": text})
+        value, where = turn.get(content, turn.get("content")), f"{column}: turn {number}"
+        value, further = tool_use.parse_turn(turn, speaker, name, value, where)
+        messages.append({"role": name, "content": checked_text(value, where), **further})
     return messages
-
-
-def _checked_text(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise BadRow(f"{where}: expected text, found {json_type(value)}")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            half = value[error.start]
-            raise BadRow(f"{where}: not valid Unicode: half a surrogate pair, {half!r}") from None
-    return value
-
-
-def json_type(value: Any) -> str:
-    """What a value is, in JSON's words."""
-    names: dict[type, str] = {
-        type(None): "null",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        str: "text",
-        list: "a list",
-        dict: "an object",
-    }
-    return names.get(type(value), type(value).__name__)

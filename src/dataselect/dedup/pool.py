@@ -13,6 +13,7 @@ import polars as pl
 from dataselect import report
 from dataselect.compute.prefetch import prefetch
 from dataselect.data import tables
+from dataselect.data.schemas import TOOL_USE
 from dataselect.dedup.raw import ROWS_PER_BLOCK
 from dataselect.errors import InputError, first_few
 
@@ -117,13 +118,19 @@ class RawPool:
 
     def _write_kept(self, path: Path) -> int:
         """Writes the rows that are kept, numbered, in the file's order; returns their number."""
+        # The column is there only where a row has something in it.
+        columns = ["id", "source", "messages", *(TOOL_USE if self._any_tool_use() else ())]
         count = 0
         with tables.open_writer("pool", path) as put:
-            for _, rows in self.blocks(["id", "source", "messages"]):
+            for _, rows in self.blocks(columns):
                 numbers = pl.Series("row", range(count, count + rows.height), pl.Int64)
                 put(rows.insert_column(0, numbers))
                 count += rows.height
         return count
+
+    def _any_tool_use(self) -> bool:
+        """Whether a row with tool use is kept."""
+        return any(rows["tool_use"].count() for _, rows in self.blocks(["tool_use"]))
 
 
 _DROPPED = """

@@ -11,7 +11,9 @@ import polars as pl
 
 from dataselect.compute.prefetch import batched, prefetch
 from dataselect.data import tables
+from dataselect.data.schemas import TOOL_USE
 from dataselect.data.tables import Message
+from dataselect.data.tool_use import to_column
 from dataselect.dedup.conversations import (
     BadRow,
     duplicate_key,
@@ -40,6 +42,7 @@ RAW_SCHEMA = {
     "place": pl.String,
     "reason": pl.String,
     "detail": pl.String,
+    **TOOL_USE,
 }
 
 
@@ -54,6 +57,11 @@ class PoolRow:
     place: str
     reason: str | None
     detail: str | None = None
+
+    @property
+    def tool_use(self) -> str | None:
+        """The column `tool_use`."""
+        return to_column(self.messages or [])
 
 
 def write_raw(

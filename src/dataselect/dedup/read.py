@@ -16,7 +16,7 @@ from dataselect.errors import InputError
 COLUMNS = {
     *("id", "source", "dataset", "task", "subtask", "answer", "choices", "kind"),
     *("messages", "conversations", "instruction", "input", "output", "prompt", "completion"),
-    *("system", "system_prompt"),
+    *("system", "system_prompt", "tools"),
 }
 
 #: Rows of a parquet file that are turned into Python objects together.

@@ -15,7 +15,9 @@ from dataselect import report
 from dataselect.data import shards, tables
 from dataselect.data.budget import share_of
 from dataselect.data.checkpoints import REFERENCE_FILE, read_checkpoints, write_checkpoints
+from dataselect.data.examples import conversations
 from dataselect.data.files import resolve
+from dataselect.data.schemas import TOOL_USE
 from dataselect.data.scores import PoolInfo, Rows
 from dataselect.dedup import tasks
 from dataselect.embed.run import EmbedSection, load_feature
@@ -120,7 +122,7 @@ def _embed(section: EmbedSection, home: Path) -> tuple[Cost, dict[str, Any], dic
     if not (folder / REFERENCE_FILE).exists():
         write_checkpoints(folder / REFERENCE_FILE, [])
     featurizer = load_feature(section, read_checkpoints(folder))
-    messages = tables.read("pool", home / "pool.parquet")["messages"].to_list()
+    messages = conversations(tables.read("pool", home / "pool.parquet"))
     queries = featurizer(messages[:STAND_INS], "queries", lambda *_: None)
     start = time.perf_counter()
     with report.progress("measure", len(messages)) as progress:
@@ -166,7 +168,7 @@ def _train(section: TrainSection, selected: int, home: Path) -> Cost:
     recipe = section.recipe
     use_threads(recipe.threads)
     chat = load_chat(section.model)
-    messages = tables.read("pool", home / "pool.parquet")["messages"].to_list()
+    messages = conversations(tables.read("pool", home / "pool.parquet"))
     encoded = [row for row in chat.encode(messages) if row.has_response]
     if not encoded:
         raise InputError("no sampled row has a response within `model.max_tokens`. Raise it.")
@@ -203,7 +205,7 @@ def main() -> None:
         raise InputError("pool.path: no row can be understood. Look at the files' rows.")
     with tempfile.TemporaryDirectory(prefix="dataselect-") as name:
         home = Path(name)
-        frame = pl.DataFrame(sample, schema=tables.schema("pool"), orient="row")
+        frame = pl.DataFrame(sample, schema=tables.schema("pool") | TOOL_USE, orient="row")
         tables.write("pool", frame, home / "pool.parquet")
         wanted = tasks.read_queries(queries, sections.dedup.query_tasks)
         tables.write("queries", wanted, home / "queries.parquet")

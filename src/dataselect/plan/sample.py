@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from dataselect.data.tool_use import to_column
 from dataselect.dedup import conversations, read
 
 
@@ -37,7 +38,7 @@ def sample_pool(
 
 
 def _usable(raw: read.RawRow) -> list[Any] | None:
-    """Id, source and messages of a row; None for one that the pool would not keep."""
+    """Id, source, messages and tool use of a row; None for one that the pool would not keep."""
     if isinstance(raw.record, conversations.BadRow):
         return None
     try:
@@ -47,4 +48,4 @@ def _usable(raw: read.RawRow) -> list[Any] | None:
     if conversations.reason_to_drop(turns) is not None:
         return None
     source = conversations.text_field(raw.record, "source", "dataset") or raw.stem
-    return [raw.place, source, turns]
+    return [raw.place, source, turns, to_column(turns)]

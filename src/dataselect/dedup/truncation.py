@@ -67,13 +67,12 @@ def find_truncated(model: TokenizerSettings, *, keep: bool = False) -> Truncatio
 
 
 def _rejection(chat: Chat, row: list[Message]) -> str | None:
-    from dataselect.models.chat import TemplateRejected
-    from dataselect.models.templates import ToolUseLeftOut
+    from dataselect.models.templates import TemplateRejected, ToolUseRejected
 
     try:
         chat.render(row)
-    except ToolUseLeftOut as error:
-        return f"{error.part} that the model's chat template leaves out"
+    except ToolUseRejected as error:
+        return f"{error.reason} by the model's chat template"
     except TemplateRejected:
         return "refused by the model's chat template"
     return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataselect.data.tool_use import ToolConversation, with_turns
 from dataselect.errors import InputError
-from dataselect.models.tool_use import as_text, left_out
+from dataselect.models.tool_use import as_text, what_is_lost
 
 if TYPE_CHECKING:
     from dataselect.data.tables import Message
@@ -49,16 +49,19 @@ class TemplateRejected(InputError):
     """A model's own chat template rejects a conversation; the message has its reason."""
 
 
-class ToolUseLeftOut(TemplateRejected):
-    """A model's own chat template leaves out tools, calls or results of a conversation.
+class ToolUseRejected(TemplateRejected):
+    """A model's own chat template loses something of a conversation with tools.
 
     Attributes:
-        part: which of them.
+        reason: what it does, as in `tool calls left out`.
     """
 
-    def __init__(self, message: str, part: str) -> None:
-        super().__init__(message)
-        self.part = part
+    def __init__(self, reason: str, tokenizer_name: str) -> None:
+        super().__init__(
+            f"model.chat: {reason} by the template of {tokenizer_name}. Drop such rows, or set "
+            "`chat: tulu` for a model that only measures them."
+        )
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Template:
         found by rendering the conversation up to each response and with it.
 
         Raises:
-            TemplateRejected: the template raises an error for this conversation, or leaves out
+            TemplateRejected: the template raises an error for this conversation, or loses
                 something of the tools in it.
             InputError: the template has no markers and rewrites earlier turns.
         """
@@ -137,13 +140,13 @@ class Template:
         return "developer" in self.source
 
     def _check_tool_use(self, row: ToolConversation) -> None:
-        part = left_out(row, lambda probe: self._render(probe)[0])
-        if part is not None:
-            raise ToolUseLeftOut(
-                f"model.chat: the template of {self.tokenizer_name} leaves out {part}. Drop such "
-                "rows, or set `chat: tulu` for a model that only measures them.",
-                part,
-            )
+        def render(probe: ToolConversation) -> tuple[str, str]:
+            text, spans = self._render(probe)
+            marked = "".join(text[start:end] for start, end in spans)
+            return text, marked if self._has_markers else text
+
+        if (loss := what_is_lost(row, render)) is not None:
+            raise ToolUseRejected(loss, self.tokenizer_name)
 
     def _prepared(self, row: list[Message]) -> list[Message]:
         """The row as the template reads it: with developers as system, where it knows none."""
@@ -200,13 +203,22 @@ class Template:
             before = self.prompt(row[:index]) if index else self._before_first(row, text)
             after = self._render(row[: index + 1])[0].rstrip()
             if not (text.startswith(before) and text.startswith(after)):
+                if isinstance(row, ToolConversation):  # others may keep their turns as they are
+                    raise ToolUseRejected("earlier turns rewritten", self.tokenizer_name)
                 raise InputError(
                     f"model.chat: the template of {self.tokenizer_name} rewrites earlier turns, so "
                     "the responses cannot be located. Put {% generation %} markers into it, or "
                     "set `model.chat: tulu`."
                 )
+            if isinstance(row, ToolConversation):
+                before = self._with_header(before, text)
             spans.append((len(before), len(after)))
         return spans
+
+    def _with_header(self, prompt: str, text: str) -> str:
+        """The prompt and the header after it: Gemma 4's prompt after a result has none."""
+        is_next = not prompt.endswith(self.header) and text.startswith(self.header, len(prompt))
+        return prompt + self.header if is_next else prompt
 
     def _before_first(self, row: list[Message], text: str) -> str:
         """What stands before a response that begins a conversation: a system prompt, the header."""

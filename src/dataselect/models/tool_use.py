@@ -1,32 +1,38 @@
-"""Tools in chat formats: what a template leaves out of them, and tool use as plain text."""
+"""Tools in chat formats: what a template loses of them, and tool use as plain text."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from dataselect.data.tables import Message
 from dataselect.data.tool_use import ToolConversation
 
 
-def left_out(row: ToolConversation, render: Callable[[ToolConversation], str]) -> str | None:
-    """What a template leaves out: `tools`, `tool calls` or `tool results`; None: nothing.
+def what_is_lost(
+    row: ToolConversation, render: Callable[[ToolConversation], tuple[str, str]]
+) -> str | None:
+    """What a template loses of tools, calls or results, as in `tools left out`; None: nothing.
 
     The conversation is rendered with other names of tools and calls, other arguments and other
     results, which no other part of it holds, and which a template writes as they are. Templates
     may leave out the text beside a call, as Llama 3.1's does.
 
     Args:
-        render: a conversation → its text.
+        render: a conversation → its text, and of that the responses, where the template marks them.
     """
-    probes = {"tools": _Probes("tool"), "tool calls": _Probes("call")}
-    probes["tool results"] = _Probes("result")
-    tools = [_probe_tool(tool, probes["tools"]) for tool in row.tools or []]
-    turns = [_probe_turn(turn, probes["tool calls"], probes["tool results"]) for turn in row]
-    text = render(ToolConversation(turns, tools or None))
-    missing = (part for part, names in probes.items() if any(name not in text for name in names))
-    return next(missing, None)
+    tools, calls, results = _Probes("tool"), _Probes("call"), _Probes("result")
+    probed_tools = [_probe_tool(tool, tools) for tool in row.tools or []]
+    turns = [_probe_turn(turn, calls, results) for turn in row]
+    text, marked = render(ToolConversation(turns, probed_tools or None))
+    losses = {
+        "tools left out": not tools.stand_in(text),
+        "tool calls left out": not calls.stand_in(text),
+        "tool results left out": not results.stand_in(text),
+        "tool calls not marked as responses": not calls.stand_in(marked),
+    }
+    return next((loss for loss, is_lost in losses.items() if is_lost), None)
 
 
 def as_text(row: ToolConversation) -> list[Message]:
@@ -60,8 +66,9 @@ class _Probes:
         self._names.append(f"{self._prefix}{len(self._names)}_end")
         return self._names[-1]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+    def stand_in(self, text: str) -> bool:
+        """Whether a text holds all of them."""
+        return all(name in text for name in self._names)
 
 
 def _probe_tool(tool: dict[str, Any], names: _Probes) -> dict[str, Any]:

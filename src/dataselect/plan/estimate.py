@@ -20,8 +20,10 @@ from dataselect.data.files import resolve
 from dataselect.data.schemas import TOOL_USE
 from dataselect.data.scores import PoolInfo, Rows
 from dataselect.dedup import tasks
+from dataselect.dedup.truncation import find_truncated
 from dataselect.embed.run import EmbedSection, load_feature
 from dataselect.errors import InputError
+from dataselect.models.settings import TokenizerSettings
 from dataselect.plan.params import read_yaml
 from dataselect.plan.run import Plan, plan
 from dataselect.plan.sample import sample_pool
@@ -201,16 +203,24 @@ def main() -> None:
     queries = [resolve(file.path) for file in sections.dedup.queries]
     with report.progress("rows read", None) as progress:
         rows, sample = sample_pool(pool, SAMPLE_ROWS, progress)
-    if not sample:
-        raise InputError("pool.path: no row can be understood. Look at the files' rows.")
+    frame = _sample_table(sample, sections.dedup.model)
     with tempfile.TemporaryDirectory(prefix="dataselect-") as name:
         home = Path(name)
-        frame = pl.DataFrame(sample, schema=tables.schema("pool") | TOOL_USE, orient="row")
         tables.write("pool", frame, home / "pool.parquet")
         wanted = tasks.read_queries(queries, sections.dedup.query_tasks)
         tables.write("queries", wanted, home / "queries.parquet")
         costs = estimate(sections, rows, home)
-    show(costs, rows, len(sample))
+    show(costs, rows, frame.height)
+
+
+def _sample_table(sample: list[list[Any]], model: TokenizerSettings) -> pl.DataFrame:
+    """The sample as a table of the pool, without the rows that the chat format cannot write."""
+    frame = pl.DataFrame(sample, schema=tables.schema("pool") | TOOL_USE, orient="row")
+    reasons = find_truncated(model, keep=True)(conversations(frame))
+    usable = frame.filter([not reason for reason in reasons])
+    if usable.is_empty():
+        raise InputError("pool.path: no row can be understood. Look at the files' rows.")
+    return usable.with_columns(row=pl.int_range(usable.height, dtype=pl.Int64))
 
 
 def show(costs: dict[str, Cost], rows: int, measured: int) -> None:

@@ -26,6 +26,8 @@ def with_tools(turns: list[Message], tools: Any) -> list[Message]:
         BadRow: the column is something else, or holds what JSON cannot.
     """
     row = tool_use.conversation(turns, _tools(tools))
+    if row is turns:
+        return turns
     try:
         text = tool_use.to_column(row)
     except (TypeError, ValueError, RecursionError) as error:
@@ -55,7 +57,8 @@ def parse_turn(
     """
     if role == "tool":
         return value, {key: str(turn[key]) for key in ("tool_call_id", "name") if turn.get(key)}
-    calls = _from_json(turn.get("tool_calls") or turn.get("function_call"), f"{where}: tool_calls")
+    given = turn.get("tool_calls") or turn.get("function_call")
+    calls = _from_json(given, f"{where}: tool_calls") if given else None
     if not calls and speaker == CALLER and _is_call(value):
         calls, value = json.loads(value), ""
     if not calls:

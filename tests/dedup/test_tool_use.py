@@ -161,6 +161,14 @@ BAD = {
         {"messages": [calls({"name": "weather", "arguments": '{"t": NaN}'})]},
         "tools and tool calls: expected values of JSON; Out of range float values",
     ),
+    "objects without end": (
+        {"tools": [json.loads('{"a":' * 90 + "1" + "}" * 90)]},
+        "tools: expected at most 64 objects and lists in each other",
+    ),
+    "lists without end, as text": (
+        {"messages": [calls({"name": "weather", "arguments": "[" * 9_999 + "]" * 9_999})]},
+        "messages: turn 1: tool call 1: arguments: not JSON: maximum recursion depth exceeded",
+    ),
     "bytes": (
         {"messages": [calls(call("weather", city=b"Ulm"))]},
         "tools and tool calls: expected values of JSON; Object of type bytes",

@@ -15,6 +15,9 @@ CALLER = "function_call"
 #: Names of the speakers of tool use, and the role of each.
 SPEAKERS = {CALLER: "assistant", "observation": "tool", "ipython": "tool", "function": "tool"}
 
+#: The most objects and lists in each other of a tool or a call.
+MAX_LEVELS = 64
+
 
 def with_tools(turns: list[Message], tools: Any) -> list[Message]:
     """The turns of a row; a `ToolConversation` where tools are given, called, or answer.
@@ -30,7 +33,7 @@ def with_tools(turns: list[Message], tools: Any) -> list[Message]:
         return turns
     try:
         text = tool_use.to_column(row)
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError) as error:
         raise BadRow(f"tools and tool calls: expected values of JSON; {error}") from None
     checked_text(text or "", "tools and tool calls")
     return row
@@ -119,11 +122,23 @@ def _from_json(value: Any, where: str) -> Any:
     Parquet gives every object of a column the members of all: those that are not its own are null.
     """
     if not isinstance(value, str):
+        _check_depth(value, where)
         return _without_nulls(value)
     try:
-        return json.loads(value)
+        found = json.loads(value)
     except (ValueError, RecursionError) as error:
         raise BadRow(f"{where}: not JSON: {error}") from None
+    _check_depth(found, where)
+    return found
+
+
+def _check_depth(value: Any, where: str, levels: int = MAX_LEVELS) -> None:
+    """Refuses what is nested so deep that Python, or a template, could not write it."""
+    if levels == 0:
+        raise BadRow(f"{where}: expected at most {MAX_LEVELS} objects and lists in each other")
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in inner:
+        _check_depth(item, where, levels - 1)
 
 
 def _without_nulls(value: Any) -> Any:

@@ -2,8 +2,12 @@
 
 import pickle
 
-from dataselect.data.examples import Example, content_columns, examples
+import polars as pl
+
+from dataselect.data.examples import Example, content_columns, conversations, examples
+from dataselect.data.tool_use import to_column
 from tests.helpers import table
+from tests.tool_rows import WEATHER
 
 TURNS = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
 
@@ -29,3 +33,16 @@ def test_only_rows_that_say_how_they_are_encoded_are_examples():
 def test_an_example_travels_between_processes():
     row = pickle.loads(pickle.dumps(Example(TURNS, prefill="A:", format="raw", max_tokens=3)))
     assert (row, row.prefill, row.format, row.max_tokens) == (TURNS, "A:", "raw", 3)
+
+
+def test_tool_use_is_a_part_of_the_row_where_it_is_filled():
+    texts = [{"role": turn["role"], "content": turn["content"]} for turn in WEATHER]
+    rows = [("t", "plain", TURNS), ("t", "called", texts)]
+    frame = table("queries", rows).with_columns(tool_use=pl.Series([None, to_column(WEATHER)]))
+    plain, called = examples(frame)
+    assert type(plain) is list
+    assert (called, called.tools) == (WEATHER, WEATHER.tools)
+    assert content_columns("queries", frame) == ["messages", "tool_use"]
+    assert content_columns("pool", frame) == ["messages", "tool_use"]
+    assert content_columns("pool", frame[:1]) == ["messages"]
+    assert conversations(frame.with_columns(format=pl.lit("raw"))) == [TURNS, WEATHER]

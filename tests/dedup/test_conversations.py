@@ -169,22 +169,26 @@ BAD = {
         "no messages: expected a column `messages`, `conversations`, `instruction` and `output`, "
         "or `prompt` and `completion` or `response`; found nothing",
     ),
-    "tool role": (
-        {"messages": [PROMPT, turn("tool", "5")]},
-        "messages: turn 2: unknown role 'tool'; expected one of system, user, assistant",
+    "unknown role": (
+        {"messages": [PROMPT, turn("critic", "5")]},
+        "messages: turn 2: unknown role 'critic'; expected one of system, developer, user, "
+        "assistant, tool",
     ),
     "no role": (
         {"messages": [{"content": "x"}]},
-        "messages: turn 1: unknown role None; expected one of system, user, assistant",
+        "messages: turn 1: unknown role None; expected one of system, developer, user, "
+        "assistant, tool",
     ),
     "role in a list": (
         {"messages": [turn(["user"], "x")]},
-        "messages: turn 1: unknown role ['user']; expected one of system, user, assistant",
+        "messages: turn 1: unknown role ['user']; expected one of system, developer, user, "
+        "assistant, tool",
     ),
     "ShareGPT speaker": (
-        {"conversations": [{"from": "function_call", "value": "x"}]},
-        "conversations: turn 1: unknown role 'function_call'; "
-        "expected one of system, user, assistant",
+        {"conversations": [{"from": "critic", "value": "x"}]},
+        "conversations: turn 1: unknown role 'critic'; "
+        "expected one of system, developer, user, "
+        "assistant, tool",
     ),
     "null content": (
         {"messages": [PROMPT, turn("assistant", None)]},
@@ -213,7 +217,7 @@ BAD = {
     ),
     "messages as JSON text without a role": (
         {"messages": '[{"content": "Hi"}]'},
-        "messages: turn 1: unknown role None; expected one of system, user, assistant",
+        "messages: turn 1: unknown role None; expected one of system, developer, user, assistant, tool",
     ),
     "conversations as text of too many brackets": (
         {"conversations": "[" * 100_000},

@@ -93,7 +93,7 @@ def test_a_row_dropped_for_a_reason_is_not_what_others_duplicate(here):
 
 
 def test_bad_rows_are_dropped_with_their_reason_on_request(here):
-    tool = {"id": 0, "dataset": "tools", "messages": turns(("tool", "x"))}
+    tool = {"id": 0, "dataset": "tools", "messages": turns(("critic", "x"))}
     good = json.dumps(row("x", "y", id="good"))
     (here / "a.jsonl").write_text(f"{good}\n{{'id': 1}}\n{json.dumps(tool)}\n")
     counts, pool, dropped = run(here, "a.jsonl", on_bad_row="drop")
@@ -105,7 +105,8 @@ def test_bad_rows_are_dropped_with_their_reason_on_request(here):
             "0",
             "tools",
             "bad row",
-            "messages: turn 1: unknown role 'tool'; expected one of system, user, assistant",
+            "messages: turn 1: unknown role 'critic'; expected one of "
+            "system, developer, user, assistant, tool",
             "a.jsonl:3",
         ),
     ]
@@ -216,8 +217,8 @@ BAD_LINES = {
     "{]": "not JSON: Expecting property name enclosed in double quotes at column 2",
     '{"text": "x"}': "no messages: expected a column `messages`, `conversations`, `instruction` "
     "and `output`, or `prompt` and `completion` or `response`; found text",
-    '{"messages": [{"role": "tool", "content": "x"}]}': "messages: turn 1: unknown role 'tool'; "
-    "expected one of system, user, assistant",
+    '{"messages": [{"role": "critic", "content": "x"}]}': "messages: turn 1: unknown role "
+    "'critic'; expected one of system, developer, user, assistant, tool",
     '{"messages": [{"role": "user", "content": null}]}': "messages: turn 1: expected text, found "
     "null",
     '{"id": "\\ud83c", "prompt": "x"}': "id: not valid Unicode: half a surrogate pair, '\\ud83c'",

@@ -5,10 +5,13 @@ import math
 import pytest
 
 from dataselect.data import tables
+from dataselect.data.examples import examples
+from dataselect.data.tool_use import to_column
 from dataselect.dedup.conversations import duplicate_key
 from dataselect.dedup.tasks import queries_in_tests, read_queries, read_tests, task_counts
 from tests.dedup import row, write
 from tests.helpers import mistake
+from tests.tool_rows import TOOLS, WEATHER
 
 
 @pytest.fixture(autouse=True)
@@ -296,3 +299,20 @@ def test_whole_numbers_that_pandas_wrote_as_floats_are_ids_and_tasks():
 def test_an_answer_that_pandas_wrote_as_nan_is_none():
     frame = read_tests([write("t.jsonl", [row("x", "y", answer=math.nan)])], "all")
     assert frame["answer"].to_list() == ["y"]
+
+
+def test_queries_may_use_tools():
+    called = {"id": "a", "task": "t", "messages": list(WEATHER), "tools": TOOLS}
+    frame = read_queries([write("a.jsonl", [called, row("x", "y", id="b", task="t")])], "all")
+    tables.check("queries", frame)
+    assert frame["tool_use"].to_list() == [to_column(WEATHER), None]
+    assert examples(frame)[0].tools == TOOLS
+    path = write("b.jsonl", [{**called, "prefill": "It"}])
+    message = mistake(read_queries, [path], "all")
+    assert "prefill, format, max_tokens: expected none of them beside tool use" in message
+
+
+def test_tests_may_not_use_tools():
+    path = write("a.jsonl", [{"messages": list(WEATHER), "tools": TOOLS}])
+    message = "a.jsonl:1: tool use: expected a test without tools; their use is not evaluated here"
+    assert message in mistake(read_tests, [path], "all")

@@ -12,6 +12,8 @@ from dataselect.models.load import load_tokenizer
 from dataselect.models.settings import TokenizerSettings
 from tests.dedup import turns
 from tests.helpers import GOLDEN
+from tests.models.tool_templates import LIKE_QWEN, WITHOUT_TOOLS
+from tests.tool_rows import WEATHER
 
 TOKENIZER = TokenizerSettings(name=str(GOLDEN / "tiny-llama"))
 
@@ -94,3 +96,20 @@ def test_what_a_models_own_template_rejects_is_named(monkeypatch):
     assert truncated(rows, chat="model", max_tokens=512) == rejected
     settings = replace(TOKENIZER, chat="model", max_tokens=2)
     assert find_truncated(settings, keep=True)(rows) == rejected
+
+
+def test_rows_with_tools_are_left_out_where_the_format_loses_them(monkeypatch):
+    plain = turns(("user", "x"), ("assistant", "y"))
+    reason = "tool use, for which the Tülu format has no form"
+    assert truncated([WEATHER, plain], max_tokens=512) == [reason, False]
+    settings = replace(TOKENIZER, max_tokens=2)
+    assert find_truncated(settings, keep=True)([plain, WEATHER]) == [False, reason]
+    tokenizer = load_tokenizer(TOKENIZER)
+    monkeypatch.setattr("dataselect.models.chat.load_chat", lambda settings: chat)
+    for template, expected in {
+        LIKE_QWEN: False,
+        WITHOUT_TOOLS: "tools left out by the model's chat template",
+    }.items():
+        tokenizer.chat_template = template
+        chat = Chat(tokenizer, "model", 512)
+        assert truncated([WEATHER, plain], chat="model", max_tokens=512) == [expected, False]

@@ -19,8 +19,8 @@ def test_a_sample_follows_the_rules_of_the_pool(in_scratch):
     count, drawn = sample_pool([write("p.jsonl", rows)], 10, progress.append, rules)
     assert (count, sum(progress)) == (4, 5)  # rows of sources left out are not counted
     assert drawn == [
-        [0, "p.jsonl:1", "science", row("x", "1")["messages"]],
-        [1, "p.jsonl:5", "web", row("z", "3")["messages"]],
+        [0, "p.jsonl:1", "science", row("x", "1")["messages"], None],
+        [1, "p.jsonl:5", "web", row("z", "3")["messages"], None],
     ]
     count, drawn = sample_pool(["p.jsonl"], 2, progress.append, rules)
     assert count == 4

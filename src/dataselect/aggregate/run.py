@@ -15,8 +15,11 @@ from dataselect.aggregate import Aggregator, Picks
 from dataselect.compute.prefetch import prefetch
 from dataselect.data import files, tables
 from dataselect.data.budget import budget_rows
+from dataselect.data.examples import conversations
 from dataselect.data.mix import MixSettings
 from dataselect.data.scores import Block, Group, SingleGroup
+from dataselect.data.tables import Message
+from dataselect.data.tool_use import ToolConversation
 from dataselect.errors import InputError
 from dataselect.settings import Part, part_function
 
@@ -83,9 +86,9 @@ def select(section: AggregateSection, out: Path) -> Selected:
             f"budget: {n} rows requested, but only {len(picks.rows)} of the {row_count} in the "
             f"pool are candidates for this method. Lower `budget` to at most {len(picks.rows)}."
         )
-    selection, messages = _selection_table(picks, table, out / "pool.parquet")
+    selection, rows = _selection_table(picks, table, out / "pool.parquet")
     tables.write("selection", selection, out / "selection.parquet")
-    _write_training_file(selection, messages, out / "train.jsonl")
+    _write_training_file(selection, rows, out / "train.jsonl")
     return Selected(selection, _by_task(groups, picks))
 
 
@@ -129,8 +132,8 @@ def read_scores(path: Path) -> Iterator[Block]:
 
 def _selection_table(
     picks: Picks, groups: pl.DataFrame, pool: Path
-) -> tuple[pl.DataFrame, pl.Series]:
-    """The selection table, and its rows' messages."""
+) -> tuple[pl.DataFrame, list[list[Message]]]:
+    """The selection table, and its rows' conversations."""
     chosen = pl.DataFrame(
         {"rank": np.arange(len(picks.rows)), "row": picks.rows, "group": picks.groups}
     ).with_columns(score=pl.Series(picks.scores, dtype=pl.Float32))
@@ -140,14 +143,16 @@ def _selection_table(
         .join(groups.select("group", "task"), on="group", how="left")
         .sort("rank")
     )
-    return joined.select(list(tables.schema("selection"))), joined["messages"]
+    return joined.select(list(tables.schema("selection"))), conversations(joined)
 
 
-def _write_training_file(selection: pl.DataFrame, messages: pl.Series, path: Path) -> None:
-    rows = zip(selection["id"], selection["source"], messages.to_list(), strict=True)
+def _write_training_file(selection: pl.DataFrame, chosen: list[list[Message]], path: Path) -> None:
+    rows = zip(selection["id"], selection["source"], chosen, strict=True)
     with files.atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for row_id, source, turns in rows:
             row = {"id": row_id, "source": source, "messages": turns}
+            if isinstance(turns, ToolConversation) and turns.tools:
+                row["tools"] = turns.tools
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Queries and tests as the papers write them: a prefill, raw text, a limit of their own."""
+"""A table's rows as conversations: with tools; with a prefill, raw text, a limit of their own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from dataselect.data.tables import Message
+from dataselect.data.tool_use import from_columns
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,9 +40,20 @@ class Example(list[Message]):
         self.prefill, self.format, self.max_tokens = prefill, format, max_tokens
 
 
+def conversations(frame: pl.DataFrame) -> list[list[Message]]:
+    """The conversations of a table; a `ToolConversation` where `tool_use` is filled."""
+    rows = frame["messages"].to_list()
+    if "tool_use" not in frame.columns:
+        return rows
+    return [
+        row if tool_use is None else from_columns(row, tool_use)
+        for row, tool_use in zip(rows, frame["tool_use"], strict=True)
+    ]
+
+
 def examples(frame: pl.DataFrame) -> list[list[Message]]:
     """The conversations of a table; an `Example` where one of `COLUMNS` is filled."""
-    rows = frame["messages"].to_list()
+    rows = conversations(frame)
     settings = frame.select(column for column in COLUMNS if column in frame.columns)
     if not settings.columns:
         return rows
@@ -62,6 +74,6 @@ def content_columns(side: str, frame: pl.DataFrame) -> list[str]:
     Args:
         side: `pool` or `queries`.
     """
-    own = COLUMNS if side == "queries" else ()
-    filled = [name for name in own if frame[name].null_count() < frame.height]
+    own = (*(COLUMNS if side == "queries" else ()), "tool_use")
+    filled = [name for name in own if name in frame.columns and frame[name].count()]
     return ["messages", *filled]

@@ -7,10 +7,14 @@ from typing import Any
 
 import polars as pl
 
-#: A turn of a conversation: role (system, user, assistant) and content.
-Message = dict[str, str]
+#: A turn of a conversation: role (system, developer, user, assistant, tool) and content; the turns
+#: of a `ToolConversation` may have more.
+Message = dict[str, Any]
 
 MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
+
+#: What `messages` does not hold of rows with tools: see `data.tool_use`.
+TOOL_USE = {"tool_use": pl.String}
 
 #: How a query or a test is encoded: see `data.examples`.
 ENCODING = {"prefill": pl.String, "format": pl.String, "max_tokens": pl.Int64}
@@ -23,12 +27,14 @@ class Table:
     Attributes:
         columns: name → type; `pl.Array` without a size is an array of any size.
         nullable: the columns that may hold nulls.
+        optional: columns that need not be there, and may hold nulls: name → type.
         counter: a column that counts 0, 1, 2 … in the order of the rows.
         storage: options of the parquet file that differ from the other tables'.
     """
 
     columns: dict[str, Any]
     nullable: tuple[str, ...] = ()
+    optional: dict[str, Any] = field(default_factory=dict)
     counter: str | None = None
     storage: dict[str, Any] = field(default_factory=dict)
 
@@ -36,6 +42,7 @@ class Table:
 TABLES = {
     "pool": Table(
         {"row": pl.Int64, "id": pl.String, "source": pl.String, "messages": MESSAGES},
+        optional=TOOL_USE,
         counter="row",
     ),
     "dropped": Table(
@@ -57,6 +64,7 @@ TABLES = {
             **ENCODING,
         },
         nullable=("subtask", *ENCODING),
+        optional=TOOL_USE,
     ),
     "tests": Table(
         {

@@ -37,14 +37,15 @@ def check(name: str, frame: pl.DataFrame, place: str = "in memory", first: int =
         again = "Run the stage that writes it: `dvc repro --force --single-item` and its name."
         return InputError(f"{name} table ({place}): {text}. {again}")
 
-    for column, dtype in table.columns.items():
+    optional = {name: dtype for name, dtype in table.optional.items() if name in frame.columns}
+    for column, dtype in (table.columns | optional).items():
         if column not in frame.columns:
             raise wrong(f"no column `{column}`; found {', '.join(frame.columns)}")
         found = frame.schema[column]
         if found != dtype and found.base_type() is not dtype:
             raise wrong(f"column `{column}`: expected {dtype}, found {found}")
         nulls = frame[column].null_count()
-        if nulls and column not in table.nullable:
+        if nulls and column not in (*table.nullable, *optional):
             raise wrong(f"column `{column}`: expected no nulls, found {nulls}")
     if table.counter:
         expected = pl.int_range(first, first + frame.height, eager=True)

@@ -6,6 +6,8 @@ import hashlib
 from typing import Any
 
 from dataselect.data.tables import Message
+from dataselect.data.tool_use import ToolConversation, identity
+from dataselect.dedup import tool_use
 from dataselect.dedup.fields import (
     POOL_COLUMNS,
     BadRow,
@@ -18,35 +20,53 @@ from dataselect.dedup.fields import (
     value_of,
 )
 
-ROLES = ("system", "user", "assistant")
+ROLES = ("system", "developer", "user", "assistant", "tool")
 
 #: ShareGPT's names of the speakers, and those of other collections.
 SPEAKERS = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}
+SPEAKERS |= tool_use.SPEAKERS
 
 
 def duplicate_key(turns: list[Message]) -> str:
     """What two rows must share to be duplicates: every `role: content`, stripped, line by line.
 
+    With tools, also these, and the calls.
+
     Source: hamishivi/automated-instruction-selection@df71a04; here as an MD5.
     """
     text = "\n".join(f"{turn['role']}: {turn['content'].strip()}" for turn in turns)
+    if isinstance(turns, ToolConversation):
+        text += f"\n{identity(turns)}"
     return hashlib.md5(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def reason_to_drop(turns: list[Message]) -> str | None:
     """Why nothing can be learned from a conversation, or None where something can."""
-    if not any(turn["content"].strip() for turn in turns):
+    if not any(_has_content(turn) for turn in turns):
         return "empty"
-    responses = [turn["content"] for turn in turns if turn["role"] == "assistant"]
+    responses = [turn for turn in turns if turn["role"] == "assistant"]
     if not responses:
         return "no assistant turn"
-    if not any(response.strip() for response in responses):
+    if not any(_has_content(turn) for turn in responses):
         return "empty response"
     return None
 
 
+def _has_content(turn: Message) -> bool:
+    return bool(turn["content"].strip() or turn.get("tool_calls"))
+
+
 def parse_messages(record: dict[str, Any]) -> list[Message]:
-    """A row's conversation, whichever of the four forms it is in.
+    """A row's conversation; a `ToolConversation` where tools are given, called, or answer.
+
+    Raises:
+        BadRow: see `_parse_turns` and `tool_use`.
+    """
+    return tool_use.with_tools(_parse_turns(record), value_of(record, "tools"))
+
+
+def _parse_turns(record: dict[str, Any]) -> list[Message]:
+    """A row's turns, whichever of the four forms it is in.
 
     `messages` (role, content); ShareGPT's `conversations` (from, value); alpaca's `instruction`,
     `input`, `output`; `prompt` and `completion` or `response`, as text or as messages. The first
@@ -128,11 +148,12 @@ def _turns(turns: Any, column: str, role: str, content: str) -> list[Message]:
     for number, turn in enumerate(turns, 1):
         if not isinstance(turn, dict):
             raise BadRow(f"{column}: turn {number}: expected an object, found {turn!r:.60}")
-        name = turn.get(role, turn.get("role"))
-        name = SPEAKERS.get(str(name), name)
+        speaker = turn.get(role, turn.get("role"))
+        name = SPEAKERS.get(str(speaker), speaker)
         if name not in ROLES:
             known = ", ".join(ROLES)
             raise BadRow(f"{column}: turn {number}: unknown role {name!r}; expected one of {known}")
-        text = checked_text(turn.get(content, turn.get("content")), f"{column}: turn {number}")
-        messages.append({"role": name, "content": text})
+        value, where = turn.get(content, turn.get("content")), f"{column}: turn {number}"
+        value, further = tool_use.parse_turn(turn, speaker, name, value, where)
+        messages.append({"role": name, "content": checked_text(value, where), **further})
     return messages

@@ -19,7 +19,7 @@ SYNONYMS = (("completion", "response"), ("system", "system_prompt"), ("source", 
 
 #: All columns that a row of the pool is read from.
 POOL_COLUMNS = dict.fromkeys(
-    ("id", "source", "dataset", *(name for form in FORMS for name in form), *SYNONYMS[1])
+    ("id", "source", "dataset", *(name for form in FORMS for name in form), *SYNONYMS[1], "tools")
 )
 
 

@@ -14,6 +14,7 @@ import polars as pl
 from dataselect import report
 from dataselect.compute.prefetch import prefetch
 from dataselect.data import tables
+from dataselect.data.schemas import TOOL_USE
 from dataselect.dedup.raw import ROWS_PER_BLOCK
 from dataselect.errors import InputError, first_few
 
@@ -122,14 +123,20 @@ class RawPool:
 
     def _write_kept(self, path: Path) -> dict[str, int]:
         """Writes the rows that are kept, numbered, in the file's order; see `PoolCounts.turns`."""
+        # The column is there only where a row has something in it.
+        columns = ["id", "source", "messages", *(TOOL_USE if self._any_tool_use() else ())]
         count, turns = 0, Counter()
         with tables.open_writer("pool", path) as put:
-            for _, rows in self.blocks(["id", "source", "messages"]):
+            for _, rows in self.blocks(columns):
                 numbers = pl.Series("row", range(count, count + rows.height), pl.Int64)
                 put(rows.insert_column(0, numbers))
                 count += rows.height
                 turns.update(_unusual_turns(rows["messages"]))
         return {name: rows for name, rows in turns.items() if rows}
+
+    def _any_tool_use(self) -> bool:
+        """Whether a row with tool use is kept."""
+        return any(rows["tool_use"].count() for _, rows in self.blocks(["tool_use"]))
 
 
 def _unusual_turns(messages: pl.Series) -> dict[str, int]:

@@ -11,7 +11,9 @@ import polars as pl
 
 from dataselect.compute.prefetch import batched, prefetch
 from dataselect.data import tables
+from dataselect.data.schemas import TOOL_USE
 from dataselect.data.tables import Message
+from dataselect.data.tool_use import to_column
 from dataselect.dedup.columns import note_lacking, read_pool_rows, rename
 from dataselect.dedup.conversations import duplicate_key, parse_messages, reason_to_drop
 from dataselect.dedup.fields import BadRow, NoMessages, name_field
@@ -41,6 +43,7 @@ RAW_SCHEMA = {
     "place": pl.String,
     "reason": pl.String,
     "detail": pl.String,
+    **TOOL_USE,
 }
 
 
@@ -55,6 +58,11 @@ class PoolRow:
     place: str
     reason: str | None
     detail: str | None = None
+
+    @property
+    def tool_use(self) -> str | None:
+        """The column `tool_use`."""
+        return to_column(self.messages or [])
 
 
 def write_raw(

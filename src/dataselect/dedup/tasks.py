@@ -9,8 +9,10 @@ import polars as pl
 
 from dataselect.data import tables
 from dataselect.data.examples import Format
+from dataselect.data.schemas import TOOL_USE
 from dataselect.data.tables import Message
-from dataselect.dedup.conversations import duplicate_key, parse_messages
+from dataselect.data.tool_use import ToolConversation, to_column
+from dataselect.dedup.conversations import duplicate_key, parse_messages, reason_to_drop
 from dataselect.dedup.fields import (
     BadRow,
     list_from_json,
@@ -36,7 +38,9 @@ def read_queries(paths: list[str], tasks: Literal["all"] | list[str]) -> pl.Data
     if not paths:  # the method uses none
         return tables.empty("queries")
     rows = _parse_rows(paths, "queries.path", _parse_query)
-    table = pl.DataFrame(rows, schema=tables.schema("queries"), orient="row")
+    table = pl.DataFrame(rows, schema=tables.schema("queries") | TOOL_USE, orient="row")
+    if not table["tool_use"].count():
+        table = table.drop("tool_use")
     if tasks == "all":
         return table
     names = table["task"].unique(maintain_order=True).to_list()
@@ -127,9 +131,11 @@ def _parse_query(raw: RawRow) -> list[Any]:
     """The columns of the queries table."""
     columns = _parse_row(raw)
     _, _, turns, _, prefill, *_ = columns
+    if isinstance(turns, ToolConversation) and columns[4:] != [None] * 3:
+        raise BadRow("prefill, format, max_tokens: expected none of them beside tool use")
     if prefill is not None and turns[-1]["role"] != "assistant":
         raise BadRow("prefill: expected an answer after it, as the last assistant turn")
-    return columns
+    return [*columns, to_column(turns)]
 
 
 def _parse_row(raw: RawRow) -> list[Any]:
@@ -137,7 +143,7 @@ def _parse_row(raw: RawRow) -> list[Any]:
     if isinstance(raw.record, BadRow):
         raise raw.record
     turns = parse_messages(raw.record)
-    if not any(turn["content"].strip() for turn in turns):
+    if reason_to_drop(turns) == "empty":
         raise BadRow("empty: expected at least one message with text")
     task = name_field(raw.record, "task") or raw.stem
     name = name_field(raw.record, "id") or duplicate_key(turns)[:20]
@@ -165,6 +171,8 @@ def _is_count(value: Any) -> bool:
 def _parse_test(raw: RawRow) -> list[Any]:
     """The columns of the tests table."""
     task, name, turns, _, *encoding = _parse_row(raw)
+    if isinstance(turns, ToolConversation):
+        raise BadRow("tool use: expected a test without tools; their use is not evaluated here")
     record: dict[str, Any] = raw.record  # ty: ignore[invalid-assignment]
     golds = _gold_answers(record)
     gold = golds[0] if golds else None

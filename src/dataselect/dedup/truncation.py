@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataselect.data.tables import Message
+from dataselect.data.tool_use import ToolConversation
 from dataselect.dedup.raw import Truncation
 from dataselect.models.settings import TokenizerSettings
 
@@ -14,17 +15,21 @@ if TYPE_CHECKING:
 #: More bytes than a chat format puts around a turn.
 HEADER_BYTES = 64
 
+#: Why a row with tools is left out where `model.chat` is `tulu`.
+NO_TULU_FORM = "tool use, for which the Tülu format has no form"
+
 
 def find_truncated(model: TokenizerSettings, *, keep: bool = False) -> Truncation:
     """A function that says of each conversation whether its first response is cut off entirely.
 
     A token stands for at least one byte, so only rows whose prompt has at least `max_tokens` bytes
     are tokenised; where there are none, no tokenizer is loaded. A tokenizer's own template may put
-    any text in front: with it, every row is tokenised.
+    any text in front: with it, every row is tokenised. Rows with tools are left out where the chat
+    format has no form for them.
 
     Args:
         model: the tokenizer of the model to be trained.
-        keep: only finds what the model's own template rejects.
+        keep: only finds what the chat format cannot write.
 
     Source: hamishivi/automated-instruction-selection@df71a04 keeps such rows in the pool; its
     training leaves them out, as ours does.
@@ -34,11 +39,14 @@ def find_truncated(model: TokenizerSettings, *, keep: bool = False) -> Truncatio
 
     def check(rows: list[list[Message]]) -> list[bool | str]:
         nonlocal chat
-        results: list[bool | str] = [False] * len(rows)
+        results: list[bool | str] = [
+            NO_TULU_FORM if isinstance(row, ToolConversation) and not own_template else False
+            for row in rows
+        ]
         doubtful = [
             i
             for i, row in enumerate(rows)
-            if own_template or (not keep and _bytes(row) >= model.max_tokens)
+            if own_template or not (results[i] or keep or _bytes(row) < model.max_tokens)
         ]
         if not doubtful:
             return results
@@ -59,10 +67,12 @@ def find_truncated(model: TokenizerSettings, *, keep: bool = False) -> Truncatio
 
 
 def _rejection(chat: Chat, row: list[Message]) -> str | None:
-    from dataselect.models.chat import TemplateRejected
+    from dataselect.models.templates import TemplateRejected, ToolUseRejected
 
     try:
         chat.render(row)
+    except ToolUseRejected as error:
+        return f"{error.reason} by the model's chat template"
     except TemplateRejected:
         return "refused by the model's chat template"
     return None

@@ -11,7 +11,7 @@ from dataselect.compute.prefetch import batched, prefetch
 from dataselect.data.examples import Example
 from dataselect.errors import InputError
 from dataselect.models.examples import encode_example
-from dataselect.models.templates import SINGLE_TURN, TULU_TEMPLATE, Template, TemplateRejected, tulu
+from dataselect.models.templates import SINGLE_TURN, Template, TemplateRejected, tulu, tulu_template
 from dataselect.models.tokens import Encoded, Tokens, mark_last_response
 
 if TYPE_CHECKING:
@@ -70,9 +70,13 @@ class Chat:
                 f"model.chat: `model`, but the tokenizer of {name} has no chat template. "
                 "Set `model.chat: tulu`."
             )
-        source = TULU_TEMPLATE if template == "tulu" else tokenizer.get_chat_template()
         self.tokenizer, self.max_tokens = tokenizer, max_tokens
-        self._template = Template(source, dict(tokenizer.special_tokens_map), name)
+        special_tokens = dict(tokenizer.special_tokens_map)
+        self._template = (
+            tulu_template(special_tokens, name)
+            if template == "tulu"
+            else Template(tokenizer.get_chat_template(), special_tokens, name)
+        )
         self.prefix: list[int] = _prefix(tokenizer)
 
     @property

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from dataselect.data.examples import Example
-from dataselect.models.templates import TULU_TEMPLATE, Template, tulu
+from dataselect.models.templates import tulu, tulu_template
 
 if TYPE_CHECKING:
     from dataselect.data.tables import Message
@@ -77,5 +77,5 @@ def tulu_text(row: list[Message]) -> tuple[str, str]:
     """
     if not isinstance(row, Example):
         return tulu(row, eos="")[0], ""
-    prompt, answer_text = prompt_and_answer(Template(TULU_TEMPLATE, {"eos_token": ""}, "tulu"), row)
+    prompt, answer_text = prompt_and_answer(tulu_template({"eos_token": ""}), row)
     return prompt, answer_text or ""

@@ -9,7 +9,9 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from dataselect.data.tool_use import ToolConversation, with_turns
 from dataselect.errors import InputError
+from dataselect.models.tool_use import as_text, what_is_lost
 
 if TYPE_CHECKING:
     from dataselect.data.tables import Message
@@ -47,6 +49,21 @@ class TemplateRejected(InputError):
     """A model's own chat template rejects a conversation; the message has its reason."""
 
 
+class ToolUseRejected(TemplateRejected):
+    """A model's own chat template loses something of a conversation with tools.
+
+    Attributes:
+        reason: what it does, as in `tool calls left out`.
+    """
+
+    def __init__(self, reason: str, tokenizer_name: str) -> None:
+        super().__init__(
+            f"model.chat: {reason} by the template of {tokenizer_name}. Drop such rows, or set "
+            "`chat: tulu` for a model that only measures them."
+        )
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class Template:
     """A Jinja chat template with what it is rendered with.
@@ -55,11 +72,14 @@ class Template:
         source: the template.
         special_tokens: variables of the template: `eos_token` and the like.
         tokenizer_name: whose template it is, for messages.
+        tools_as_text: whether tools and calls become texts of turns first: see `tool_use.as_text`.
+            Else they are given to the template.
     """
 
     source: str
     special_tokens: dict[str, Any]
     tokenizer_name: str
+    tools_as_text: bool = False
 
     def render(self, row: list[Message]) -> tuple[str, Spans]:
         """A conversation as text, and the character spans of its responses.
@@ -68,9 +88,12 @@ class Template:
         found by rendering the conversation up to each response and with it.
 
         Raises:
-            TemplateRejected: the template raises an error for this conversation.
+            TemplateRejected: the template raises an error for this conversation, or loses
+                something of the tools in it.
             InputError: the template has no markers and rewrites earlier turns.
         """
+        if isinstance(row, ToolConversation) and not self.tools_as_text:
+            self._check_tool_use(row)
         text, spans = self._render(row)
         return text, spans if self._has_markers else self._spans_by_prefixes(row, text)
 
@@ -112,14 +135,39 @@ class Template:
     def _has_markers(self) -> bool:
         return re.search(r"\{%-?\s*generation\s*-?%\}", self.source) is not None
 
+    @cached_property
+    def _knows_developers(self) -> bool:
+        return "developer" in self.source
+
+    def _check_tool_use(self, row: ToolConversation) -> None:
+        def render(probe: ToolConversation) -> tuple[str, str]:
+            text, spans = self._render(probe)
+            marked = "".join(text[start:end] for start, end in spans)
+            return text, marked if self._has_markers else text
+
+        if (loss := what_is_lost(row, render)) is not None:
+            raise ToolUseRejected(loss, self.tokenizer_name)
+
+    def _prepared(self, row: list[Message]) -> list[Message]:
+        """The row as the template reads it: with developers as system, where it knows none."""
+        if self.tools_as_text and isinstance(row, ToolConversation):
+            row = as_text(row)
+        if self._knows_developers or all(turn["role"] != "developer" for turn in row):
+            return row
+        turns = [turn | {"role": "system"} if turn["role"] == "developer" else turn for turn in row]
+        return with_turns(row, turns)
+
     def _render(self, row: list[Message], add_generation_prompt: bool = False) -> tuple[str, Spans]:
         from jinja2 import TemplateError, TemplateSyntaxError
         from transformers.utils.chat_template_utils import render_jinja_template
 
+        row = self._prepared(row)
+        tools: Any = row.tools if isinstance(row, ToolConversation) else None
         try:
             with _RENDERING:
                 rendered: Any = render_jinja_template(
                     conversations=[row],
+                    tools=tools,
                     chat_template=self.source,
                     return_assistant_tokens_mask=self._has_markers,
                     add_generation_prompt=add_generation_prompt,
@@ -155,18 +203,28 @@ class Template:
             before = self.prompt(row[:index]) if index else self._before_first(row, text)
             after = self._render(row[: index + 1])[0].rstrip()
             if not (text.startswith(before) and text.startswith(after)):
+                if isinstance(row, ToolConversation):  # others may keep their turns as they are
+                    raise ToolUseRejected("earlier turns rewritten", self.tokenizer_name)
                 raise InputError(
                     f"model.chat: the template of {self.tokenizer_name} rewrites earlier turns, so "
                     "the responses cannot be located. Put {% generation %} markers into it, or "
                     "set `model.chat: tulu`."
                 )
+            if isinstance(row, ToolConversation):
+                before = self._with_header(before, text)
             spans.append((len(before), len(after)))
         return spans
+
+    def _with_header(self, prompt: str, text: str) -> str:
+        """The prompt and the header after it: Gemma 4's prompt after a result has none."""
+        is_next = not prompt.endswith(self.header) and text.startswith(self.header, len(prompt))
+        return prompt + self.header if is_next else prompt
 
     def _before_first(self, row: list[Message], text: str) -> str:
         """What stands before a response that begins a conversation: a system prompt, the header."""
         other = "b" if row[0]["content"].lstrip().startswith("a") else "a"
-        changed = self._render([{**row[0], "content": other}, *row[1:]])[0]
+        first = {"role": row[0]["role"], "content": other}  # without calls: these begin there too
+        changed = self._render(with_turns(row, [first, *row[1:]]))[0]
         before = text[: _shared_start(text, changed)]
         start = before.rfind(self.header)
         return before[: start + len(self.header)] if self.header and start >= 0 else before
@@ -184,4 +242,9 @@ def tulu(row: list[Message], eos: str) -> tuple[str, Spans]:
     Args:
         eos: what ends a response; may be empty.
     """
-    return Template(TULU_TEMPLATE, {"eos_token": eos}, "tulu").render(row)
+    return tulu_template({"eos_token": eos}).render(row)
+
+
+def tulu_template(special_tokens: dict[str, Any], tokenizer_name: str = "tulu") -> Template:
+    """The template of the Tülu format. It has no form for tools, which it writes as texts."""
+    return Template(TULU_TEMPLATE, special_tokens, tokenizer_name, tools_as_text=True)

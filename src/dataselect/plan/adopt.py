@@ -19,7 +19,7 @@ from dataselect import report
 from dataselect.compute import no_progress
 from dataselect.data import files, shards
 from dataselect.data.checkpoints import read_checkpoints
-from dataselect.data.examples import examples
+from dataselect.data.examples import content_columns, examples
 from dataselect.data.shards import Job
 from dataselect.embed.run import EmbedSection, load_feature, shard_key
 from dataselect.errors import InputError, first_few
@@ -136,7 +136,8 @@ def _compare(
     checkpoints = read_checkpoints(out / "reference") if section.reference else []
     featurizer = load_feature(section, checkpoints)
     for job in jobs:
-        computed = featurizer(examples(job.block), job.side, no_progress)
+        rows = examples(job.block.select(content_columns(job.side, job.block)))
+        computed = featurizer(rows, job.side, no_progress)
         before = shards.read_arrays(stored / job.path.name)
         if set(computed) != set(before):
             raise InputError(

@@ -15,11 +15,15 @@ from dataselect import report
 from dataselect.data import shards, tables
 from dataselect.data.budget import share_of
 from dataselect.data.checkpoints import REFERENCE_FILE, read_checkpoints, write_checkpoints
+from dataselect.data.examples import conversations
 from dataselect.data.files import resolve
+from dataselect.data.schemas import TOOL_USE
 from dataselect.data.scores import PoolInfo, Rows
 from dataselect.dedup import tasks
+from dataselect.dedup.truncation import find_truncated
 from dataselect.embed.run import EmbedSection, load_feature
 from dataselect.errors import InputError
+from dataselect.models.settings import TokenizerSettings
 from dataselect.plan.params import read_yaml
 from dataselect.plan.run import Plan, plan
 from dataselect.plan.sample import sample_pool
@@ -120,7 +124,7 @@ def _embed(section: EmbedSection, home: Path) -> tuple[Cost, dict[str, Any], dic
     if not (folder / REFERENCE_FILE).exists():
         write_checkpoints(folder / REFERENCE_FILE, [])
     featurizer = load_feature(section, read_checkpoints(folder))
-    messages = tables.read("pool", home / "pool.parquet")["messages"].to_list()
+    messages = conversations(tables.read("pool", home / "pool.parquet"))
     queries = featurizer(messages[:STAND_INS], "queries", lambda *_: None)
     start = time.perf_counter()
     with report.progress("measure", len(messages)) as progress:
@@ -166,7 +170,7 @@ def _train(section: TrainSection, selected: int, home: Path) -> Cost:
     recipe = section.recipe
     use_threads(recipe.threads)
     chat = load_chat(section.model)
-    messages = tables.read("pool", home / "pool.parquet")["messages"].to_list()
+    messages = conversations(tables.read("pool", home / "pool.parquet"))
     encoded = [row for row in chat.encode(messages) if row.has_response]
     if not encoded:
         raise InputError("no sampled row has a response within `model.max_tokens`. Raise it.")
@@ -199,16 +203,24 @@ def main() -> None:
     queries = [resolve(file.path) for file in sections.dedup.queries]
     with report.progress("rows read", None) as progress:
         rows, sample = sample_pool(pool, SAMPLE_ROWS, progress, sections.dedup.rules)
-    if not sample:
-        raise InputError("pool.path: no row can be understood. Look at the files' rows.")
+    frame = _sample_table(sample, sections.dedup.model)
     with tempfile.TemporaryDirectory(prefix="dataselect-") as name:
         home = Path(name)
-        frame = pl.DataFrame(sample, schema=tables.schema("pool"), orient="row")
         tables.write("pool", frame, home / "pool.parquet")
         wanted = tasks.read_queries(queries, sections.dedup.query_tasks)
         tables.write("queries", wanted, home / "queries.parquet")
         costs = estimate(sections, rows, home)
-    show(costs, rows, len(sample))
+    show(costs, rows, frame.height)
+
+
+def _sample_table(sample: list[list[Any]], model: TokenizerSettings) -> pl.DataFrame:
+    """The sample as a table of the pool, without the rows that the chat format cannot write."""
+    frame = pl.DataFrame(sample, schema=tables.schema("pool") | TOOL_USE, orient="row")
+    reasons = find_truncated(model, keep=True)(conversations(frame))
+    usable = frame.filter([not reason for reason in reasons])
+    if usable.is_empty():
+        raise InputError("pool.path: no row can be understood. Look at the files' rows.")
+    return usable.with_columns(row=pl.int_range(usable.height, dtype=pl.Int64))
 
 
 def show(costs: dict[str, Cost], rows: int, measured: int) -> None:

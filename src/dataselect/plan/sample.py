@@ -46,5 +46,6 @@ def sample_pool(
     usable = [row for row in kept if row is not None]
     # A place, not an id: several rows of a sample may have one id.
     return rows, [
-        [number, row.place, row.source, row.messages] for number, row in enumerate(usable)
+        [number, row.place, row.source, row.messages, row.tool_use]
+        for number, row in enumerate(usable)
     ]

@@ -14,6 +14,8 @@ import polars as pl
 from dataselect import report
 from dataselect.compute.prefetch import batched
 from dataselect.data import tables
+from dataselect.data.examples import conversations
+from dataselect.data.tool_use import conversation
 from dataselect.errors import InputError
 from dataselect.numerics.draws import shuffled_rows
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from dataselect.models.chat import Chat, Encoded
 
 ROWS_PER_BLOCK = 4_096
+
+#: The columns of the pool that are read; `tool_use` where it is there.
+COLUMNS = ["row", "messages", "tool_use"]
 
 
 def sample_rows(pool: Path, seed: int, limit: int, name: str) -> np.ndarray:
@@ -94,9 +99,9 @@ def _pool_blocks(pool: Path, rows: np.ndarray) -> Iterator[Block]:
     """The wanted rows of the pool, in the pool's order."""
     is_wanted = np.zeros(tables.row_count(pool), dtype=bool)
     is_wanted[rows] = True
-    for block in tables.iter_batches("pool", pool, ROWS_PER_BLOCK, columns=["row", "messages"]):
+    for block in tables.iter_batches("pool", pool, ROWS_PER_BLOCK, COLUMNS):
         wanted = block.filter(is_wanted[block["row"].to_numpy()])
-        yield wanted["row"].to_list(), wanted["messages"].to_list()
+        yield wanted["row"].to_list(), conversations(wanted)
 
 
 def _file_blocks(path: Path) -> Iterator[Block]:
@@ -104,5 +109,6 @@ def _file_blocks(path: Path) -> Iterator[Block]:
     numbers = count()
     with path.open(encoding="utf-8") as file:
         for lines in batched(file, ROWS_PER_BLOCK):
-            messages = [json.loads(line)["messages"] for line in lines]
-            yield [next(numbers) for _ in lines], messages
+            records = [json.loads(line) for line in lines]
+            rows = [conversation(row["messages"], row.get("tools")) for row in records]
+            yield [next(numbers) for _ in lines], rows

@@ -14,10 +14,12 @@ import polars as pl
 from dataselect.aggregate import Aggregator, Picks
 from dataselect.compute.prefetch import prefetch
 from dataselect.data import files, tables
-from dataselect.data.budget import budget_rows
-from dataselect.data.mix import MixSettings
+from dataselect.data.budget import Budget, TokenBudget, budget_rows
+from dataselect.data.mix import MixSettings, group_weights, training_order
+from dataselect.data.quotas import RowTokens, epochs_by_source, read_quotas
 from dataselect.data.scores import Block, Group, SingleGroup
 from dataselect.errors import InputError
+from dataselect.models.settings import TokenizerSettings
 from dataselect.settings import Part, part_function
 
 #: Scores read at a time: some tens of MB, however many groups there are.
@@ -30,15 +32,17 @@ class AggregateSection:
 
     Attributes:
         aggregator: the aggregator and its settings.
-        budget: a number of rows, or a share of the pool such as "5%".
+        budget: a number of rows, a share of the pool such as "5%", or a number of tokens.
         code: the hash of the code that decides the selection.
         mix: how the selection is divided; None: as the method divides it.
+        tokenizer: that of the model to be trained, for a budget in tokens; None for one in rows.
     """
 
     aggregator: Part
-    budget: int | str
+    budget: Budget
     code: str
     mix: MixSettings | None = None
+    tokenizer: TokenizerSettings | None = None
 
 
 class Selected(NamedTuple):
@@ -48,10 +52,14 @@ class Selected(NamedTuple):
         table: the selection table.
         used_up: task → how many of its groups' turns a row that was already chosen used up; empty
             where groups take no turns, or have no task.
+        lines: of the training file: more than the rows, where `mix.epochs` repeats some.
+        tokens: of the chosen rows, each once; None where they were not counted.
     """
 
     table: pl.DataFrame
     used_up: dict[str, int]
+    lines: int
+    tokens: int | None
 
 
 def select(section: AggregateSection, out: Path) -> Selected:
@@ -61,32 +69,64 @@ def select(section: AggregateSection, out: Path) -> Selected:
         out: the folder of the tables: pool, dropped, scores and groups, and what is written.
 
     Raises:
-        InputError: the budget is above the number of rows, or of candidates, in the pool.
+        InputError: the budget is above the number of rows, or of candidates, in the pool; or
+            these do not meet the quotas.
     """
-    scores = out / "scores.parquet"
+    scores, pool = out / "scores.parquet", out / "pool.parquet"
     row_count = tables.row_count(scores)
     n = budget_rows(section.budget, row_count, tables.read("dropped", out / "dropped.parquet"))
+    epochs = epochs_by_source(pool, section.mix.epochs) if section.mix else {}
     part = section.aggregator
     aggregator: Aggregator = part_function("aggregate", part.name, "plan.json")
     table = tables.read("groups", out / "groups.parquet")
     groups = [Group(*row) for row in table.select("name", "task", "parent").iter_rows()]
-    picks = aggregator(lambda: read_scores(scores), groups, n, **part.settings)
-    if len(picks.rows) == 0:
+    tokens = _row_tokens(section, pool)
+    limits = _limits(section, pool, groups, n, tokens)
+    picks = aggregator(lambda: read_scores(scores), groups, n, **limits, **part.settings)
+    _check_count(len(picks.rows), 1 if tokens else n, row_count)
+    selection, messages = _selection_table(picks, table, pool)
+    tables.write("selection", selection, out / "selection.parquet")
+    lines = training_order(selection["source"].to_list(), epochs)
+    _write_training_file(selection[lines], messages[lines], out / "train.jsonl")
+    counted = sum(tokens.known[row] for row in picks.rows.tolist()) if tokens else None
+    return Selected(selection, _by_task(groups, picks), len(lines), counted)
+
+
+def _check_count(chosen: int, expected: int, row_count: int) -> None:
+    """Refuses a choice of fewer rows than are expected."""
+    if chosen == 0:
         raise InputError(
             f"none of the {row_count} rows of the pool is a candidate for this method. Either it "
             "rules them all out, or its features have no finite number: then set `dtype: float32` "
             "for the model that computes them, or lower the `learning_rate` of the method's "
             "reference."
         )
-    if len(picks.rows) < n:
+    if chosen < expected:
         raise InputError(
-            f"budget: {n} rows requested, but only {len(picks.rows)} of the {row_count} in the "
-            f"pool are candidates for this method. Lower `budget` to at most {len(picks.rows)}."
+            f"budget: {expected} rows requested, but only {chosen} of the {row_count} in the "
+            f"pool are candidates for this method. Lower `budget` to at most {chosen}."
         )
-    selection, messages = _selection_table(picks, table, out / "pool.parquet")
-    tables.write("selection", selection, out / "selection.parquet")
-    _write_training_file(selection, messages, out / "train.jsonl")
-    return Selected(selection, _by_task(groups, picks))
+
+
+def _row_tokens(section: AggregateSection, pool: Path) -> RowTokens | None:
+    """What counts the tokens of rows, for a budget in tokens."""
+    if section.tokenizer is None:
+        return None
+    from dataselect.models.token_counts import TokenCounts
+
+    return TokenCounts(pool, section.tokenizer)
+
+
+def _limits(
+    section: AggregateSection, pool: Path, groups: list[Group], n: int, tokens: RowTokens | None
+) -> dict[str, Any]:
+    """What an aggregator is given beside n, where params.yaml limits the choice further."""
+    mix = section.mix or MixSettings()
+    if tokens is None and not mix.sources and not mix.tasks:
+        return {}
+    total = section.budget.tokens if isinstance(section.budget, TokenBudget) else n
+    quotas = {"quotas": read_quotas(pool, mix, total, tokens)}
+    return quotas | ({"weights": group_weights(mix.tasks, groups)} if mix.tasks else {})
 
 
 def _by_task(groups: list[Group], picks: Picks) -> dict[str, int]:

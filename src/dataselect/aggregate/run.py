@@ -24,6 +24,8 @@ from dataselect.settings import Part, part_function
 
 #: Scores read at a time: some tens of MB, however many groups there are.
 SCORES_PER_BLOCK = 2**22
+#: Rows of the training file that are Python objects at a time.
+LINES_PER_BLOCK = 4_096
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,13 @@ class Selected(NamedTuple):
         table: the selection table.
         used_up: task → how many of its groups' turns a row that was already chosen used up; empty
             where groups take no turns, or have no task.
-        lines: of the training file: more than the rows, where `mix.epochs` repeats some.
-        tokens: of the chosen rows, each once; None where they were not counted.
+        figures: `rows`; `lines` of the training file, where `mix.epochs` repeats rows; and
+            `tokens` of the rows, each once, where they were counted.
     """
 
     table: pl.DataFrame
     used_up: dict[str, int]
-    lines: int
-    tokens: int | None
+    figures: dict[str, int]
 
 
 def select(section: AggregateSection, out: Path) -> Selected:
@@ -87,9 +88,13 @@ def select(section: AggregateSection, out: Path) -> Selected:
     selection, messages = _selection_table(picks, table, pool)
     tables.write("selection", selection, out / "selection.parquet")
     lines = training_order(selection["source"].to_list(), epochs)
-    _write_training_file(selection[lines], messages[lines], out / "train.jsonl")
-    counted = sum(tokens.known[row] for row in picks.rows.tolist()) if tokens else None
-    return Selected(selection, _by_task(groups, picks), len(lines), counted)
+    _write_training_file(selection, messages, lines, out / "train.jsonl")
+    figures = {"rows": selection.height}
+    if epochs:
+        figures["lines"] = len(lines)
+    if tokens:
+        figures["tokens"] = sum(tokens.known[row] for row in picks.rows.tolist())
+    return Selected(selection, _by_task(groups, picks), figures)
 
 
 def _check_count(chosen: int, expected: int, row_count: int) -> None:
@@ -183,12 +188,18 @@ def _selection_table(
     return joined.select(list(tables.schema("selection"))), joined["messages"]
 
 
-def _write_training_file(selection: pl.DataFrame, messages: pl.Series, path: Path) -> None:
-    rows = zip(selection["id"], selection["source"], messages.to_list(), strict=True)
+def _write_training_file(
+    selection: pl.DataFrame, messages: pl.Series, lines: np.ndarray, path: Path
+) -> None:
+    """Writes the chosen rows with these positions (int64), a line each."""
     with files.atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for row_id, source, turns in rows:
-            row = {"id": row_id, "source": source, "messages": turns}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        for first in range(0, len(lines), LINES_PER_BLOCK):
+            block = lines[first : first + LINES_PER_BLOCK]
+            rows = selection[block]
+            columns = (rows["id"], rows["source"], messages[block].to_list())
+            for row_id, source, turns in zip(*columns, strict=True):
+                row = {"id": row_id, "source": source, "messages": turns}
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def source_shares(selection: pl.DataFrame, pool: Path) -> pl.DataFrame:

@@ -18,9 +18,6 @@ class TokenBudget:
 
     tokens: int
 
-    def __str__(self) -> str:
-        return f"{self.tokens} tokens"
-
 
 #: A number of rows, a share of the pool such as "5%", or a number of tokens.
 Budget = int | str | TokenBudget
@@ -50,6 +47,11 @@ def budget_rows(budget: Budget, pool_rows: int, dropped: pl.DataFrame) -> int:
             f"exact duplicates{also}). Lower `budget` in params.yaml to at most {pool_rows}."
         )
     return budget
+
+
+def budget_label(budget: Budget) -> int | str:
+    """A budget as people read it: `300`, "5%", "2000000 tokens"."""
+    return f"{budget.tokens} tokens" if isinstance(budget, TokenBudget) else budget
 
 
 def share_of(budget: str, pool_rows: int) -> int:

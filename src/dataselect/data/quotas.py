@@ -63,7 +63,7 @@ class Quotas:
 def read_quotas(
     pool: Path, mix: MixSettings, total: int, tokens: RowTokens | None = None
 ) -> Quotas:
-    """The quotas of `mix.sources` for a pool; also checks that the names in `mix` are its sources.
+    """The quotas of `mix.sources` for a pool.
 
     Args:
         pool: the pool's table.
@@ -73,7 +73,6 @@ def read_quotas(
         InputError: a name that is no source, or quotas that the pool cannot meet.
     """
     sources, source_of_row = _read_sources(pool)
-    match_sources(mix.epochs, sources, "params.yaml: mix.epochs")
     matched = match_sources(mix.sources, sources, "params.yaml: mix.sources")
     numbers = {name: number for number, name in enumerate(mix.sources, start=1)}
     class_of_source = [numbers[matched[name]] if name in matched else 0 for name in sources]
@@ -91,6 +90,23 @@ def read_quotas(
         counts = np.bincount(quotas.classes, minlength=len(quotas.names)).tolist()
         check_supply(quotas, counts, "rows in the pool")
     return quotas
+
+
+def check_sources(pool: Path, mix: MixSettings, rows: int | None) -> None:
+    """Checks what is known before rows are scored: the names in `mix`, and quotas in rows.
+
+    Args:
+        rows: the budget; None where it is in tokens.
+
+    Raises:
+        InputError: a name that is no source of the pool, or quotas that it cannot meet.
+    """
+    epochs_by_source(pool, mix.epochs)
+    if rows is not None:
+        read_quotas(pool, mix, rows)
+    else:
+        sources, _ = _read_sources(pool)
+        match_sources(mix.sources, sources, "params.yaml: mix.sources")
 
 
 def epochs_by_source(pool: Path, epochs: Mapping[str, int]) -> dict[str, int]:

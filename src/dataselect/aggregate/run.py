@@ -15,8 +15,8 @@ from dataselect.aggregate import Aggregator, Picks
 from dataselect.compute.prefetch import prefetch
 from dataselect.data import files, tables
 from dataselect.data.budget import Budget, TokenBudget, budget_rows
-from dataselect.data.mix import MixSettings, group_weights, training_order
-from dataselect.data.quotas import RowTokens, epochs_by_source, read_quotas
+from dataselect.data.mix import MixSettings, training_order
+from dataselect.data.quotas import RowTokens, choice_limits, epochs_by_source
 from dataselect.data.scores import Block, Group, SingleGroup
 from dataselect.errors import InputError
 from dataselect.models.settings import TokenizerSettings
@@ -82,7 +82,8 @@ def select(section: AggregateSection, out: Path) -> Selected:
     table = tables.read("groups", out / "groups.parquet")
     groups = [Group(*row) for row in table.select("name", "task", "parent").iter_rows()]
     tokens = _row_tokens(section, pool)
-    limits = _limits(section, pool, groups, n, tokens)
+    total = section.budget.tokens if isinstance(section.budget, TokenBudget) else n
+    limits = choice_limits(section.mix or MixSettings(), pool, groups, total, tokens)
     picks = aggregator(lambda: read_scores(scores), groups, n, **limits, **part.settings)
     _check_count(len(picks.rows), 1 if tokens else n, row_count)
     selection, messages = _selection_table(picks, table, pool)
@@ -120,18 +121,6 @@ def _row_tokens(section: AggregateSection, pool: Path) -> RowTokens | None:
     from dataselect.models.token_counts import TokenCounts
 
     return TokenCounts(pool, section.tokenizer)
-
-
-def _limits(
-    section: AggregateSection, pool: Path, groups: list[Group], n: int, tokens: RowTokens | None
-) -> dict[str, Any]:
-    """What an aggregator is given beside n, where params.yaml limits the choice further."""
-    mix = section.mix or MixSettings()
-    if tokens is None and not mix.sources and not mix.tasks:
-        return {}
-    total = section.budget.tokens if isinstance(section.budget, TokenBudget) else n
-    quotas = {"quotas": read_quotas(pool, mix, total, tokens)}
-    return quotas | ({"weights": group_weights(mix.tasks, groups)} if mix.tasks else {})
 
 
 def _by_task(groups: list[Group], picks: Picks) -> dict[str, int]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
 
 from dataselect.data import tables
-from dataselect.data.mix import MixSettings, divide, match_sources, read_bounds
+from dataselect.data.mix import MixSettings, divide, group_weights, match_sources, read_bounds
+from dataselect.data.scores import Group
 from dataselect.errors import InputError
 
 #: The name of class 0 in messages.
@@ -90,6 +91,21 @@ def read_quotas(
         counts = np.bincount(quotas.classes, minlength=len(quotas.names)).tolist()
         check_supply(quotas, counts, "rows in the pool")
     return quotas
+
+
+def choice_limits(
+    mix: MixSettings, pool: Path, groups: list[Group], total: int, tokens: RowTokens | None
+) -> dict[str, Any]:
+    """What an aggregator is given beside n: `quotas`, `weights`; nothing where nothing limits it.
+
+    Args:
+        groups: the columns of S.
+        total: the budget in rows; with `tokens`, in tokens.
+    """
+    if tokens is None and not mix.sources and not mix.tasks:
+        return {}
+    quotas = {"quotas": read_quotas(pool, mix, total, tokens)}
+    return quotas | ({"weights": group_weights(mix.tasks, groups)} if mix.tasks else {})
 
 
 def check_sources(pool: Path, mix: MixSettings, rows: int | None) -> None:

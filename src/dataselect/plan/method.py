@@ -164,7 +164,8 @@ def method_part(word: str, given: Any, method: str, offered: dict[str, Any]) -> 
     if isinstance(budget, TokenBudget) and "budget" in settings_of(function).keys() - settings:
         raise InputError(
             f"params.yaml: budget: the {KINDS[PARTS[word]]} `{name}` of the method `{method}` "
-            f"expects a number of rows or a share; found {budget.tokens} tokens. Set one, or another method."
+            f"expects a number of rows or a share; found {budget.tokens} tokens. Set one, or "
+            "another method."
         )
     return Part(name, check_settings(function, settings, f"{where}: {name}", offered))
 

@@ -20,9 +20,10 @@ from dataselect.data.budget import TokenBudget
 from dataselect.data.mix import MixSettings
 from dataselect.data.scores import SingleGroup
 from dataselect.errors import InputError
-from dataselect.models.chat import load_chat
+from dataselect.models import token_counts
 from dataselect.settings import Part
 from tests.aggregate import NO, matrix
+from tests.aggregate.test_walk import Lengths
 from tests.helpers import MODEL
 
 
@@ -184,15 +185,13 @@ def test_weights_give_a_task_more_turns(scored):
     assert mixed(scored, tasks={"u": 2}).table["task"].to_list() == ["u", "t", "u"]
 
 
-def test_a_budget_in_tokens_counts_the_chosen_rows(scored):
-    chat = load_chat(MODEL)
-    messages = pl.read_parquet(scored / "pool.parquet")["messages"].to_list()
-    length = len(chat.encode(messages[:1])[0].ids)  # of every row
-    for tokens, ids in ((2 * length, ["id1", "id2"]), (2 * length - 1, ["id1"])):
+def test_a_budget_in_tokens_counts_the_chosen_rows(scored, monkeypatch):
+    monkeypatch.setattr(token_counts, "TokenCounts", lambda pool, model: Lengths([10, 20, 30, 40]))
+    for tokens, ids in ((59, ["id1", "id2"]), (49, ["id1"])):
         selected = mixed(scored, TokenBudget(tokens=tokens), MODEL.tokenizer())
         assert selected.table["id"].to_list() == ids
-        assert selected.figures == {"rows": len(ids), "tokens": len(ids) * length}
-    with pytest.raises(InputError, match=rf"3 candidates have {3 * length}\. Lower `budget` to"):
+        assert selected.figures == {"rows": len(ids), "tokens": [20, 50][len(ids) - 1]}
+    with pytest.raises(InputError, match=r"3 candidates have 60\. Lower `budget` to at most 60"):
         mixed(scored, TokenBudget(tokens=1_000), MODEL.tokenizer())
 
 

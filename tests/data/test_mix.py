@@ -53,7 +53,7 @@ def test_shares_of_the_whole_are_the_whole(seed):
         assert (np.abs(np.asarray(at_least) - exact) < 1).all()
 
 
-@pytest.mark.parametrize("given", [-1, "abc", "5", "101%", "-1%", "nan%", "1/0%", "%"])
+@pytest.mark.parametrize("given", [-1, 1.5, True, None, [1], "abc", "5", "101%", "nan%", "1/0%"])
 def test_an_amount_that_is_none_is_refused(given):
     assert mistake(read_bounds, {"code": {"at_least": given}}) == (
         "params.yaml: mix.sources.code.at_least: expected a whole number from 0 on, or a share of "

@@ -46,7 +46,10 @@ def test_a_wrong_number_of_tokens_is_refused(home, given):
 @pytest.mark.parametrize(
     ("mix", "expected"),
     [
-        ({"sources": {"a": True}}, "mix.sources: expected"),
+        (
+            {"sources": {"a": True}},
+            "mix.sources.a: expected a whole number from 0 on, or a share of",
+        ),
         (
             {"sources": {"a": "110%"}},
             "mix.sources.a: expected a whole number from 0 on, or a share",

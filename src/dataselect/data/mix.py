@@ -6,16 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dataselect.data.scores import Group
 from dataselect.errors import InputError, did_you_mean, first_few
 from dataselect.settings import PositiveInt
-
-#: A number of rows, or a share of the budget such as "30%".
-Amount = int | str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +27,7 @@ class MixSettings:
         epochs: how many times a source's rows stand in the training file; others stand there once.
     """
 
-    sources: dict[str, int | str | dict[str, int | str]] = field(default_factory=dict)
+    sources: dict[str, Any] = field(default_factory=dict)  # see `read_bounds`
     tasks: dict[str, float] = field(default_factory=dict)
     epochs: dict[str, PositiveInt] = field(default_factory=dict)
 
@@ -42,7 +39,7 @@ class Bounds(NamedTuple):
     at_most: int | Fraction | None
 
 
-def read_bounds(sources: Mapping[str, Amount | Mapping[str, Amount]]) -> dict[str, Bounds]:
+def read_bounds(sources: Mapping[str, Any]) -> dict[str, Bounds]:
     """The values of `mix.sources`.
 
     Raises:
@@ -61,7 +58,7 @@ def read_bounds(sources: Mapping[str, Amount | Mapping[str, Amount]]) -> dict[st
     return bounds
 
 
-def _read_bounds(given: Amount | Mapping[str, Amount], name: str) -> Bounds:
+def _read_bounds(given: Any, name: str) -> Bounds:
     where = f"params.yaml: mix.sources.{name}"
     if not isinstance(given, Mapping):
         amount = _read_amount(given, where)
@@ -82,8 +79,8 @@ def _read_bounds(given: Amount | Mapping[str, Amount], name: str) -> Bounds:
     return bounds
 
 
-def _read_amount(given: Amount, where: str) -> int | Fraction:
-    if isinstance(given, int) and given >= 0:
+def _read_amount(given: Any, where: str) -> int | Fraction:
+    if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
         return given
     try:
         if isinstance(given, str) and given.endswith("%"):

@@ -10,6 +10,7 @@ import yaml
 from dataselect.data import tables
 from dataselect.embed.run import embed
 from dataselect.errors import InputError
+from dataselect.models.token_counts import TokenCounts
 from dataselect.plan import estimate
 from dataselect.plan.estimate import Cost
 from dataselect.plan.run import plan
@@ -87,6 +88,19 @@ def test_a_budget_above_the_pool_is_refused_before_anything_is_measured(out):
     sections = plan({**PARAMS, "method": "rds", "budget": 41}, small_methods())
     with pytest.raises(InputError, match="41 rows; the pool has 40"):
         estimate.estimate(sections, 40, out / "nowhere")
+
+
+@pytest.mark.slow
+def test_a_budget_in_tokens_trains_on_so_many(out):
+    def train(budget):
+        sections = plan({**PARAMS, "method": "random", "budget": budget}, small_methods())
+        return sections.train.model, estimate.estimate(sections, 40, out)["train"].flops
+
+    model, few = train({"tokens": 1_000})
+    assert train({"tokens": 3_000})[1] == pytest.approx(3 * few)
+    lengths = TokenCounts(out / "pool.parquet", model)
+    lengths.count(list(range(40)))
+    assert train("100%")[1] == pytest.approx(sum(lengths.known.values()) / 1_000 * few, rel=1e-3)
 
 
 def test_times():

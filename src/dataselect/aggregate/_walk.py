@@ -10,6 +10,7 @@ candidates. The walk ends with the budget, or before the first row that would pa
 from __future__ import annotations
 
 from heapq import heapify, heappop, heapreplace
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -146,10 +147,10 @@ class Walk:
         share = -(-min(max(expected, fewest), largest) // len(self.lists))
         rows: dict[int, None] = {}
         for (ranked, classes, _, _), place in zip(self.lists, self.places, strict=True):
-            span = slice(place, place + share)
-            pairs = zip(ranked[span], classes[span], strict=True)
-            rows |= {row: None for row, number in pairs if number in self.open}
-        return [row for row in rows if row not in known]
+            behind = zip(islice(ranked, place, None), islice(classes, place, None), strict=True)
+            new = (row for row, kind in behind if kind in self.open and row not in known)
+            rows |= dict.fromkeys(islice(new, share))
+        return list(rows)
 
     def growth(self) -> int:
         """How many times as many rows to rank after a walk that had too few."""

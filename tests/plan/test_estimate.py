@@ -10,7 +10,6 @@ import yaml
 from dataselect.data import tables
 from dataselect.embed.run import embed
 from dataselect.errors import InputError
-from dataselect.models.token_counts import TokenCounts
 from dataselect.plan import estimate
 from dataselect.plan.estimate import Cost
 from dataselect.plan.run import plan
@@ -92,15 +91,13 @@ def test_a_budget_above_the_pool_is_refused_before_anything_is_measured(out):
 
 @pytest.mark.slow
 def test_a_budget_in_tokens_trains_on_so_many(out):
-    def train(budget):
+    def flops(tokens):
+        budget = {"tokens": tokens}
         sections = plan({**PARAMS, "method": "random", "budget": budget}, small_methods())
-        return sections.train.model, estimate.estimate(sections, 40, out)["train"].flops
+        return estimate.estimate(sections, 40, out)["train"].flops
 
-    model, few = train({"tokens": 1_000})
-    assert train({"tokens": 3_000})[1] == pytest.approx(3 * few)
-    lengths = TokenCounts(out / "pool.parquet", model)
-    lengths.count(list(range(40)))
-    assert train("100%")[1] == pytest.approx(sum(lengths.known.values()) / 1_000 * few, rel=1e-3)
+    assert flops(3_000) == pytest.approx(3 * flops(1_000))
+    assert flops(10**9) > 0  # a sample cannot tell whether the pool has so many
 
 
 def test_times():

@@ -24,6 +24,7 @@ from dataselect.aggregate.round_robin import round_robin
 from dataselect.aggregate.run import read_scores
 from dataselect.aggregate.top import top
 from dataselect.data import tables
+from dataselect.data.quotas import Quotas
 from dataselect.data.scores import Group
 
 #: Rows, groups, rows chosen.
@@ -36,20 +37,21 @@ SHARD_ROWS = 2_048  # rows per block of the table, as the score stage writes the
 def main() -> None:
     """Runs every size, and the comparison; `--small` runs both on a few rows, and saves nothing."""
     small = "--small" in sys.argv
-    runs = []
+    runs, quotas = [], []
     with temporary_folder() as home:
         for rows, groups, chosen in [(20_000, 7, 1_000)] if small else SIZES:
             path = str(home / "scores.parquet")
             write(Path(path), rows, groups)
             size = {"path": path, "groups": groups, "chosen": chosen}
-            runs += [
-                in_new_process("aggregate", "select", by=by, **size)
-                for by in ("round_robin", "top")
-            ]
+            for by in ("round_robin", "top"):
+                runs.append(in_new_process("aggregate", "select", by=by, **size))
+                limited = in_new_process("aggregate", "select", by=by, quotas=True, **size)
+                ratio = round(limited["seconds"] / runs[-1]["seconds"], 2)
+                quotas.append({**limited, "ratio": ratio, "without_mb": runs[-1]["peak_mb"]})
     rows, groups, chosen = (2_000, 8, 200) if small else PUBLISHED_SIZE
     against = in_new_process("aggregate", "compare", rows=rows, groups=groups, chosen=chosen)
     if not small:
-        save_result("aggregate", {"runs": runs, "against": against})
+        save_result("aggregate", {"runs": runs, "quotas": quotas, "against": against})
 
 
 def scores(rows: int, groups: int, size: int) -> Iterator[np.ndarray]:
@@ -76,14 +78,26 @@ def write(path: Path, rows: int, groups: int) -> None:
             first += count
 
 
-def select(path: str, groups: int, chosen: int, by: str) -> dict[str, Any]:
-    """One selection from a table: reading it, and choosing."""
+def select(path: str, groups: int, chosen: int, by: str, quotas: bool = False) -> dict[str, Any]:
+    """One selection from a table: reading it, and choosing; with or without quotas of sources."""
     aggregator = {"round_robin": round_robin, "top": top}[by]
     names = [Group(str(number), None) for number in range(groups)]
     run: dict[str, Any] = {"rows": tables.row_count(path), "groups": groups, "by": by}
+    limits = made_up_quotas(run["rows"], chosen) if quotas else None
     with timed(run):
-        picks = aggregator(lambda: read_scores(Path(path)), names, chosen)
+        picks = aggregator(lambda: read_scores(Path(path)), names, chosen, limits)
     return {**run, "chosen": len(picks.rows)}
+
+
+def made_up_quotas(rows: int, chosen: int) -> Quotas:
+    """Three sources of a tenth, 40% and 20% of the rows, at random: exactly 30%, at most, at least.
+
+    All three change the choice: no source is better than another.
+    """
+    classes = np.random.default_rng(1).choice(4, rows, p=[0.3, 0.1, 0.4, 0.2]).astype(np.uint16)
+    share = chosen // 10
+    at_least, at_most = [0, 3 * share, 0, 4 * share], [chosen, 3 * share, 2 * share, chosen]
+    return Quotas(chosen, classes, ["others", "a", "b", "c"], at_least, at_most)
 
 
 def compare(rows: int, groups: int, chosen: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def main() -> None:
         with report.spinner("choosing rows"):
             selected = aggregation.select(run.section, OUT)
         selection = selected.table
-        run.figures["rows"] = selection.height
+        run.figures.update(selected.figures)
         aggregation.write_plots(selection, OUT / "pool.parquet", Path("metrics/plots"))
         shares = aggregation.source_shares(selection, OUT / "pool.parquet").rows()
         rows = [(name, pool, chosen, f"{chosen / pool:.1%}") for name, pool, chosen, *_ in shares]
@@ -30,6 +30,8 @@ def main() -> None:
             report.table("Selected rows per task", by_task, header)
         if note:
             report.console.print(note)
+        if len(selected.figures) > 1:
+            report.table("Selection", list(selected.figures.items()))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def main() -> None:
     params = read_yaml("params.yaml")
     sections = plan(params, read_yaml("methods.yaml"))
     files.write_json(Path("plan.json"), asdict(sections))
-    report.console.print(f"method {params['method']}, budget {params['budget']}")
+    report.console.print(f"method {params['method']}, budget {sections.eval.run.budget}")
     notes = [remove_stale(), ignored_keys(params, sections), features_size(sections)]
     notes += [mixed_versions(sections.embed), *unpinned_models(sections)]
     for line in filter(None, [*notes, *unpinned_models(sections)]):

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "models": {"data", "compute"},
     "stage": {"data.files", "settings", "compute"},
     "score": {"data", "compute", "numerics", "settings"},
-    "aggregate": {"data", "compute", "numerics", "settings"},
+    "aggregate": {"data", "models", "compute", "numerics", "settings"},
     "embed": {"data", "models", "compute", "numerics", "settings"},
     "train": {"data", "models", "compute", "numerics", "settings"},
     "eval": {"data", "models", "compute", "numerics", "settings"},
@@ -39,7 +39,8 @@ MAY_IMPORT = {
 EVERYTHING = {"plan", "cli", "__init__"}
 
 #: A scorer's or aggregator's own file.
-PART_MAY_IMPORT = {"data.scores", "data.topk", "data.budget", "numerics", "settings"}
+PART_MAY_IMPORT = {"data.scores", "data.topk", "data.budget", "data.quotas", "numerics"}
+PART_MAY_IMPORT |= {"settings"}
 
 #: Libraries that a file may not import at its top: they cost seconds, or few runs need them.
 HEAVY = {"torch", "transformers", "peft", "accelerate", "sklearn", "duckdb", "pyarrow", "lm_eval"}

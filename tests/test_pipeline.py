@@ -135,6 +135,24 @@ def test_switching_method_budget_groups_and_seed_never_embeds_again(project):
     assert (project / "metrics/eval.json").read_bytes() == score  # from the run cache
 
 
+def test_quotas_weights_epochs_and_a_budget_in_tokens_choose_again_and_no_more(project):
+    before = (project / "out/selection.parquet").read_bytes()
+    mix = {"sources": {"open*": "100%"}, "epochs": {"open_chat": 2}, "tasks": {"addition": 3}}
+    assert repro(project, "aggregate", mix=mix) == ["reference", "aggregate"]
+    selection = table(project, "selection")
+    assert selection["task"].head(2).to_list() == ["addition"] * 2
+    lines = (project / "out/train.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == selection["id"].to_list() * 2
+    assert json.loads((project / "metrics/aggregate.json").read_text())["lines"] == 40
+    budget = {"tokens": 2_000}
+    assert repro(project, "aggregate", mix=None, budget=budget) == ["reference", "aggregate"]
+    figures = json.loads((project / "metrics/aggregate.json").read_text())
+    assert 1_500 < figures["tokens"] <= 2_000
+    assert 0 < table(project, "selection").height == figures["rows"]
+    assert repro(project, "aggregate", budget=20) == []
+    assert (project / "out/selection.parquet").read_bytes() == before
+
+
 def distinct():
     """A method for every combination of parts; the laws go through all, from features on."""
     combinations = {}

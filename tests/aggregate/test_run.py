@@ -16,10 +16,15 @@ from dataselect.aggregate.run import (
     write_plots,
 )
 from dataselect.data import tables
+from dataselect.data.budget import TokenBudget
+from dataselect.data.mix import MixSettings
 from dataselect.data.scores import SingleGroup
 from dataselect.errors import InputError
+from dataselect.models import token_counts
 from dataselect.settings import Part
 from tests.aggregate import NO, matrix
+from tests.aggregate.test_walk import Lengths
+from tests.helpers import MODEL
 
 
 @pytest.fixture
@@ -140,6 +145,54 @@ def test_plots_are_shares_of_sources_and_a_histogram(scored):
     bars = json.loads((scored / "plots/scores.json").read_text())
     assert bars == histogram(selection)
     assert sum(bar["rows"] for bar in bars) == 1
+
+
+def mixed(scored, budget=3, tokenizer=None, **mix):
+    """The selection of the same rows by round-robin, with a block `mix`."""
+    part = Part("round_robin", {})
+    return select(AggregateSection(part, budget, "", MixSettings(**mix), tokenizer), scored)
+
+
+def test_quotas_and_epochs_are_followed(scored):
+    selected = mixed(scored, 2, sources={"a": 2})
+    assert selected.table["id"].to_list() == ["id2", "id0"]
+    assert selected.figures == {"rows": 2}
+    plain = select(section(3), scored).table
+    selected = mixed(scored, epochs={"a": 2})
+    assert selected.table.equals(plain)
+    assert selected.figures == {"rows": 3, "lines": 5}
+    lines = (scored / "train.jsonl").read_text().splitlines()
+    ids = [json.loads(line)["id"] for line in lines]
+    assert ids == ["id1", "id2", "id0", "id2", "id0"]
+    assert lines[1] == lines[3]
+
+
+def test_quotas_that_the_candidates_cannot_meet_leave_nothing(scored):
+    with pytest.raises(InputError, match=r"sources: b: 2 rows wanted, 1 candidates\. Lower"):
+        mixed(scored, 2, sources={"b": 2})
+    with pytest.raises(InputError, match=r"mix\.epochs: `aa` is no source of the pool"):
+        mixed(scored, 2, epochs={"aa": 2})
+    assert not (scored / "selection.parquet").exists()
+
+
+def test_weights_give_a_task_more_turns(scored):
+    groups = pl.DataFrame(
+        [(0, "t", "t", None), (1, "u", "u", None)], schema=tables.schema("groups"), orient="row"
+    )
+    tables.write("groups", groups, scored / "groups.parquet")
+    write_scores(scored, matrix([[4, 1], [3, 2], [2, 3], [1, 4]]))
+    assert mixed(scored, tasks={"t": 2}).table["task"].to_list() == ["t", "t", "u"]
+    assert mixed(scored, tasks={"u": 2}).table["task"].to_list() == ["u", "t", "u"]
+
+
+def test_a_budget_in_tokens_counts_the_chosen_rows(scored, monkeypatch):
+    monkeypatch.setattr(token_counts, "TokenCounts", lambda pool, model: Lengths([10, 20, 30, 40]))
+    for tokens, ids in ((59, ["id1", "id2"]), (49, ["id1"])):
+        selected = mixed(scored, TokenBudget(tokens=tokens), MODEL.tokenizer())
+        assert selected.table["id"].to_list() == ids
+        assert selected.figures == {"rows": len(ids), "tokens": [20, 50][len(ids) - 1]}
+    with pytest.raises(InputError, match=r"3 candidates have 60\. Lower `budget` to at most 60"):
+        mixed(scored, TokenBudget(tokens=1_000), MODEL.tokenizer())
 
 
 def test_histogram_counts_every_row_once(scored):

@@ -1,7 +1,7 @@
 """How many rows a budget is."""
 
 from dataselect.data import tables
-from dataselect.data.budget import budget_rows
+from dataselect.data.budget import TokenBudget, budget_rows
 
 
 def test_a_share_is_rounded_down_to_at_least_one_row():
@@ -12,3 +12,4 @@ def test_a_share_is_rounded_down_to_at_least_one_row():
     assert budget_rows("0.7%", 1000, none) == 7
     assert budget_rows("100%", 999, none) == 999
     assert budget_rows(7, 7, none) == 7
+    assert budget_rows(TokenBudget(tokens=10**9), 7, none) == 7  # they may be all rows

@@ -217,7 +217,8 @@ BAD = {
     ),
     "messages as JSON text without a role": (
         {"messages": '[{"content": "Hi"}]'},
-        "messages: turn 1: unknown role None; expected one of system, developer, user, assistant, tool",
+        "messages: turn 1: unknown role None; expected one of system, developer, user, assistant, "
+        "tool",
     ),
     "conversations as text of too many brackets": (
         {"conversations": "[" * 100_000},

@@ -90,6 +90,17 @@ def test_a_budget_above_the_pool_is_refused_before_anything_is_measured(out):
         estimate.estimate(sections, 40, out / "nowhere")
 
 
+@pytest.mark.slow
+def test_a_budget_in_tokens_trains_on_so_many(out):
+    def flops(tokens):
+        budget = {"tokens": tokens}
+        sections = plan({**PARAMS, "method": "random", "budget": budget}, small_methods())
+        return estimate.estimate(sections, 40, out)["train"].flops
+
+    assert flops(3_000) == pytest.approx(3 * flops(1_000))
+    assert flops(10**9) > 0  # a sample cannot tell whether the pool has so many
+
+
 def test_times():
     assert Cost(1.0, 2.0, 3.0).scaled(2) == (2.0, 4.0, 6.0)
 

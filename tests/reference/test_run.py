@@ -7,7 +7,9 @@ import polars as pl
 import pytest
 
 from dataselect.data import tables
+from dataselect.data.budget import TokenBudget
 from dataselect.data.checkpoints import Checkpoint, Fitted, read_checkpoints
+from dataselect.data.mix import MixSettings
 from dataselect.reference import Reference
 from dataselect.reference import run as stage
 from dataselect.reference.run import ReferenceSection, fit_reference
@@ -86,6 +88,24 @@ def test_whatever_decides_it_fits_it_again(in_scratch, fits):
 def test_another_budget_does_not_fit_it_again(in_scratch, fits):
     fit(in_scratch)
     fit(in_scratch, replace(SECTION, budget="50%"))
+    assert len(fits) == 1
+
+
+@pytest.mark.parametrize("section", [SECTION, WITHOUT], ids=["fitted", "none"])
+def test_quotas_of_a_source_that_is_not_there_are_refused_before_anything_costs(
+    section, in_scratch, fits
+):
+    mix = MixSettings(sources={"nowhere": 1})
+    message = mistake(fit, in_scratch, replace(section, mix=mix))
+    assert "mix.sources: `nowhere` is no source of the pool" in message
+    tokens = TokenBudget(tokens=9)
+    assert message == mistake(fit, in_scratch, replace(section, budget=tokens, mix=mix))
+    assert not fits
+
+
+def test_another_mix_does_not_fit_it_again(in_scratch, fits):
+    fit(in_scratch)
+    fit(in_scratch, replace(SECTION, mix=MixSettings(tasks={"t": 2.0})))
     assert len(fits) == 1
 
 

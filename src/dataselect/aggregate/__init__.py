@@ -1,7 +1,9 @@
 """How scores become a selection: a file per aggregator.
 
 The file `aggregate/<name>.py` has a function `<name>`, which is an `Aggregator`: keyword-only
-parameters, where it has any, are its settings in methods.yaml.
+parameters, where it has any, are its settings in methods.yaml. It may also have the parameters
+`quotas`, where it can choose within them (and so within a budget in tokens), and `weights`, where
+its groups take turns. Without them, the plan refuses `mix.sources` and `mix.tasks` with it.
 """
 
 from __future__ import annotations
@@ -11,7 +13,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from dataselect.data.quotas import Quotas
 from dataselect.data.scores import Block, Group
+
+__all__ = ["Aggregator", "Picks", "Quotas", "ReadBlocks"]
 
 #: S in blocks of rows, to be read as often as needed: every call starts at the first block.
 ReadBlocks = Callable[[], Iterable[Block]]
@@ -35,7 +40,11 @@ class Picks(NamedTuple):
 
 
 class Aggregator(Protocol):
-    """(blocks of S, the groups, n) → the n chosen rows; fewer where there are fewer candidates."""
+    """(blocks of S, the groups, n) → the n chosen rows; fewer where there are fewer candidates.
+
+    Of `quotas` (`Quotas | None`) and `weights` (float64, g; or None) it gets those that
+    params.yaml asks for.
+    """
 
     def __call__(
         self, read_blocks: ReadBlocks, groups: list[Group], n: int, /, **settings: Any

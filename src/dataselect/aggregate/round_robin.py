@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from dataselect.aggregate import Picks, ReadBlocks
+from dataselect.aggregate import Picks, Quotas, ReadBlocks
+from dataselect.aggregate._choose import choose
 from dataselect.data.scores import Group
 from dataselect.data.topk import TopK, top_k
 
 
-def round_robin(read_blocks: ReadBlocks, groups: list[Group], n: int) -> Picks:
+def round_robin(
+    read_blocks: ReadBlocks,
+    groups: list[Group],
+    n: int,
+    quotas: Quotas | None = None,
+    weights: np.ndarray | None = None,
+) -> Picks:
     """In each round every group, in order, offers its best row that it has not offered yet.
 
     A row that is already chosen uses up the turn, as in the reference; so the selection is the
     order of first appearance when the ranked lists are read round by round. Only as much of the
     lists is ranked as that takes. Fewer than n rows come back where there are fewer candidates.
 
+    With quotas, a group passes over the rows of sources that can get no more, and offers its next
+    row in the same turn. A group of weight w has w turns for each turn of a group of weight 1.
+
     Source: `get_top_influences` of hamishivi/automated-instruction-selection@df71a04, which
     removes duplicates in quadratic time.
     """
+    if quotas is not None:
+        return choose(read_blocks, len(groups), quotas, weights)
     k = min(n, -(-4 * n // len(groups)))  # usually enough, although groups offer the same rows
     while True:
         ranked = top_k(read_blocks(), len(groups), k)

@@ -14,17 +14,20 @@ import polars as pl
 from dataselect.aggregate import Aggregator, Picks
 from dataselect.compute.prefetch import prefetch
 from dataselect.data import files, tables
-from dataselect.data.budget import budget_rows
+from dataselect.data.budget import Budget, TokenBudget, budget_rows
 from dataselect.data.examples import conversations
-from dataselect.data.mix import MixSettings
+from dataselect.data.mix import MixSettings, training_order
+from dataselect.data.quotas import RowTokens, choice_limits, epochs_by_source
 from dataselect.data.scores import Block, Group, SingleGroup
-from dataselect.data.tables import Message
 from dataselect.data.tool_use import ToolConversation
 from dataselect.errors import InputError
+from dataselect.models.settings import TokenizerSettings
 from dataselect.settings import Part, part_function
 
 #: Scores read at a time: some tens of MB, however many groups there are.
 SCORES_PER_BLOCK = 2**22
+#: Rows of the training file that are Python objects at a time.
+LINES_PER_BLOCK = 4_096
 
 
 @dataclass(frozen=True)
@@ -33,15 +36,17 @@ class AggregateSection:
 
     Attributes:
         aggregator: the aggregator and its settings.
-        budget: a number of rows, or a share of the pool such as "5%".
+        budget: a number of rows, a share of the pool such as "5%", or a number of tokens.
         code: the hash of the code that decides the selection.
         mix: how the selection is divided; None: as the method divides it.
+        tokenizer: that of the model to be trained, for a budget in tokens; None for one in rows.
     """
 
     aggregator: Part
-    budget: int | str
+    budget: Budget
     code: str
     mix: MixSettings | None = None
+    tokenizer: TokenizerSettings | None = None
 
 
 class Selected(NamedTuple):
@@ -51,10 +56,13 @@ class Selected(NamedTuple):
         table: the selection table.
         used_up: task → how many of its groups' turns a row that was already chosen used up; empty
             where groups take no turns, or have no task.
+        figures: `rows`; `lines` of the training file, where `mix.epochs` repeats rows; and
+            `tokens` of the rows, each once, where they were counted.
     """
 
     table: pl.DataFrame
     used_up: dict[str, int]
+    figures: dict[str, int]
 
 
 def select(section: AggregateSection, out: Path) -> Selected:
@@ -64,32 +72,58 @@ def select(section: AggregateSection, out: Path) -> Selected:
         out: the folder of the tables: pool, dropped, scores and groups, and what is written.
 
     Raises:
-        InputError: the budget is above the number of rows, or of candidates, in the pool.
+        InputError: the budget is above the number of rows, or of candidates, in the pool; or
+            these do not meet the quotas.
     """
-    scores = out / "scores.parquet"
+    scores, pool = out / "scores.parquet", out / "pool.parquet"
     row_count = tables.row_count(scores)
     n = budget_rows(section.budget, row_count, tables.read("dropped", out / "dropped.parquet"))
+    epochs = epochs_by_source(pool, section.mix.epochs) if section.mix else {}
     part = section.aggregator
     aggregator: Aggregator = part_function("aggregate", part.name, "plan.json")
     table = tables.read("groups", out / "groups.parquet")
     groups = [Group(*row) for row in table.select("name", "task", "parent").iter_rows()]
-    picks = aggregator(lambda: read_scores(scores), groups, n, **part.settings)
-    if len(picks.rows) == 0:
+    tokens = _row_tokens(section, pool)
+    total = section.budget.tokens if isinstance(section.budget, TokenBudget) else n
+    limits = choice_limits(section.mix or MixSettings(), pool, groups, total, tokens)
+    picks = aggregator(lambda: read_scores(scores), groups, n, **limits, **part.settings)
+    _check_count(len(picks.rows), 1 if tokens else n, row_count)
+    chosen = _chosen_rows(picks, table, pool)
+    selection = chosen.select(list(tables.schema("selection")))
+    tables.write("selection", selection, out / "selection.parquet")
+    lines = training_order(selection["source"].to_list(), epochs)
+    _write_training_file(chosen, lines, out / "train.jsonl")
+    figures = {"rows": selection.height}
+    if epochs:
+        figures["lines"] = len(lines)
+    if tokens:
+        figures["tokens"] = sum(tokens.known[row] for row in picks.rows.tolist())
+    return Selected(selection, _by_task(groups, picks), figures)
+
+
+def _check_count(chosen: int, expected: int, row_count: int) -> None:
+    """Refuses a choice of fewer rows than are expected."""
+    if chosen == 0:
         raise InputError(
             f"none of the {row_count} rows of the pool is a candidate for this method. Either it "
             "rules them all out, or its features have no finite number: then set `dtype: float32` "
             "for the model that computes them, or lower the `learning_rate` of the method's "
             "reference."
         )
-    if len(picks.rows) < n:
+    if chosen < expected:
         raise InputError(
-            f"budget: {n} rows requested, but only {len(picks.rows)} of the {row_count} in the "
-            f"pool are candidates for this method. Lower `budget` to at most {len(picks.rows)}."
+            f"budget: {expected} rows requested, but only {chosen} of the {row_count} in the "
+            f"pool are candidates for this method. Lower `budget` to at most {chosen}."
         )
-    selection, rows = _selection_table(picks, table, out / "pool.parquet")
-    tables.write("selection", selection, out / "selection.parquet")
-    _write_training_file(selection, rows, out / "train.jsonl")
-    return Selected(selection, _by_task(groups, picks))
+
+
+def _row_tokens(section: AggregateSection, pool: Path) -> RowTokens | None:
+    """What counts the tokens of rows, for a budget in tokens."""
+    if section.tokenizer is None:
+        return None
+    from dataselect.models.token_counts import TokenCounts
+
+    return TokenCounts(pool, section.tokenizer)
 
 
 def _by_task(groups: list[Group], picks: Picks) -> dict[str, int]:
@@ -130,30 +164,30 @@ def read_scores(path: Path) -> Iterator[Block]:
         yield scores if groups.null_count() else SingleGroup(groups.to_numpy(), scores[:, 0])
 
 
-def _selection_table(
-    picks: Picks, groups: pl.DataFrame, pool: Path
-) -> tuple[pl.DataFrame, list[list[Message]]]:
-    """The selection table, and its rows' conversations."""
+def _chosen_rows(picks: Picks, groups: pl.DataFrame, pool: Path) -> pl.DataFrame:
+    """The pool's rows that were chosen, in order of choice, with what the selection adds."""
     chosen = pl.DataFrame(
         {"rank": np.arange(len(picks.rows)), "row": picks.rows, "group": picks.groups}
     ).with_columns(score=pl.Series(picks.scores, dtype=pl.Float32))
     rows = pl.scan_parquet(pool).filter(pl.col("row").is_in(picks.rows.tolist())).collect()
-    joined = (
+    return (
         chosen.join(rows, on="row", how="left")
         .join(groups.select("group", "task"), on="group", how="left")
         .sort("rank")
     )
-    return joined.select(list(tables.schema("selection"))), conversations(joined)
 
 
-def _write_training_file(selection: pl.DataFrame, chosen: list[list[Message]], path: Path) -> None:
-    rows = zip(selection["id"], selection["source"], chosen, strict=True)
+def _write_training_file(rows: pl.DataFrame, lines: np.ndarray, path: Path) -> None:
+    """Writes the chosen rows with these positions (int64), a line each."""
     with files.atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for row_id, source, turns in rows:
-            row = {"id": row_id, "source": source, "messages": turns}
-            if isinstance(turns, ToolConversation) and turns.tools:
-                row["tools"] = turns.tools
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        for first in range(0, len(lines), LINES_PER_BLOCK):
+            block = rows[lines[first : first + LINES_PER_BLOCK]]
+            columns = (block["id"], block["source"], conversations(block))
+            for row_id, source, turns in zip(*columns, strict=True):
+                row = {"id": row_id, "source": source, "messages": turns}
+                if isinstance(turns, ToolConversation) and turns.tools:
+                    row["tools"] = turns.tools
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def source_shares(selection: pl.DataFrame, pool: Path) -> pl.DataFrame:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from dataselect.aggregate import Picks, ReadBlocks
-from dataselect.data.scores import Block, Group, SingleGroup
+from dataselect.aggregate import Picks, Quotas, ReadBlocks
+from dataselect.aggregate._choose import choose
+from dataselect.data.scores import Group, SingleGroup
 from dataselect.data.topk import top_k
 
 
-def top(read_blocks: ReadBlocks, groups: list[Group], n: int) -> Picks:
+def top(
+    read_blocks: ReadBlocks, groups: list[Group], n: int, quotas: Quotas | None = None
+) -> Picks:
     """Chooses the n rows whose best score over all groups is highest; of equals, the first group's.
 
-    Fewer than n rows come back where there are fewer candidates.
+    Fewer than n rows come back where there are fewer candidates. With quotas, a row of a source
+    that can get no more is passed over.
     """
-    (ranked,) = top_k((_best_scores(block) for block in read_blocks()), 1, n)
+    if quotas is None:
+        (ranked,) = top_k(_best_scores(read_blocks), 1, n)
+    else:
+        ranked = choose(lambda: _best_scores(read_blocks), 1, quotas)
     chosen_by = np.zeros(len(ranked.rows), dtype=np.int64)
     if len(groups) > 1:
         first = 0
@@ -26,7 +35,8 @@ def top(read_blocks: ReadBlocks, groups: list[Group], n: int) -> Picks:
     return Picks(ranked.rows, chosen_by, ranked.scores)
 
 
-def _best_scores(block: Block) -> np.ndarray:
-    """Each row's best score, as a single column (b 1)."""
-    scores = block.score if isinstance(block, SingleGroup) else block.max(axis=1)
-    return scores[:, None]
+def _best_scores(read_blocks: ReadBlocks) -> Iterator[np.ndarray]:
+    """Each row's best score, as a single column: blocks (b 1)."""
+    for block in read_blocks():
+        scores = block.score if isinstance(block, SingleGroup) else block.max(axis=1)
+        yield scores[:, None]

@@ -1,8 +1,9 @@
-"""A budget in rows."""
+"""A budget: in rows, as a share of the pool, or in tokens."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -11,8 +12,21 @@ import polars as pl
 from dataselect.errors import InputError
 
 
-def budget_rows(budget: int | str, pool_rows: int, dropped: pl.DataFrame) -> int:
-    """The budget in rows, for a pool of `pool_rows`; a share is rounded down, to at least 1.
+@dataclass(frozen=True, kw_only=True)
+class TokenBudget:
+    """Rows of at most so many tokens together, as they are encoded for training."""
+
+    tokens: int
+
+
+#: A number of rows, a share of the pool such as "5%", or a number of tokens.
+Budget = int | str | TokenBudget
+
+
+def budget_rows(budget: Budget, pool_rows: int, dropped: pl.DataFrame) -> int:
+    """The most rows that a budget can be, for a pool of `pool_rows`.
+
+    A share is rounded down, to at least 1; a budget in tokens may be all rows.
 
     Args:
         dropped: the table of dropped rows, for the message.
@@ -20,6 +34,8 @@ def budget_rows(budget: int | str, pool_rows: int, dropped: pl.DataFrame) -> int
     Raises:
         InputError: more rows than the pool has.
     """
+    if isinstance(budget, TokenBudget):
+        return pool_rows
     if isinstance(budget, str):
         return share_of(budget, pool_rows)
     if budget > pool_rows:
@@ -33,13 +49,18 @@ def budget_rows(budget: int | str, pool_rows: int, dropped: pl.DataFrame) -> int
     return budget
 
 
+def budget_label(budget: Budget) -> int | str:
+    """A budget as people read it: `300`, "5%", "2000000 tokens"."""
+    return f"{budget.tokens} tokens" if isinstance(budget, TokenBudget) else budget
+
+
 def share_of(budget: str, pool_rows: int) -> int:
     """A share such as "5%" of a pool of `pool_rows`: rounded down, at least 1."""
     return max(1, int(Fraction(budget.removesuffix("%")) / 100 * pool_rows))
 
 
-def parse_budget(given: Any) -> int | str:
-    """A number of rows, or a share of the pool as `"5%"`.
+def parse_budget(given: Any) -> Budget:
+    """A number of rows, a share of the pool as `"5%"`, or `{tokens: 2000000}`.
 
     Raises:
         InputError: it is neither, or not above 0.
@@ -48,7 +69,9 @@ def parse_budget(given: Any) -> int | str:
         "params.yaml: budget: expected a whole number of rows above 0, or a share of the pool "
         f'above 0% and at most 100%, like "5%"; found {given!r:.60}. {_advice(given)}'
     )
-    if isinstance(given, int) and not isinstance(given, bool) and given > 0:
+    if isinstance(given, dict):
+        return _parse_tokens(given)
+    if _is_count(given):
         return given
     if not isinstance(given, str) or not given.endswith("%"):
         raise wrong
@@ -59,6 +82,19 @@ def parse_budget(given: Any) -> int | str:
     if not 0 < share <= 100:
         raise wrong
     return given
+
+
+def _is_count(given: Any) -> bool:
+    return isinstance(given, int) and not isinstance(given, bool) and given > 0
+
+
+def _parse_tokens(given: dict) -> TokenBudget:
+    if list(given) != ["tokens"] or not _is_count(given["tokens"]):
+        raise InputError(
+            "params.yaml: budget: expected `{tokens: N}`, N a whole number above 0; found "
+            f"{given!r:.60}. Fix it there."
+        )
+    return TokenBudget(tokens=given["tokens"])
 
 
 #: What people write behind a number of rows.

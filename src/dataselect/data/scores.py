@@ -85,6 +85,11 @@ class SingleGroup(NamedTuple):
 Block = np.ndarray | SingleGroup
 
 
+def row_count(block: Block) -> int:
+    """The number of rows of a block."""
+    return len(block.group if isinstance(block, SingleGroup) else block)
+
+
 class Scores(NamedTuple):
     """The columns of S, and S itself in blocks of rows."""
 

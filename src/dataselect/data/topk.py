@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataselect.data.scores import Block, SingleGroup
+from dataselect.data.scores import Block, SingleGroup, row_count
 
 #: About this many rows are enough to estimate where a group's best scores begin.
 SAMPLED_ROWS = 4_096
@@ -29,20 +29,65 @@ def top_k(blocks: Iterable[Block], groups: int, k: int) -> list[TopK]:
     Args:
         blocks: S in blocks of consecutive rows.
     """
-    running = [_RunningTopK(k) for _ in range(groups)]
+    ranking = _Ranking(groups, k)
     first = 0
     for block in blocks:
+        rows = np.arange(first, first + row_count(block))
+        ranking.add(block, rows)
+        first += len(rows)
+    return ranking.ranked()
+
+
+def top_k_by_class(
+    blocks: Iterable[Block], groups: int, classes: np.ndarray, depths: dict[int, int]
+) -> dict[int, list[TopK]]:
+    """The best candidates of every group among the rows of each class, in one pass.
+
+    Args:
+        blocks: S in blocks of consecutive rows.
+        classes: the class of every row: n, whole numbers.
+        depths: class → how many; rows of other classes are left out.
+    """
+    rankings = {number: _Ranking(groups, k) for number, k in depths.items()}
+    first = 0
+    for block in blocks:
+        members = classes[first : first + row_count(block)]
+        for number, ranking in rankings.items():
+            positions = np.flatnonzero(members == number)
+            if len(positions) == len(members):
+                ranking.add(block, positions + first)
+            elif len(positions):
+                ranking.add(_block_rows(block, positions), positions + first)
+        first += len(members)
+    return {number: ranking.ranked() for number, ranking in rankings.items()}
+
+
+def _block_rows(block: Block, positions: np.ndarray) -> Block:
+    if isinstance(block, SingleGroup):
+        return SingleGroup(block.group[positions], block.score[positions])
+    return block[positions]
+
+
+class _Ranking:
+    """The k best of every group among the rows that were added."""
+
+    def __init__(self, groups: int, k: int) -> None:
+        self.k = k
+        self.running = [_RunningTopK(k) for _ in range(groups)]
+
+    def add(self, block: Block, rows: np.ndarray) -> None:
+        """Adds a block of S; its row numbers (b) rise, and are above those before."""
         if isinstance(block, SingleGroup):
-            rows = np.arange(first, first + len(block.group))
-            _add(running, block.group, block.score, rows)
-            first += len(block.group)
-        else:
-            thresholds = np.asarray([group.threshold for group in running])
-            positions = _candidate_positions(block, thresholds, k)
-            rows, columns = np.divmod(positions, groups)
-            _add(running, columns, block.ravel()[positions], rows + first)
-            first += len(block)
-    return [group.ranked() for group in running]
+            _add(self.running, block.group, block.score, rows)
+            return
+        thresholds = np.asarray([group.threshold for group in self.running])
+        positions = _candidate_positions(block, thresholds, self.k)
+        places, columns = np.divmod(positions, len(self.running))
+        _add(self.running, columns, block.ravel()[positions], rows[places])
+
+    def ranked(self) -> list[TopK]:
+        """Every group's best, best first."""
+        return [group.ranked() for group in self.running]
 
 
 def _candidate_positions(block: np.ndarray, thresholds: np.ndarray, k: int) -> np.ndarray:

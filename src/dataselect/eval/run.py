@@ -57,7 +57,7 @@ class EvalOptions:
 
 @dataclass(frozen=True)
 class RunLabel:
-    """What a run is called: the method, its budget (rows, or a share like "5%"), the seed."""
+    """What a run is called: the method, its budget (rows, a share like "5%", tokens), the seed."""
 
     method: str
     budget: int | str

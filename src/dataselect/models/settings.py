@@ -39,3 +39,8 @@ class ModelSettings(TokenizerSettings):
     """
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+    def tokenizer(self) -> TokenizerSettings:
+        """The part of the settings that decides tokens."""
+        names = TokenizerSettings.__dataclass_fields__
+        return TokenizerSettings(**{name: getattr(self, name) for name in names})

@@ -13,7 +13,7 @@ import polars as pl
 
 from dataselect import report
 from dataselect.data import shards, tables
-from dataselect.data.budget import share_of
+from dataselect.data.budget import TokenBudget, share_of
 from dataselect.data.checkpoints import REFERENCE_FILE, read_checkpoints, write_checkpoints
 from dataselect.data.examples import conversations
 from dataselect.data.files import resolve
@@ -60,7 +60,7 @@ def estimate(sections: Plan, rows: int, home: Path) -> dict[str, Cost]:
     Seconds are this machine's, with all its GPUs, or the cores it has free now; of a Ray cluster,
     those of one worker. A stage that the method does not need is left out; so is `score` where the
     scorer sees the pool as a whole. Training is on rows as long as the pool's are on average:
-    those chosen may be longer or shorter.
+    those chosen may be longer or shorter. A row counts once, whatever `mix.epochs` says.
 
     Args:
         rows: rows of the pool, before duplicates are removed.
@@ -71,7 +71,7 @@ def estimate(sections: Plan, rows: int, home: Path) -> dict[str, Cost]:
     """
     budget = sections.aggregate.budget
     selected = share_of(budget, rows) if isinstance(budget, str) else budget
-    if selected > rows:
+    if isinstance(selected, int) and selected > rows:
         raise InputError(
             f"budget: {selected} rows; the pool has {rows}. Lower `budget` in params.yaml."
         )
@@ -158,7 +158,7 @@ def _score(
     return Cost(time.perf_counter() - start, 0.0, 4.0 * len(prepared.groups) * frame.height)
 
 
-def _train(section: TrainSection, selected: int, home: Path) -> Cost:
+def _train(section: TrainSection, selected: int | TokenBudget, home: Path) -> Cost:
     """Training on some of the sample, per token; the trained model is as large as the base."""
     from dataselect.compute.threads import use_threads
     from dataselect.models.chat import load_chat
@@ -182,7 +182,10 @@ def _train(section: TrainSection, selected: int, home: Path) -> Cost:
     history = reversed(trainer.state.log_history)
     seconds = next(entry["train_runtime"] for entry in history if "train_runtime" in entry)
     token_seconds = seconds / sum(len(row.ids) for row in trained)
-    tokens = selected * recipe.epochs * sum(len(row.ids) for row in encoded) / len(encoded)
+    if isinstance(selected, TokenBudget):
+        tokens = selected.tokens * recipe.epochs
+    else:
+        tokens = selected * recipe.epochs * sum(len(row.ids) for row in encoded) / len(encoded)
     size = sum(p.numel() * p.element_size() for p in net.parameters())
     cost = Cost(token_seconds * tokens, training_flops(net, int(tokens)), size)
     return cost.divided_by(_gpus(recipe))

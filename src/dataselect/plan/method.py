@@ -5,12 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dataselect.data.budget import TokenBudget
 from dataselect.embed import Feature
 from dataselect.errors import InputError, did_you_mean
 from dataselect.plan.params import Params
 from dataselect.reference import Reference
 from dataselect.score import RowScorer, Scorer
-from dataselect.settings import Part, check_settings, load_part, part_function
+from dataselect.settings import (
+    KINDS,
+    Part,
+    check_settings,
+    load_part,
+    part_function,
+    settings_of,
+)
 
 #: The words of a method in methods.yaml, and the folder that each names a file of.
 PARTS = {
@@ -152,6 +160,13 @@ def method_part(word: str, given: Any, method: str, offered: dict[str, Any]) -> 
     where = f"methods.yaml: {method}: {word}"
     name, settings = _name_and_settings(given, where)
     function = part_function(PARTS[word], name, where)
+    budget = offered.get("budget")
+    if isinstance(budget, TokenBudget) and "budget" in settings_of(function).keys() - settings:
+        raise InputError(
+            f"params.yaml: budget: the {KINDS[PARTS[word]]} `{name}` of the method `{method}` "
+            f"expects a number of rows or a share; found {budget.tokens} tokens. Set one, or "
+            "another method."
+        )
     return Part(name, check_settings(function, settings, f"{where}: {name}", offered))
 
 

@@ -59,7 +59,8 @@ class TopLevel:
 
     Attributes:
         tasks: the tasks whose tests, and queries, are used.
-        budget: how many rows are chosen: a number, or a share of the pool such as "5%".
+        budget: how many rows are chosen: a number, or a share of the pool such as "5%"; or
+            `{tokens: …}`, how many tokens they have at most in training.
         seed: of every random draw.
         groups: whether S has a column for each query or each task; `auto`: the scorer decides.
     """

@@ -13,6 +13,7 @@ from typing import Any
 
 from dataselect.aggregate.run import AggregateSection
 from dataselect.data import fingerprint
+from dataselect.data.budget import TokenBudget, budget_label
 from dataselect.dedup.long_prompts import PromptLimits
 from dataselect.dedup.run import DedupSection
 from dataselect.dedup.settings import PoolRules
@@ -21,9 +22,10 @@ from dataselect.errors import InputError
 from dataselect.eval.cost import CostSection
 from dataselect.eval.run import BaselineSection, EvalOptions, EvalSection, RunLabel
 from dataselect.models.load import is_folder
-from dataselect.models.settings import ModelSettings, TokenizerSettings
+from dataselect.models.settings import ModelSettings
 from dataselect.plan.code import code_hash
 from dataselect.plan.method import PARTS, ChosenParts, choose_parts, engine_part, method_entry
+from dataselect.plan.mix import check_mix
 from dataselect.plan.models import check_models, selector_block
 from dataselect.plan.params import Params, check_params
 from dataselect.reference.run import ReferenceSection
@@ -70,6 +72,7 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
     trained = _with_hash(params.model, "model")
     selector = resolve_model(given, method.model, name)
     block = selector_block(given, method.model, name)
+    check_mix(params, parts, name)
     check_models(params, parts, trained, selector, name, block)
     baseline, evaluation = _evaluation(params, name, trained)
     return Plan(
@@ -77,12 +80,7 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
         reference=_reference(params, parts, selector),
         embed=_embed(parts, selector),
         score=ScoreSection(scorer=parts.scorer, code=_code("score", scorer=parts.scorer)),
-        aggregate=AggregateSection(
-            aggregator=parts.aggregator,
-            budget=params.top.budget,
-            mix=params.mix,
-            code=_code("aggregate", aggregator=parts.aggregator),
-        ),
+        aggregate=_aggregate(params, parts, trained),
         # Weights are read in fp32: another precision of the model is no reason to train again.
         train=TrainSection(
             model=replace(trained, dtype="float32"), recipe=params.train, code=_code("train")
@@ -102,7 +100,6 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
 
 def _dedup(params: Params, trained: ModelSettings) -> DedupSection:
     same = params.queries is None or params.queries.tasks == "same"
-    tokenizer = {name: getattr(trained, name) for name in TokenizerSettings.__dataclass_fields__}
     return DedupSection(
         pool=fingerprint.matching_files(params.pool.path, "pool.path"),
         rules=PoolRules(**{name: getattr(params.pool, name) for name in settings_of(PoolRules)}),
@@ -114,7 +111,7 @@ def _dedup(params: Params, trained: ModelSettings) -> DedupSection:
         tasks=params.top.tasks,
         query_tasks=params.top.tasks if same else params.queries.tasks,
         kinds=params.eval.kinds,
-        model=TokenizerSettings(**tokenizer),
+        model=trained.tokenizer(),
         code=_code("dedup"),
         near_duplicates=params.near_duplicates,
         decontaminate=params.decontaminate,
@@ -131,6 +128,7 @@ def _reference(params: Params, parts: ChosenParts, selector: ModelSettings) -> R
         model=selector if fitted else None,
         threads=params.train.threads if fitted else None,
         budget=params.top.budget,
+        mix=params.mix,
         # Where nothing is fitted, no code decides anything: an edit of the trainer runs nothing.
         code=_code("reference", reference=parts.reference) if fitted else "",
     )
@@ -143,6 +141,17 @@ def _embed(parts: ChosenParts, selector: ModelSettings) -> EmbedSection:
         queries=parts.uses_queries,
         reference=parts.reference is not None,
         code=_code("embed", features=parts.features),
+    )
+
+
+def _aggregate(params: Params, parts: ChosenParts, trained: ModelSettings) -> AggregateSection:
+    budget = params.top.budget
+    return AggregateSection(
+        aggregator=parts.aggregator,
+        budget=budget,
+        mix=params.mix,
+        tokenizer=trained.tokenizer() if isinstance(budget, TokenBudget) else None,
+        code=_code("aggregate", aggregator=parts.aggregator),
     )
 
 
@@ -164,7 +173,8 @@ def _evaluation(
         options=options,
         code=_code("baseline", module="eval.run"),
     )
-    label = RunLabel(method=method, budget=params.top.budget, seed=params.top.seed)
+    budget = budget_label(params.top.budget)
+    label = RunLabel(method=method, budget=budget, seed=params.top.seed)
     return baseline, EvalSection(model=trained, options=options, run=label, code=_code("eval"))
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from filelock import FileLock
 
 from dataselect.data import files, fingerprint, tables
-from dataselect.data.budget import budget_rows
+from dataselect.data.budget import Budget, TokenBudget, budget_rows
 from dataselect.data.checkpoints import REFERENCE_FILE, Fitted, read_checkpoints, write_checkpoints
+from dataselect.data.mix import MixSettings
+from dataselect.data.quotas import check_sources
 from dataselect.models.settings import ModelSettings
 from dataselect.reference import Reference
 from dataselect.settings import Part, load_part
@@ -26,16 +28,18 @@ class ReferenceSection:
         reference: the reference and its settings; None for a method without one.
         model: the model that is fitted; None without a reference.
         threads: CPU threads; None leaves torch's default. Another number changes the last bits.
-        budget: a number of rows, or a share of the pool such as "5%". It is only checked here,
-            before anything costs, and decides nothing.
+        budget: a number of rows, a share of the pool such as "5%", or a number of tokens. It is
+            only checked here, before anything costs, and decides nothing.
+        mix: how the selection is divided; likewise.
         code: the hash of the code that decides the checkpoints; empty without a reference.
     """
 
     reference: Part | None
     model: ModelSettings | None
     threads: int | None
-    budget: int | str
+    budget: Budget
     code: str
+    mix: MixSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,13 @@ def fit_reference(section: ReferenceSection, pool: Path, dropped: Path, out: Pat
         dropped: the table of the rows that dedup dropped, for the message about the budget.
 
     Raises:
-        InputError: the budget is above the pool; or there is nothing to fit on.
+        InputError: the budget is above the pool, which cannot meet the quotas, or has no source
+            of a name; or there is nothing to fit on.
     """
-    budget_rows(section.budget, tables.row_count(pool), tables.read("dropped", dropped))
+    rows = budget_rows(section.budget, tables.row_count(pool), tables.read("dropped", dropped))
+    if section.mix:
+        in_tokens = isinstance(section.budget, TokenBudget)
+        check_sources(pool, section.mix, None if in_tokens else rows)
     if section.reference is None:
         write_checkpoints(out / REFERENCE_FILE, [])
         return Outcome()
@@ -104,11 +112,11 @@ def _fit(section: ReferenceSection, pool: Path, home: Path, finished: Path) -> N
 
 
 def _key(section: ReferenceSection, pool: Path) -> str:
-    """What decides a reference: its section but the budget, the pool, the precision of fitting."""
+    """What decides a reference: its section but budget and mix, the pool, the precision."""
     from dataselect.models.load import torch_dtype
 
     deciding = asdict(section)
-    del deciding["budget"]
+    del deciding["budget"], deciding["mix"]
     pool_hash = fingerprint.file_hashes([str(pool)])
     return files.content_key(deciding, pool_hash, str(torch_dtype("auto")))
 

@@ -26,6 +26,7 @@ from dataselect.data.scores import (
     Rows,
     SingleGroup,
     finite_rows,
+    row_count,
 )
 from dataselect.errors import InputError, first_few
 from dataselect.report import Progress
@@ -200,7 +201,7 @@ def _score_pool(
     def scored() -> Iterator[ScoredBlock]:
         first = 0
         for block in blocks:
-            count = len(block.group) if isinstance(block, SingleGroup) else len(block)
+            count = row_count(block)
             span = slice(first, first + count)
             yield ScoredBlock(ids[span], usable[span], block)
             progress(count)

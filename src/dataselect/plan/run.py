@@ -14,6 +14,7 @@ from typing import Any
 from dataselect.aggregate.run import AggregateSection
 from dataselect.data import fingerprint
 from dataselect.dedup.long_prompts import PromptLimits
+from dataselect.dedup.minhash import load_rensa
 from dataselect.dedup.run import DedupSection
 from dataselect.dedup.settings import PoolRules
 from dataselect.embed.run import EmbedSection
@@ -101,6 +102,8 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
 
 
 def _dedup(params: Params, trained: ModelSettings) -> DedupSection:
+    if params.near_duplicates:
+        load_rensa()
     same = params.queries is None or params.queries.tasks == "same"
     tokenizer = {name: getattr(trained, name) for name in TokenizerSettings.__dataclass_fields__}
     return DedupSection(

@@ -23,7 +23,7 @@ from dataselect.dedup.sequence_sets import SEQUENCES_TOGETHER, SequenceSets
 from dataselect.dedup.sequences import offsets
 
 #: The largest group of rows in which each is compared with each.
-LARGE = 100
+LARGE = 300
 
 #: Pairs that are listed together: some 50 MB.
 _PAIRS_TOGETHER = 1_000_000

@@ -41,7 +41,10 @@ def test_similarities_are_those_of_plain_sets(in_scratch, rows):
 def test_rows_are_read_in_any_order(in_scratch, rows):
     sets = stored(in_scratch, rows, 3)
     hashes, starts = sets.read(np.array([41, 3, 0, 41]))
-    assert starts.tolist() == np.cumsum([0, *(len(rows[i]) for i in (20, 1)), 0, len(rows[20])]).tolist()
+    assert (
+        starts.tolist()
+        == np.cumsum([0, *(len(rows[i]) for i in (20, 1)), 0, len(rows[20])]).tolist()
+    )
     assert hashes.tolist() == sorted(rows[20]) + sorted(rows[1]) + sorted(rows[20])
 
 

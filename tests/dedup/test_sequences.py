@@ -19,8 +19,7 @@ def sequences(*texts):
 
 def lists(found):
     return [
-        found.hashes[a:b].tolist()
-        for a, b in zip(found.starts[:-1], found.starts[1:], strict=True)
+        found.hashes[a:b].tolist() for a, b in zip(found.starts[:-1], found.starts[1:], strict=True)
     ]
 
 

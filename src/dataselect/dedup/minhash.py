@@ -93,6 +93,8 @@ class BandFiles:
 
     def signatures(self, rows: np.ndarray) -> np.ndarray:
         """The hash of all values of some rows: uint64. Equal sets have equal ones."""
+        if not len(rows):  # an empty file cannot be mapped
+            return np.empty(0, np.uint64)
         return np.memmap(self._paths[-1], dtype=np.uint64, mode="r")[rows]
 
     def buckets(self, band: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -1,6 +1,7 @@
 """Bands: their shape, how often similar rows meet in one, and the files they are kept in."""
 
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def meeting(files):
     pairs = set()
     for band in range(files.bands):
         for rows, starts in files.buckets(band):
-            for first, end in zip(starts[:-1], starts[1:], strict=True):
+            for first, end in pairwise(starts):
                 bucket = set(rows[first:end].tolist())
                 pairs |= {row // 2 for row in bucket if row ^ 1 in bucket}
     return pairs

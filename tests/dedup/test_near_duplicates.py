@@ -1,9 +1,15 @@
-"""Near-duplicates in a pool: which row stays, what is written of the others, and what never counts."""
+"""Near-duplicates in a pool: which row stays, and what is written of the others."""
 
+import json
+import os
+import re
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from dataselect.compute import no_progress
 from dataselect.data import tables
@@ -12,7 +18,7 @@ from dataselect.dedup.pool import NearDuplicateCounts
 from dataselect.dedup.run import write_pool
 from dataselect.dedup.settings import NearDuplicateSettings, PoolRules
 from tests.dedup import row, write
-from tests.helpers import change, mistake, planned
+from tests.helpers import ROOT, change, mistake, planned
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +29,7 @@ def here(in_scratch):
 def run(rows, out="out", **settings):
     """The pool of the rows: counts, ids of the pool, dropped without place."""
     path = write("a.jsonl", rows)
-    folder = tables.Path(out)
+    folder = Path(out)
     counts = write_pool(
         [path],
         folder,
@@ -90,7 +96,7 @@ def test_report_counts_and_leaves_everything_in():
     assert counts.near_duplicates == NearDuplicateCounts(3, 2, 0, dropped=False)
     assert (counts.kept, counts.dropped) == (6, {})
     for name in ("pool.parquet", "dropped.parquet"):
-        written = [(tables.Path(folder) / name).read_bytes() for folder in ("out", "without")]
+        written = [(Path(folder) / name).read_bytes() for folder in ("out", "without")]
         assert written[0] == written[1]
 
 
@@ -225,6 +231,24 @@ def test_blocks_change_nothing(monkeypatch):
     assert run(rows, similarity=0.7) == expected
 
 
+@pytest.mark.slow
+def test_threads_change_nothing(here):
+    write("a.jsonl", near_copies(seed=5))
+    script = (
+        "from pathlib import Path; from dataselect.dedup.run import write_pool;"
+        "from dataselect.dedup.settings import NearDuplicateSettings, PoolRules;"
+        "write_pool(['a.jsonl'], Path(OUT), rules=PoolRules(), progress=lambda *_: None,"
+        "truncation=lambda rows: [False] * len(rows), near_duplicates=NearDuplicateSettings())"
+    )
+    for threads in ("1", "3"):
+        counts = {"POLARS_MAX_THREADS": threads, "RAYON_NUM_THREADS": threads}
+        code = script.replace("OUT", repr(threads))
+        subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, **counts})
+    for name in ("pool.parquet", "dropped.parquet"):
+        assert (here / "1" / name).read_bytes() == (here / "3" / name).read_bytes()
+    assert tables.read("dropped", here / "1/dropped.parquet").height > 100
+
+
 def test_what_is_written_is_the_exact_similarity():
     rows = near_copies(seed=4)
     plain = {given["id"]: found for given, found in zip(rows, sets(rows), strict=True)}
@@ -255,6 +279,35 @@ def test_thousands_of_rows_of_a_template(own):
         assert pool == ["r0"]
     else:
         assert near_rows(dropped) == {"copy": "`r5` (similarity 0.98)"}
+
+
+# ---- as a user
+
+
+@pytest.mark.slow
+def test_the_stage_prints_and_notes_what_it_found(home):
+    write("pool.jsonl", [row(words(i, 60), "a", id=f"r{i}") for i in (0, 1, 500)])
+    for action, kept in (("report", 3), ("drop", 2)):
+        change({"near_duplicates": {"action": action}})
+        for name in ("plan", "dedup"):
+            script = [sys.executable, str(ROOT / "stages" / f"{name}.py")]
+            done = subprocess.run(script, check=True, capture_output=True, text=True)
+        assert re.search(r"near-duplicates found +1\b", done.stdout)
+        assert re.search(rf"rows kept +{kept}\b", done.stdout)
+        figures = json.loads(Path("metrics/dedup.json").read_text())
+        assert figures["near_duplicates"] == {
+            "rows": 1,
+            "groups": 1,
+            "limited": 0,
+            "dropped": action == "drop",
+        }
+
+
+def test_the_example_of_the_page_is_a_plan(home):
+    page = (ROOT / "docs/pools.md").read_text()
+    (example,) = re.findall(r"^near_duplicates: .*$", page, re.M)
+    change(yaml.safe_load(example))
+    assert planned().dedup.near_duplicates == NearDuplicateSettings()
 
 
 # ---- mistakes

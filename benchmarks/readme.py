@@ -226,11 +226,11 @@ def near_duplicates(result: dict[str, Any]) -> str:
     note = (
         f"{result['rows']:,} real rows, on a busy machine of {result['machine']['cores']} cores. "
         "“Right”: of a sample of the rows found, how many have a row of their group that is at "
-        f"least {result['similarity']} similar by our words; “recall”: of all such pairs of a "
-        "sample of rows, how many are in a group. Seconds and memory: this stage reads, removes exact "
-        "duplicates and writes besides, which the seconds leave out. semhash got random word "
-        "vectors, as its model comes from a hub: what it finds with them says nothing. Of made-up "
-        f"rows, {' and '.join(made)}, with {' and '.join(peaks)} of memory; in proportion, "
+        f"least {result['similarity']} similar by our words. “Recall”: of all such pairs of a "
+        "sample of rows, how many are in a group. The seconds of this stage are those that the "
+        "step adds; its memory is the stage's. semhash got random word vectors, as its model comes "
+        f"from a hub: what it finds with them says nothing. Of made-up rows, {' and '.join(made)}, "
+        f"with {' and '.join(peaks)} of memory; in proportion, "
         f"{far['rows'] / 1e6:.1f} M rows would take {far['step_seconds'] / 60:.0f} minutes (an "
         "extrapolation). (`python benchmarks/near_duplicates.py`)"
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from dataselect import report
 from dataselect.dedup.minhash import BandFiles, group_equal
@@ -18,6 +19,9 @@ from dataselect.dedup.settings import NearDuplicateSettings
 from dataselect.dedup.similar_rows import Buckets, SimilarRows
 
 REASON = "near-duplicate"
+
+#: Rows whose words are held at a time: the words of long rows take ten times their text.
+_ROWS_TOGETHER = 2_048
 
 #: Rows that are left out together: each time, the pool's places are read once.
 _DROPPED_TOGETHER = 200_000
@@ -58,8 +62,8 @@ def drop_near_duplicates(
 def _group(pool: RawPool, similarity: float, folder: Path) -> tuple[SequenceSets, SimilarRows]:
     """The groups; rows are numbered among those that the pool still keeps."""
     bands = BandFiles(folder, similarity)
-    for _, rows in pool.blocks(["messages"]):
-        bands.add(word_sequences(rows["messages"]))
+    for _, messages in _conversations(pool):
+        bands.add(word_sequences(messages))
     sets = _candidate_sets(pool, bands, folder)
     similar = SimilarRows(sets, similarity)
     for rows, starts in bands.buckets(bands.bands):
@@ -83,12 +87,19 @@ def _candidate_sets(pool: RawPool, bands: BandFiles, folder: Path) -> SequenceSe
         for rows, _ in bands.buckets(band):
             shares_band[rows] = True
     sets = SequenceSets(folder / "sets", len(shares_band))
-    first = 0
-    for _, block in pool.blocks(["messages"]):
-        chosen = np.flatnonzero(shares_band[first : first + block.height])
-        sets.add(first + chosen, word_sequences(block["messages"][chosen]))
-        first += block.height
+    for first, messages in _conversations(pool):
+        chosen = np.flatnonzero(shares_band[first : first + len(messages)])
+        sets.add(first + chosen, word_sequences(messages[chosen]))
     return sets
+
+
+def _conversations(pool: RawPool) -> Iterator[tuple[int, pl.Series]]:
+    """The kept conversations, some at a time, each time after the number of the first."""
+    first = 0
+    for _, rows in pool.blocks(["messages"]):
+        for messages in rows["messages"].to_frame().iter_slices(_ROWS_TOGETHER):
+            yield first, messages["messages"]
+            first += messages.height
 
 
 def _drop(
@@ -125,7 +136,7 @@ def _names(pool: RawPool, rows: np.ndarray) -> dict[int, str]:
     """The ids of some of the rows that are kept."""
     names, first, wanted = {}, 0, np.unique(rows)
     for _, block in pool.blocks(["id"]):
-        within = wanted[(wanted >= first) & (wanted < first + block.height)]
+        within = wanted[slice(*np.searchsorted(wanted, [first, first + block.height]))]
         names.update(zip(within.tolist(), block["id"][within - first].to_list(), strict=True))
         first += block.height
     return names

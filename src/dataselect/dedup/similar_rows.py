@@ -91,7 +91,8 @@ class SimilarRows:
         buckets = self._disconnected(buckets)
         sizes = np.diff(buckets.starts)
         for size in np.unique(sizes[sizes <= LARGE]):
-            same_size = buckets.where(sizes == size).rows.reshape(-1, size)
+            starts = buckets.starts[:-1][sizes == size]
+            same_size = buckets.rows[starts[:, None] + np.arange(size)]
             left, right = np.triu_indices(size, 1)
             together = _PAIRS_TOGETHER // len(left)
             for first in range(0, len(same_size), together):

@@ -39,6 +39,7 @@ SAMPLED_REMOVED = 2_000
 SAMPLED_ROWS = 10_000
 SIZES = (100_000, 300_000)
 FULL_SIZE = 5_800_000
+STEP = ("step_seconds", "step_cpu_seconds")
 COPIES = 10  # every tenth made-up row nearly repeats another
 
 
@@ -51,8 +52,9 @@ def main() -> None:
     with temporary_folder() as home:
         result = compare(Path(options.pool), options.tools and Path(options.tools), home)
         result["by_rows"] = [measure_size(home, rows) for rows in SIZES]
-    slope = result["by_rows"][-1]["step_seconds"] / SIZES[-1]
-    result["extrapolated"] = {"rows": FULL_SIZE, "step_seconds": round(slope * FULL_SIZE)}
+    last = result["by_rows"][-1]
+    far = {name: round(last[name] / SIZES[-1] * FULL_SIZE) for name in STEP}
+    result["extrapolated"] = {"rows": FULL_SIZE, **far}
     save_result("near_duplicates", result)
 
 
@@ -60,7 +62,7 @@ def compare(pool: Path, tools: Path | None, home: Path) -> dict[str, Any]:
     """All tools on the real rows."""
     base = in_new_process("near_duplicates", "ours", path=str(pool), out=str(home / "base"), near=0)
     ours = in_new_process("near_duplicates", "ours", path=str(pool), out=str(home / "ours"), near=1)
-    ours["step_seconds"] = round(ours["seconds"] - base["seconds"], 2)
+    ours |= step_seconds(base, ours)
     rows = tables.read("pool", home / "base" / "pool.parquet")
     found = {"ours": (ours, groups_of_ours(home / "ours", rows["id"].to_list()))}
     texts = home / "texts.jsonl"
@@ -173,11 +175,16 @@ def measure_size(home: Path, rows: int) -> dict[str, Any]:
     return {
         "rows": rows,
         "dropped": dropped,
-        "step_seconds": round(near["seconds"] - base["seconds"], 2),
-        "step_cpu_seconds": round(near["cpu_seconds"] - base["cpu_seconds"], 2),
+        **step_seconds(base, near),
         "peak_mb": near["peak_mb"],
         "peak_mb_without": base["peak_mb"],
     }
+
+
+def step_seconds(base: dict[str, Any], near: dict[str, Any]) -> dict[str, float]:
+    """What the step adds to the stage: seconds, and processor seconds."""
+    names = [name.removeprefix("step_") for name in STEP]
+    return {f"step_{name}": round(near[name] - base[name], 2) for name in names}
 
 
 def make(path: Path, rows: int) -> None:

@@ -220,19 +220,22 @@ def near_duplicates(result: dict[str, Any]) -> str:
             found += [f"{share:.1%}" for share in shares] if len(found) == 1 else []
             figures = [*found, f"{seconds:,.0f}", f"{run['peak_mb']:,} MB"]
             lines.append(f"| {' | '.join([label.format(**run), *figures])} |")
-    made = [f"{run['rows']:,} rows took {run['step_seconds']:.0f} s" for run in result["by_rows"]]
-    peaks = [f"{run['peak_mb']:,} MB" for run in result["by_rows"]]
+    made = [
+        f"{run['rows']:,} took {run['step_seconds']:.0f} s ({run['step_cpu_seconds']:.0f} s of "
+        f"processor time, {run['peak_mb']:,} MB)"
+        for run in result["by_rows"]
+    ]
     far = result["extrapolated"]
     note = (
-        f"{result['rows']:,} real rows, on a busy machine of {result['machine']['cores']} cores. "
-        "“Right”: of a sample of the rows found, how many have a row of their group that is at "
-        f"least {result['similarity']} similar by our words. “Recall”: of all such pairs of a "
-        "sample of rows, how many are in a group. The seconds of this stage are those that the "
-        "step adds; its memory is the stage's. semhash got random word vectors, as its model comes "
-        f"from a hub: what it finds with them says nothing. Of made-up rows, {' and '.join(made)}, "
-        f"with {' and '.join(peaks)} of memory; in proportion, "
-        f"{far['rows'] / 1e6:.1f} M rows would take {far['step_seconds'] / 60:.0f} minutes (an "
-        "extrapolation). (`python benchmarks/near_duplicates.py`)"
+        f"{result['rows']:,} real rows, on {result['machine']['cores']} cores that were not "
+        "idle. “Right”: of a sample of the rows found, how many have a row of their group "
+        f"that is at least {result['similarity']} similar by our words. “Recall”: of all such "
+        "pairs of a sample of rows, how many are in a group. The seconds of this stage are those "
+        "that the step adds; its memory is the stage's. semhash got random word vectors, as its "
+        "model comes from a hub: what it finds with them says nothing. Of made-up rows, "
+        f"{' and '.join(made)}; in proportion, {far['rows'] / 1e6:.1f} M rows would take "
+        f"{far['step_cpu_seconds'] / 60:.0f} minutes of processor time (an extrapolation). "
+        "(`python benchmarks/near_duplicates.py`)"
     )
     return "\n".join([*lines, "", note])
 

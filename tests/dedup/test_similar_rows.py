@@ -95,7 +95,7 @@ def test_groups_are_the_components(in_scratch, monkeypatch, large, similarity):
 def test_neither_order_nor_parts_nor_blocks_change_the_groups(in_scratch, monkeypatch):
     rows = families(120, 24, seed=7)
     expected = components(rows, 0.8)
-    for name, value in (("_PAIRS_TOGETHER", 50_000), ("SEQUENCES_TOGETHER", 100)):
+    for name, value in (("_PAIRS_TOGETHER", 50_000), ("_RARE_TOGETHER", 100)):
         monkeypatch.setattr(similar_rows, name, value)
     monkeypatch.setattr("dataselect.dedup.sequence_sets.SEQUENCES_TOGETHER", 300)
     for seed, large in ((0, 300), (1, 35)):

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dataselect.dedup.minhash import group_equal
-from dataselect.dedup.sequence_sets import SEQUENCES_TOGETHER, SequenceSets
+from dataselect.dedup.sequence_sets import SequenceSets
 from dataselect.dedup.sequences import offsets
 
 #: The largest group of rows in which each is compared with each.
@@ -27,6 +27,9 @@ LARGE = 300
 
 #: Pairs that are listed together: some 50 MB.
 _PAIRS_TOGETHER = 1_000_000
+
+#: Rare sequences that are sorted together: some 400 MB.
+_RARE_TOGETHER = 8_000_000
 
 #: Rows in which sequences are counted.
 _SAMPLED = 1_000
@@ -153,7 +156,7 @@ class SimilarRows:
             place = np.minimum(np.searchsorted(known, hashes), max(len(known) - 1, 0))
             return np.where(known[place] == hashes, counts[place], 0)
 
-        parts = int(self._rare_counts(rows).sum()) // SEQUENCES_TOGETHER + 1
+        parts = int(self._rare_counts(rows).sum()) // _RARE_TOGETHER + 1
         for part in range(parts):
             blocks = [
                 self._rare_sequences(rows[portion], frequency, part, parts)

@@ -44,6 +44,7 @@ def tables() -> dict[str, tuple[str, str]]:
         "coverage": ("docs/methods.md", coverage(_result("coverage"))),
         "estimate": ("docs/large-pools.md", estimate(_result("estimate"))),
         "scale": ("docs/large-pools.md", scale()),
+        "near_duplicates": ("docs/pools.md", near_duplicates(_result("near_duplicates"))),
     }
 
 
@@ -198,6 +199,45 @@ def _dedup(result: dict[str, Any]) -> tuple[str, str, float, int, str]:
     amount = f"{result['rows']:,} rows, {result['file_mb']:,} MB"
     against = f"{result['stage_over_duckdb']} × the time of plain DuckDB, the same rows"
     return ("dedup", amount, run["seconds"], run["peak_mb"], against)
+
+
+def near_duplicates(result: dict[str, Any]) -> str:
+    """Ours beside the other tools on the same rows, and by the pool's size."""
+    lines = [
+        "| tool | rows found | right | recall | seconds | peak memory |",
+        "|---|---|---|---|---|---|",
+    ]
+    names = {
+        "ours": "this stage",
+        "text-dedup": "text-dedup {version}",
+        "semhash": "semhash {version}",
+    }
+    for name, label in names.items():
+        if run := result.get(name):
+            seconds = run.get("step_seconds", run["seconds"])
+            shares = (run["precision"], run["recall"])
+            found = ["–", "–", "–"] if "encoder" in run else [f"{run['rows_found']:,}"]
+            found += [f"{share:.1%}" for share in shares] if len(found) == 1 else []
+            figures = [*found, f"{seconds:,.0f}", f"{run['peak_mb']:,} MB"]
+            lines.append(f"| {' | '.join([label.format(**run), *figures])} |")
+    made = [
+        f"{run['rows']:,} took {run['step_seconds']:.0f} s ({run['step_cpu_seconds']:.0f} s of "
+        f"processor time, {run['peak_mb']:,} MB)"
+        for run in result["by_rows"]
+    ]
+    far = result["extrapolated"]
+    note = (
+        f"{result['rows']:,} real rows, on {result['machine']['cores']} cores that were not "
+        "idle. “Right”: of a sample of the rows found, how many have a row of their group "
+        f"that is at least {result['similarity']} similar by our words. “Recall”: of all such "
+        "pairs of a sample of rows, how many are in a group. The seconds of this stage are those "
+        "that the step adds; its memory is the stage's. semhash got random word vectors, as its "
+        "model comes from a hub: what it finds with them says nothing. Of made-up rows, "
+        f"{' and '.join(made)}; in proportion, {far['rows'] / 1e6:.1f} M rows would take "
+        f"{far['step_cpu_seconds'] / 60:.0f} minutes of processor time (an extrapolation). "
+        "(`python benchmarks/near_duplicates.py`)"
+    )
+    return "\n".join([*lines, "", note])
 
 
 def _spread(values: list[float]) -> str:

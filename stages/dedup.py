@@ -1,5 +1,6 @@
 """The raw pool, queries, tests → out/{pool,queries,tests,dropped}.parquet."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from dataselect import report
@@ -18,6 +19,9 @@ def main() -> None:
         run.figures.update(queries_in_tests=len(shared), kept_turns=done.turns)
         turns = [(f"kept: {what}", rows) for what, rows in done.turns.items()]
         dropped = [(f"dropped: {reason}", rows) for reason, rows in done.dropped.items()]
+        if near := done.near_duplicates:
+            run.figures.update(near_duplicates=asdict(near))
+            dropped += [("near-duplicates found", near.rows), ("groups of them", near.groups)]
         report.table("Pool", [("rows read", done.read), ("rows kept", done.kept), *turns, *dropped])
         report.table("Tasks", done.tasks, ("task", "queries", "tests"))
         if shared:

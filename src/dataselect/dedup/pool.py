@@ -20,8 +20,25 @@ from dataselect.errors import InputError, first_few
 
 
 @dataclass(frozen=True)
+class NearDuplicateCounts:
+    """What the step of near-duplicates found.
+
+    Attributes:
+        rows: near-duplicates of a row that stands before them.
+        groups: rows that have near-duplicates behind them.
+        limited: groups of rows that were compared with their first only: see `similar_rows`.
+        dropped: whether the rows were left out.
+    """
+
+    rows: int
+    groups: int
+    limited: int
+    dropped: bool
+
+
+@dataclass(frozen=True)
 class PoolCounts:
-    """Rows by what became of them: read, kept, and dropped by reason.
+    """Rows by what became of them: read, kept, and dropped by reason; and near-duplicates.
 
     `turns` counts kept rows by what is unusual in the order of their turns.
     """
@@ -30,6 +47,7 @@ class PoolCounts:
     kept: int
     dropped: dict[str, int]
     turns: dict[str, int] = field(default_factory=dict)
+    near_duplicates: NearDuplicateCounts | None = None
 
 
 class RawBlock(NamedTuple):

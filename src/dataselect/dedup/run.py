@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,8 @@ import polars as pl
 from dataselect.data import files, tables
 from dataselect.data.fingerprint import File
 from dataselect.dedup.long_prompts import PromptLimits, check_prompts
-from dataselect.dedup.pool import PoolCounts, RawPool
+from dataselect.dedup.near_duplicates import drop_near_duplicates
+from dataselect.dedup.pool import NearDuplicateCounts, PoolCounts, RawPool
 from dataselect.dedup.raw import Truncation, write_raw
 from dataselect.dedup.settings import DecontaminateSettings, NearDuplicateSettings, PoolRules
 from dataselect.dedup.tasks import queries_in_tests, read_queries, read_tests, task_counts
@@ -69,6 +70,7 @@ class Deduped:
         tasks: every task with its numbers of queries and tests; their sums at the end.
         queries_in_tests: task and id of the queries that also stand among the tests.
         turns: what is unusual in the order of turns → kept rows; see `pool.PoolCounts`.
+        near_duplicates: how many there are; None where none was looked for.
     """
 
     read: int
@@ -77,6 +79,7 @@ class Deduped:
     tasks: list[tuple[str, int, int]]
     queries_in_tests: list[tuple[str, str]]
     turns: dict[str, int] = field(default_factory=dict)
+    near_duplicates: NearDuplicateCounts | None = None
 
 
 def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
@@ -104,6 +107,7 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
         rules=section.rules,
         truncation=find_truncated(section.model, keep=section.rules.cut_off == "keep"),
         progress=progress,
+        near_duplicates=section.near_duplicates,
     )
     tables.write("queries", queries, out / "queries.parquet")
     tables.write("tests", tests, out / "tests.parquet")
@@ -114,6 +118,7 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
         task_counts(queries, tests),
         queries_in_tests(queries, tests),
         counts.turns,
+        counts.near_duplicates,
     )
 
 
@@ -124,6 +129,7 @@ def write_pool(
     rules: PoolRules,
     truncation: Truncation,
     progress: Progress,
+    near_duplicates: NearDuplicateSettings | None = None,
 ) -> PoolCounts:
     """Writes `pool.parquet` and `dropped.parquet` into a folder.
 
@@ -134,6 +140,7 @@ def write_pool(
         paths: the raw files, in order.
         rules: how rows are read, and which are left out.
         progress: called after every block of rows read.
+        near_duplicates: which rows are near-duplicates; None: none is looked for.
 
     Raises:
         InputError: a bad row (unless dropped), two rows with one id, or no row is left.
@@ -142,7 +149,9 @@ def write_pool(
     with tempfile.TemporaryDirectory(dir=folder, prefix=".dedup-") as scratch:
         raw = Path(scratch) / "read.parquet"
         write_raw(paths, raw, rules, truncation, progress)
-        return RawPool(raw).write(folder)
+        pool = RawPool(raw)
+        found = drop_near_duplicates(pool, near_duplicates, raw.parent) if near_duplicates else None
+        return replace(pool.write(folder), near_duplicates=found)
 
 
 def _paths(given: list[File]) -> list[str]:

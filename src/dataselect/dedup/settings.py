@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Le, Lt
 
 from dataselect.settings import PositiveInt
 
@@ -53,12 +53,12 @@ class NearDuplicateSettings:
     """The block `near_duplicates`.
 
     Attributes:
-        similarity: the Jaccard similarity, of sequences of five words, from which on two rows are
-            near-duplicates.
+        similarity: the Jaccard similarity of their sets of five-word sequences from which on two
+            rows are near-duplicates.
         action: `drop` keeps the first row of every group of them; `report` counts them.
     """
 
-    similarity: Annotated[float, Gt(0), Le(1)] = 0.8
+    similarity: Annotated[float, Ge(0.5), Le(1)] = 0.8
     action: Literal["drop", "report"] = "drop"
 
 

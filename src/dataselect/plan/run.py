@@ -15,6 +15,7 @@ from dataselect.aggregate.run import AggregateSection
 from dataselect.data import fingerprint
 from dataselect.data.budget import TokenBudget, budget_label
 from dataselect.dedup.long_prompts import PromptLimits
+from dataselect.dedup.minhash import load_rensa
 from dataselect.dedup.run import DedupSection
 from dataselect.dedup.settings import PoolRules
 from dataselect.embed.run import EmbedSection
@@ -99,6 +100,8 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
 
 
 def _dedup(params: Params, trained: ModelSettings) -> DedupSection:
+    if params.near_duplicates:
+        load_rensa()
     same = params.queries is None or params.queries.tasks == "same"
     return DedupSection(
         pool=fingerprint.matching_files(params.pool.path, "pool.path"),

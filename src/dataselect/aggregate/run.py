@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from dataselect.aggregate import Aggregator, Picks
 from dataselect.compute.prefetch import prefetch
@@ -130,7 +131,7 @@ def read_scores(path: Path) -> Iterator[Block]:
 def _selection_table(
     picks: Picks, groups: pl.DataFrame, pool: Path
 ) -> tuple[pl.DataFrame, pl.Series]:
-    """The selection table, and its rows' messages."""
+    """The selection table, with the columns that `pool.keep` names, and its rows' messages."""
     chosen = pl.DataFrame(
         {"rank": np.arange(len(picks.rows)), "row": picks.rows, "group": picks.groups}
     ).with_columns(score=pl.Series(picks.scores, dtype=pl.Float32))
@@ -140,15 +141,20 @@ def _selection_table(
         .join(groups.select("group", "task"), on="group", how="left")
         .sort("rank")
     )
-    return joined.select(list(tables.schema("selection"))), joined["messages"]
+    kept = [name for name in rows.columns if name not in tables.schema("pool")]
+    return joined.select(*tables.schema("selection"), *kept), joined["messages"]
 
 
 def _write_training_file(selection: pl.DataFrame, messages: pl.Series, path: Path) -> None:
-    rows = zip(selection["id"], selection["source"], messages.to_list(), strict=True)
+    kept = [name for name in selection.columns if name not in tables.schema("selection")]
+    # JSON has no NaN and no infinity.
+    finite = pl.when(cs.float().is_finite()).then(cs.float()).name.keep()
+    rows = selection.select("id", "source", *kept).with_columns(finite).iter_rows(named=True)
     with files.atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for row_id, source, turns in rows:
-            row = {"id": row_id, "source": source, "messages": turns}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        for row, turns in zip(rows, messages.to_list(), strict=True):
+            # In the order of the keys of a file without kept columns.
+            ordered = {"id": row.pop("id"), "source": row.pop("source"), "messages": turns, **row}
+            file.write(json.dumps(ordered, ensure_ascii=False) + "\n")
 
 
 def source_shares(selection: pl.DataFrame, pool: Path) -> pl.DataFrame:

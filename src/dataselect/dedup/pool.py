@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ import polars as pl
 from dataselect import report
 from dataselect.compute.prefetch import prefetch
 from dataselect.data import tables
+from dataselect.dedup.columns import column_types, unpack
 from dataselect.dedup.raw import ROWS_PER_BLOCK
 from dataselect.errors import InputError, first_few
 
@@ -97,8 +98,11 @@ class RawPool:
         self._db.unregister("drops")
         self.kept[numbers] = False
 
-    def write(self, folder: Path) -> PoolCounts:
+    def write(self, folder: Path, keep: Sequence[str] = ()) -> PoolCounts:
         """Writes `pool.parquet` and `dropped.parquet` into a folder.
+
+        Args:
+            keep: columns of the files that the pool has too.
 
         Raises:
             InputError: no row is left.
@@ -111,16 +115,22 @@ class RawPool:
                 "rows of the files."
             )
         with report.spinner("writing the pool"):
-            kept = self._write_kept(folder / "pool.parquet")
+            kept = self._write_kept(folder / "pool.parquet", keep)
             _write_dropped(self._db, folder / "dropped.parquet")
         return PoolCounts(len(self.kept), kept, dropped)
 
-    def _write_kept(self, path: Path) -> int:
+    def _write_kept(self, path: Path, keep: Sequence[str]) -> int:
         """Writes the rows that are kept, numbered, in the file's order; returns their number."""
+        columns, types = ["id", "source", "messages"], {}
+        if keep:
+            packed = (block.rows["extra"] for block in self.blocks(["extra"]))
+            columns, types = [*columns, "extra"], column_types(packed, keep)
         count = 0
         with tables.open_writer("pool", path) as put:
-            for _, rows in self.blocks(["id", "source", "messages"]):
+            for _, rows in self.blocks(columns):
                 numbers = pl.Series("row", range(count, count + rows.height), pl.Int64)
+                if keep:
+                    rows = rows.drop("extra").with_columns(unpack(rows["extra"], types))
                 put(rows.insert_column(0, numbers))
                 count += rows.height
         return count

@@ -12,6 +12,7 @@ import polars as pl
 from dataselect.compute.prefetch import batched, prefetch
 from dataselect.data import tables
 from dataselect.data.tables import Message
+from dataselect.dedup.columns import ColumnSearch, pack
 from dataselect.dedup.conversations import (
     BadRow,
     duplicate_key,
@@ -19,6 +20,7 @@ from dataselect.dedup.conversations import (
     reason_to_drop,
     text_field,
 )
+from dataselect.dedup.filter import RowFilter
 from dataselect.dedup.read import RawRow, read_rows
 from dataselect.dedup.settings import PoolRules
 from dataselect.errors import InputError
@@ -40,6 +42,7 @@ RAW_SCHEMA = {
     "place": pl.String,
     "reason": pl.String,
     "detail": pl.String,
+    "extra": pl.String,
 }
 
 
@@ -54,6 +57,7 @@ class PoolRow:
     place: str
     reason: str | None
     detail: str | None = None
+    extra: str | None = None
 
 
 def write_raw(
@@ -68,15 +72,24 @@ def write_raw(
         progress: called after every block of rows read.
 
     Raises:
-        InputError: a bad row, unless they are dropped.
+        InputError: a bad row, unless they are dropped; a condition that cannot be computed for a
+            row, or a column that no row has.
     """
     import pyarrow.parquet as pq
 
     oldest = pl.CompatLevel.oldest()
+    meets_condition = RowFilter(rules.where)
+    extra = dict.fromkeys(rules.keep, "pool.keep")
+    extra |= dict.fromkeys(meets_condition.columns, "pool.where")
+    search = ColumnSearch(extra)
 
     def blocks() -> Iterator[Any]:
-        for block in batched(read_rows(paths), ROWS_PER_BLOCK):
-            rows = [_parse_row(row, rules) for row in block]
+        for block in batched(read_rows(paths, extra), ROWS_PER_BLOCK):
+            search.look(block)
+            rows = [
+                _parse_row(row, rules) if wanted else _filtered_row(row)
+                for row, wanted in zip(block, meets_condition(block), strict=True)
+            ]
             _mark_truncated(rows, truncation)
             columns = {name: [getattr(row, name) for row in rows] for name in RAW_SCHEMA}
             yield pl.DataFrame(columns, schema=RAW_SCHEMA).to_arrow(compat_level=oldest)
@@ -87,6 +100,7 @@ def write_raw(
         for table in prefetch(blocks()):
             writer.write_table(table)
             progress(table.num_rows)
+    search.check()
 
 
 def _parse_row(raw: RawRow, rules: PoolRules) -> PoolRow:
@@ -97,6 +111,7 @@ def _parse_row(raw: RawRow, rules: PoolRules) -> PoolRow:
         name = text_field(raw.record, "id")
         source = text_field(raw.record, "source", "dataset") or source
         turns = parse_messages(raw.record)
+        extra = pack(raw.record, rules.keep)
     except BadRow as error:
         if rules.on_bad_row == "error":
             raise InputError(
@@ -104,8 +119,20 @@ def _parse_row(raw: RawRow, rules: PoolRules) -> PoolRow:
                 "params.yaml to leave such rows out."
             ) from None
         return PoolRow(name or raw.place, source, None, None, raw.place, "bad row", str(error))
-    key = duplicate_key(turns)
-    return PoolRow(name or key[:20], source, turns, key, raw.place, reason_to_drop(turns))
+    key, reason = duplicate_key(turns), reason_to_drop(turns)
+    return PoolRow(name or key[:20], source, turns, key, raw.place, reason, extra=extra)
+
+
+def _filtered_row(raw: RawRow) -> PoolRow:
+    """A row that `pool.where` leaves out: whatever else is wrong with it does not matter."""
+    assert not isinstance(raw.record, BadRow)
+    try:
+        name = text_field(raw.record, "id")
+        source = text_field(raw.record, "source", "dataset")
+    except BadRow:
+        name, source = None, None
+    place, reason = raw.place, "filtered by pool.where"
+    return PoolRow(name or place, source or raw.stem, None, None, place, reason)
 
 
 def _mark_truncated(rows: list[PoolRow], truncation: Truncation) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -37,8 +37,11 @@ class RawRow(NamedTuple):
     record: dict[str, Any] | BadRow
 
 
-def read_rows(files: list[str]) -> Iterator[RawRow]:
+def read_rows(files: list[str], extra: Collection[str] = ()) -> Iterator[RawRow]:
     """Every row of the files, in order, one at a time.
+
+    Args:
+        extra: columns of parquet files to read besides `COLUMNS`.
 
     Raises:
         InputError: a file is of no known kind, or damaged.
@@ -46,16 +49,16 @@ def read_rows(files: list[str]) -> Iterator[RawRow]:
     for name in files:
         stem = Path(name).name.split(".")[0]
         try:
-            for number, record in _records(name):
+            for number, record in _records(name, COLUMNS.union(extra)):
                 yield RawRow(f"{name}:{number}", stem, record)
         except (OSError, EOFError) as error:
             raise InputError(f"{name}: cannot be read: {error}. Replace the file.") from None
 
 
-def _records(name: str) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+def _records(name: str, columns: Collection[str]) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
     kind = name.removesuffix(".gz").removesuffix(".zst")
     if kind.endswith((".parquet", ".pq")):
-        yield from enumerate(_parquet(name), 1)
+        yield from enumerate(_parquet(name, columns), 1)
     elif kind.endswith((".jsonl", ".json", ".ndjson")):
         array = _is_array(name)
         with _open(name) as file:
@@ -70,7 +73,7 @@ def _records(name: str) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
         )
 
 
-def _parquet(name: str) -> Iterator[dict[str, Any] | BadRow]:
+def _parquet(name: str, wanted: Collection[str]) -> Iterator[dict[str, Any] | BadRow]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -78,7 +81,7 @@ def _parquet(name: str) -> Iterator[dict[str, Any] | BadRow]:
         # With a pre-buffer, the whole file would end up in memory.
         with pq.ParquetFile(name, pre_buffer=False) as file:
             names = file.schema_arrow.names
-            columns = [column for column in names if column in COLUMNS]
+            columns = [column for column in names if column in wanted]
             # Named, so that an error can say what the file has.
             unread = dict.fromkeys(names) if len(columns) < len(names) else {}
             for batch in file.iter_batches(batch_size=ROWS_PER_BATCH, columns=columns):

@@ -136,7 +136,7 @@ def write_pool(
     with tempfile.TemporaryDirectory(dir=folder, prefix=".dedup-") as scratch:
         raw = Path(scratch) / "read.parquet"
         write_raw(paths, raw, rules, truncation, progress)
-        return RawPool(raw).write(folder)
+        return RawPool(raw).write(folder, rules.keep)
 
 
 def _paths(given: list[File]) -> list[str]:

@@ -136,7 +136,7 @@ def _score(
 ) -> Cost | None:
     """The sample's rows scored against as many queries as there are."""
     scorer = load_part("score", part)
-    if not isinstance(scorer, RowScorer):
+    if not isinstance(scorer, RowScorer) or scorer.columns:  # the sample has no such columns
         return None
     frame = tables.read("pool", home / "pool.parquet")
     queries = None
@@ -198,7 +198,7 @@ def main() -> None:
     pool = [resolve(file.path) for file in sections.dedup.pool]
     queries = [resolve(file.path) for file in sections.dedup.queries]
     with report.progress("rows read", None) as progress:
-        rows, sample = sample_pool(pool, SAMPLE_ROWS, progress)
+        rows, sample = sample_pool(pool, SAMPLE_ROWS, progress, sections.dedup.rules.where)
     if not sample:
         raise InputError("pool.path: no row can be understood. Look at the files' rows.")
     with tempfile.TemporaryDirectory(prefix="dataselect-") as name:

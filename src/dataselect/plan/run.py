@@ -13,6 +13,8 @@ from typing import Any
 
 from dataselect.aggregate.run import AggregateSection
 from dataselect.data import fingerprint
+from dataselect.dedup.columns import check_keep
+from dataselect.dedup.condition import needed_columns
 from dataselect.dedup.long_prompts import PromptLimits
 from dataselect.dedup.run import DedupSection
 from dataselect.dedup.settings import PoolRules
@@ -73,7 +75,7 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
     check_models(params, parts, trained, selector, name, block)
     baseline, evaluation = _evaluation(params, name, trained)
     return Plan(
-        dedup=_dedup(params, trained),
+        dedup=_dedup(params, parts, trained),
         reference=_reference(params, parts, selector),
         embed=_embed(parts, selector),
         score=ScoreSection(scorer=parts.scorer, code=_code("score", scorer=parts.scorer)),
@@ -100,12 +102,12 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
     )
 
 
-def _dedup(params: Params, trained: ModelSettings) -> DedupSection:
+def _dedup(params: Params, parts: ChosenParts, trained: ModelSettings) -> DedupSection:
     same = params.queries is None or params.queries.tasks == "same"
     tokenizer = {name: getattr(trained, name) for name in TokenizerSettings.__dataclass_fields__}
     return DedupSection(
         pool=fingerprint.matching_files(params.pool.path, "pool.path"),
-        rules=PoolRules(**{name: getattr(params.pool, name) for name in settings_of(PoolRules)}),
+        rules=_pool_rules(params, parts),
         queries=fingerprint.matching_files(params.queries.path, "queries.path")
         if params.queries
         else [],
@@ -121,6 +123,16 @@ def _dedup(params: Params, trained: ModelSettings) -> DedupSection:
         if params.tests and params.eval.long_prompts == "error"
         else None,
     )
+
+
+def _pool_rules(params: Params, parts: ChosenParts) -> PoolRules:
+    """How the pool's rows are read; the columns that the method reads are kept too."""
+    rules = PoolRules(**{name: getattr(params.pool, name) for name in settings_of(PoolRules)})
+    rules = replace(rules, keep=list(dict.fromkeys([*rules.keep, *parts.scorer_contract.columns])))
+    check_keep(rules.keep)
+    if rules.where is not None:
+        needed_columns(rules.where)
+    return rules
 
 
 def _reference(params: Params, parts: ChosenParts, selector: ModelSettings) -> ReferenceSection:

@@ -47,26 +47,25 @@ class ColumnSearch:
             raise InputError(f"{setting}: no row of the pool has a column `{name}`. {hint} Fix it.")
 
 
-def check_keep(names: Collection[str]) -> None:
-    """Checks the names of `pool.keep`.
+def check_keep(settings: Mapping[str, str]) -> None:
+    """Checks the names of the columns that are kept.
+
+    Args:
+        settings: the place of a setting → the column that it names.
 
     Raises:
-        InputError: a name comes twice, or is one of the program's own columns.
+        InputError: a name is empty, comes twice, or is one of the program's own columns.
     """
-    taken = {name.lower() for name in RESERVED}
-    for number, name in enumerate(names):
-        if name.lower() in taken:  # SQL does not tell upper from lower case
-            why = (
-                f"`{name}` is a column of the tables already"
-                if name.lower() in RESERVED
-                else f"`{name}` stands there twice; upper and lower case are the same"
-            )
-            raise InputError(
-                f"pool.keep: item {number + 1}: {why}. Remove it, or rename the files' column."
-            )
-        if not name.strip():
-            raise InputError(f"pool.keep: item {number + 1}: an empty name. Remove it.")
-        taken.add(name.lower())
+    seen: set[str] = set()
+    for place, name in settings.items():
+        reasons = {
+            "an empty name": not name.strip(),
+            f"`{name}` is a column that the tables have already": name.lower() in RESERVED,
+            f"`{name}` comes twice; upper and lower case are the same": name.lower() in seen,
+        }
+        if wrong := [reason for reason, holds in reasons.items() if holds]:
+            raise InputError(f"{place}: {wrong[0]}. Remove it, or rename the column in the files.")
+        seen.add(name.lower())  # SQL does not tell upper from lower case
 
 
 def plain_value(value: Any) -> Any:
@@ -171,4 +170,4 @@ def to_float(value: float) -> float:
     try:
         return float(value)
     except OverflowError:  # a whole number of more than 308 digits
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf

@@ -24,16 +24,8 @@ def needed_columns(where: str) -> tuple[str, ...]:
         InputError: it is no expression over the columns of a single row.
     """
     db = connect()
-    (text,) = db.execute("SELECT json_serialize_sql(?)", [f"SELECT ({where}\n)"]).fetchone()
-    parsed = json.loads(text)
-    if parsed["error"]:
-        raise InputError(
-            f"pool.where: {parsed['error_message']}; found `{where:.80}`. Expected a condition in "
-            "DuckDB's SQL, like `judge_score >= 4 and license = 'mit'`. Fix it."
-        )
-    (expression,) = parsed["statements"][0]["node"]["select_list"]
     columns: dict[str, str] = {}  # SQL does not tell upper from lower case
-    for part in _parts(expression, frozenset()):
+    for part in _parts(_parse(db, where), frozenset()):
         if part["class"] in REFUSED_PARTS:
             raise InputError(
                 f"pool.where: found {REFUSED_PARTS[part['class']]}. Expected a condition on the "
@@ -45,6 +37,30 @@ def needed_columns(where: str) -> tuple[str, ...]:
             name = part["column_names"][0]
             columns.setdefault(name.lower(), name)
     return tuple(columns.values())
+
+
+def _parse(db: Any, where: str) -> dict[str, Any]:
+    """The tree of an expression.
+
+    Raises:
+        InputError: it is none.
+    """
+    parsed: dict[str, Any] = {}
+    # Without parentheses errors name the user's text; with them only an expression is right.
+    for text in (where, f"({where}\n)"):
+        (found,) = db.execute("SELECT json_serialize_sql(?)", [f"SELECT {text}"]).fetchone()
+        parsed = json.loads(found)
+        if parsed["error"]:
+            raise InputError(
+                f"pool.where: {parsed['error_message']}; found `{where:.80}`. Expected a "
+                "condition in DuckDB's SQL, like `judge_score >= 4 and license = 'mit'`. Fix it."
+            )
+    (expression,) = parsed["statements"][0]["node"]["select_list"]
+    if expression.get("function_name") == "row":
+        raise InputError(
+            f"pool.where: found `{where:.80}`. Expected one condition; join several with `and`."
+        )
+    return expression
 
 
 def _parts(node: Any, parameters: frozenset[str]) -> Iterator[dict[str, Any]]:

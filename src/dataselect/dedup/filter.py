@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from dataselect.dedup.columns import is_int64, plain_value, to_float, to_json
+from dataselect.dedup.columns import is_int64, plain_value, to_float
 from dataselect.dedup.condition import connect, needed_columns
 from dataselect.dedup.conversations import BadRow
 from dataselect.dedup.read import RawRow
@@ -67,12 +67,12 @@ class RowFilter:
         if self._db is None:
             return wanted
         failed: list[int] = []
-        for kinds, numbers in self._by_kinds(rows).items():
-            values = [self._values(rows[number]) for number in numbers]
+        for kinds, values in self._by_kinds(rows).items():
+            numbers = list(values)
             try:
-                results = self._compute(kinds, values)
+                results = self._compute(kinds, list(values.values()))
             except duckdb.Error:
-                failed.append(numbers[self._first_failing(kinds, values)])
+                failed.append(numbers[self._first_failing(kinds, list(values.values()))])
                 continue
             for number, result in zip(numbers, results, strict=True):
                 wanted[number] = result
@@ -84,13 +84,13 @@ class RowFilter:
         assert not isinstance(row.record, BadRow)
         return tuple(plain_value(row.record.get(name)) for name in self.columns)
 
-    def _by_kinds(self, rows: list[RawRow]) -> dict[tuple[str, ...], list[int]]:
-        """The numbers of the rows that can be read, by the types of their values."""
-        groups: dict[tuple[str, ...], list[int]] = {}
+    def _by_kinds(self, rows: list[RawRow]) -> dict[tuple[str, ...], dict[int, tuple[Any, ...]]]:
+        """The values of the rows that can be read, by their types and the row's number."""
+        groups: dict[tuple[str, ...], dict[int, tuple[Any, ...]]] = {}
         for number, row in enumerate(rows):
             if not isinstance(row.record, BadRow):
-                kinds = tuple(_kind(value) for value in self._values(row))
-                groups.setdefault(kinds, []).append(number)
+                values = self._values(row)
+                groups.setdefault(tuple(map(_kind, values)), {})[number] = values
         return groups
 
     def _compute(self, kinds: tuple[str, ...], values: Values) -> list[bool]:
@@ -162,7 +162,7 @@ class RowFilter:
         except duckdb.Error as error:
             reason = str(error).splitlines()[0].rstrip(".")
         found = ", ".join(
-            f"{name} = {to_json(_cell(value, _kind(value)))[:40]}"
+            f"{name} = {json.dumps(value, ensure_ascii=False, default=plain_value)[:40]}"
             for name, value in zip(self.columns, values, strict=True)
         )
         return InputError(

@@ -126,13 +126,14 @@ def _dedup(params: Params, parts: ChosenParts, trained: ModelSettings) -> DedupS
 
 
 def _pool_rules(params: Params, parts: ChosenParts) -> PoolRules:
-    """How the pool's rows are read; the columns that the method reads are kept too."""
+    """How the pool's rows are read; the columns that the scorer reads are kept too."""
     rules = PoolRules(**{name: getattr(params.pool, name) for name in settings_of(PoolRules)})
-    rules = replace(rules, keep=list(dict.fromkeys([*rules.keep, *parts.scorer_contract.columns])))
-    check_keep(rules.keep)
     if rules.where is not None:
         needed_columns(rules.where)
-    return rules
+    added = [name for name in parts.scorer_contract.columns if name not in rules.keep]
+    places = {f"pool.keep: item {i}": name for i, name in enumerate(rules.keep, 1)}
+    check_keep(places | {f"methods.yaml: scorer: {parts.scorer.name}": name for name in added})
+    return replace(rules, keep=[*rules.keep, *added])
 
 
 def _reference(params: Params, parts: ChosenParts, selector: ModelSettings) -> ReferenceSection:

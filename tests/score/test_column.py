@@ -9,12 +9,12 @@ import pytest
 from dataselect.aggregate.run import select
 from dataselect.compute import no_progress
 from dataselect.data import tables
-from dataselect.data.columns import check_numbers, read_numbers
 from dataselect.data.scores import Group, PoolInfo, Rows
 from dataselect.dedup.run import dedup
 from dataselect.score.column import column
 from dataselect.score.run import ScoreSection, score
 from dataselect.settings import Part
+from tests.data.test_numbers import write_pool
 from tests.helpers import change, mistake, planned
 
 INF = float("inf")
@@ -34,18 +34,6 @@ def test_by_hand(best, expected):
     np.testing.assert_array_equal(scores, np.array(expected)[:, None])
 
 
-def write_pool(path, **columns):
-    count = len(next(iter(columns.values())))
-    frame = pl.DataFrame({
-        "row": pl.int_range(count, eager=True),
-        "id": [f"r{i}" for i in range(count)],
-        "source": "s",
-        "messages": pl.Series([[]] * count, dtype=tables.MESSAGES),
-        **columns,
-    })  # fmt: skip
-    tables.write("pool", frame, path)
-
-
 @pytest.mark.parametrize(
     ("values", "expected"),
     [([2, None, 1], [2, -INF, 1]), ([2.5, NAN, INF], [2.5, -INF, -INF]), ([True, False], [1, 0]),
@@ -58,18 +46,6 @@ def test_the_stage_reads_the_column_from_the_pool(in_scratch, values, expected):
     table = tables.read("scores", in_scratch / "out/scores.parquet")
     assert table["score"].to_list() == [[value] for value in expected]
     assert done.unusable == []
-
-
-def test_a_column_that_holds_no_numbers_is_refused(in_scratch):
-    path = in_scratch / "pool.parquet"
-    write_pool(path, x=["4", None, "good", "fine"], y=["4", "5", "6", "7"], z=[1, 2, 3, 4])
-    assert mistake(check_numbers, path, ["z", "x"]) == (
-        "the scorer's column `x`: expected numbers; the row `r2` has the text 'good'. Fix the "
-        "rows, leave such out with `pool.where`, or name another column in methods.yaml."
-    )
-    assert "the row `r0` has the text '4'" in mistake(check_numbers, path, ["y"])
-    assert "no column `zz`. Did you mean `z`?" in mistake(check_numbers, path, ["zz"])
-    assert read_numbers(pl.read_parquet(path), ["z"])["z"].tolist() == [1, 2, 3, 4]
 
 
 def test_the_plan_keeps_the_scorers_column(home):

@@ -116,11 +116,11 @@ def column_types(packed: Iterable[pl.Series], names: Collection[str]) -> dict[st
         for text in block:
             for name, value in json.loads(text).items():
                 if value is not None:
-                    kinds[name].add(_kind(value))
+                    kinds[name].add(_json_kind(value))
     return {name: _type(found) for name, found in kinds.items()}
 
 
-def _kind(value: Any) -> str:
+def _json_kind(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):

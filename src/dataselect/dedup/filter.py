@@ -90,7 +90,7 @@ class RowFilter:
         for number, row in enumerate(rows):
             if not isinstance(row.record, BadRow):
                 values = self._values(row)
-                groups.setdefault(tuple(map(_kind, values)), {})[number] = values
+                groups.setdefault(tuple(map(_sql_type, values)), {})[number] = values
         return groups
 
     def _compute(self, kinds: tuple[str, ...], values: Values) -> list[bool]:
@@ -157,7 +157,7 @@ class RowFilter:
 
         values = self._values(row)
         try:
-            self._compute(tuple(map(_kind, values)), [values])
+            self._compute(tuple(map(_sql_type, values)), [values])
             reason = "no reason given"
         except duckdb.Error as error:
             reason = str(error).splitlines()[0].rstrip(".")
@@ -172,7 +172,7 @@ class RowFilter:
         )
 
 
-def _kind(value: Any) -> str:
+def _sql_type(value: Any) -> str:
     """A value's type of SQL."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "NULL"

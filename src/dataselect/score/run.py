@@ -17,7 +17,7 @@ from dataselect.compute import Engine, Work
 from dataselect.compute.prefetch import prefetch
 from dataselect.compute.threads import threads
 from dataselect.data import shards, tables
-from dataselect.data.columns import check_numbers, read_numbers
+from dataselect.data.numbers import check_numbers, read_numbers
 from dataselect.data.scores import (
     Block,
     Group,

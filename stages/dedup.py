@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dataselect import report
+from dataselect.dedup import statistics_report
 from dataselect.dedup.run import DedupSection, dedup
 from dataselect.errors import first_few
 from dataselect.stage import stage
@@ -16,8 +17,12 @@ def main() -> None:
         shared = done.queries_in_tests
         run.figures.update(read=done.read, kept=done.kept, dropped=done.dropped)
         run.figures.update(queries_in_tests=len(shared))
+        run.figures.update(pool=statistics_report.figures(done.statistics))
+        plots = Path("metrics/plots")
+        statistics_report.write_plots(done.statistics, done.read, done.dropped, plots)
         dropped = [(f"dropped: {reason}", rows) for reason, rows in done.dropped.items()]
         report.table("Pool", [("rows read", done.read), ("rows kept", done.kept), *dropped])
+        statistics_report.show(done.statistics)
         report.table("Tasks", done.tasks, ("task", "queries", "tests"))
         if shared:
             named = first_few(f"`{name}` of {task}" for task, name in shared)

@@ -9,12 +9,14 @@ from typing import Literal
 
 import polars as pl
 
+from dataselect import report
 from dataselect.data import files, tables
 from dataselect.data.fingerprint import File
 from dataselect.dedup.long_prompts import PromptLimits, check_prompts
 from dataselect.dedup.pool import PoolCounts, RawPool
 from dataselect.dedup.raw import Truncation, write_raw
 from dataselect.dedup.settings import DecontaminateSettings, NearDuplicateSettings, PoolRules
+from dataselect.dedup.statistics import PoolStatistics, measure_pool
 from dataselect.dedup.tasks import queries_in_tests, read_queries, read_tests, task_counts
 from dataselect.dedup.truncation import find_truncated
 from dataselect.eval.task_kinds import task_kinds
@@ -65,6 +67,7 @@ class Deduped:
         dropped: reason → rows.
         tasks: every task with its numbers of queries and tests; their sums at the end.
         queries_in_tests: task and id of the queries that also stand among the tests.
+        statistics: what is in the pool.
     """
 
     read: int
@@ -72,6 +75,7 @@ class Deduped:
     dropped: dict[str, int]
     tasks: list[tuple[str, int, int]]
     queries_in_tests: list[tuple[str, str]]
+    statistics: PoolStatistics
 
 
 def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
@@ -102,12 +106,17 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
     )
     tables.write("queries", queries, out / "queries.parquet")
     tables.write("tests", tests, out / "tests.parquet")
+    with report.spinner("counting tokens"):
+        statistics = measure_pool(
+            out / "pool.parquet", section.model, languages=section.rules.languages
+        )
     return Deduped(
         counts.read,
         counts.kept,
         counts.dropped,
         task_counts(queries, tests),
         queries_in_tests(queries, tests),
+        statistics,
     )
 
 

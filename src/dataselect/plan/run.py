@@ -15,6 +15,7 @@ from dataselect.aggregate.run import AggregateSection
 from dataselect.data import fingerprint
 from dataselect.dedup.columns import check_keep
 from dataselect.dedup.condition import needed_columns
+from dataselect.dedup.languages import check_languages
 from dataselect.dedup.long_prompts import PromptLimits
 from dataselect.dedup.run import DedupSection
 from dataselect.dedup.settings import PoolRules
@@ -130,6 +131,8 @@ def _pool_rules(params: Params, parts: ChosenParts) -> PoolRules:
     rules = PoolRules(**{name: getattr(params.pool, name) for name in settings_of(PoolRules)})
     if rules.where is not None:
         needed_columns(rules.where)
+    if rules.languages:
+        check_languages()
     added = [name for name in parts.scorer_contract.columns if name not in rules.keep]
     places = {f"pool.keep: item {i}": name for i, name in enumerate(rules.keep, 1)}
     check_keep(places | {f"methods.yaml: scorer: {parts.scorer.name}": name for name in added})

@@ -31,7 +31,7 @@ def check_languages() -> None:
 
 
 def load_detector() -> Callable[[str], str]:
-    """A function that says which language a text is in, as a code of two letters like `en`.
+    """A function that says which language a text is in, as a code like `en`.
 
     Source: py3langid, a fork of langid.py (Lui and Baldwin 2012), with its own model of bytes.
     """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from dataselect.dedup.statistics import PoolStatistics
 #: Sources that are printed, and drawn; what is left is one line.
 SOURCES_PRINTED, SOURCES_DRAWN = 12, 40
 
-#: Numbers of turns, and languages, that are printed.
-SHARES_PRINTED = 4
+#: Numbers of turns, and languages, that are printed, and drawn.
+SHARES_PRINTED, SHARES_DRAWN = 4, 12
+
+#: The smallest share that is printed by itself.
+SMALLEST_PRINTED = 0.005
 
 
 def figures(statistics: PoolStatistics) -> dict[str, Any]:
@@ -29,7 +33,7 @@ def figures(statistics: PoolStatistics) -> dict[str, Any]:
 def write_plots(
     statistics: PoolStatistics, read: int, dropped: Mapping[str, int], folder: Path
 ) -> None:
-    """Writes what `dvc plots` draws: sources, lengths, languages, and what became of the rows.
+    """Writes what `dvc plots` draws: sources, lengths, turns, and what became of the rows.
 
     Args:
         read: the rows of the files.
@@ -39,10 +43,7 @@ def write_plots(
     files.write_json(folder / "pool_sources.json", _source_bars(statistics))
     files.write_json(folder / "pool_lengths.json", _length_bars(statistics))
     files.write_json(folder / "pool_dropped.json", _bars("rows", becomes, read))
-    languages = statistics.languages or {"not looked for": statistics.measured}
-    files.write_json(
-        folder / "pool_languages.json", _bars("language", languages, statistics.measured)
-    )
+    files.write_json(folder / "pool_turns.json", _turn_bars(statistics))
 
 
 def _bars(name: str, counts: Mapping[str, int], total: int) -> list[dict[str, Any]]:
@@ -61,16 +62,34 @@ def _source_bars(statistics: PoolStatistics) -> list[dict[str, Any]]:
 
 
 def _length_bars(statistics: PoolStatistics) -> list[dict[str, Any]]:
-    """The shares of rows of 0, 1, 2 to 3, 4 to 7, … tokens, from the shortest to the longest."""
+    """The shares of rows in ranges of length, each half an octave, from the shortest row on."""
     unit = "tokens" if statistics.tokens is not None else "characters"
-    powers = np.frexp(statistics.lengths.astype(np.float64))[1]  # 4 to 7 have the power 3
-    counts = np.bincount(powers)
+    shortest, longest = statistics.lengths[[0, -1]].tolist()
+    # 0, 1, 2, 3, 4, 6, 8, 12, 16, 23, 32 …: the whole numbers from the roots of powers of two on.
+    roots = {math.isqrt(2**power - 1) + 1 for power in range(2 * longest.bit_length() + 1)}
+    edges = sorted({0, *roots})
+    counts, _ = np.histogram(statistics.lengths, edges)
     bars = {}
-    for power in range(int(powers.min()), len(counts)):
-        low, high = 2**power // 2, 2**power - 1
-        name = f"{low:,}" if low >= high else f"{low:,} to {high:,}"
-        bars[f"{name} {unit}"] = int(counts[power])
+    for low, end, rows in zip(edges[:-1], edges[1:], counts.tolist(), strict=True):
+        if end > shortest and low <= longest:
+            name = f"{low:,}" if end == low + 1 else f"{low:,} to {end - 1:,}"
+            bars[f"{name} {unit}"] = rows
     return _bars("length", bars, statistics.measured)
+
+
+def _turn_bars(statistics: PoolStatistics) -> list[dict[str, Any]]:
+    """The shares of rows with a number of turns; and, where asked for, in a language."""
+    turns, more_turns = _most_common(statistics.turns, SHARES_DRAWN)
+    languages, other_languages = _most_common(statistics.languages or {}, SHARES_DRAWN)
+    bars = {f"{number} turns": rows for number, rows in sorted(turns.items())}
+    bars |= {"other numbers of turns": more_turns, **languages, "other languages": other_languages}
+    return _bars("rows", {name: rows for name, rows in bars.items() if rows}, statistics.measured)
+
+
+def _most_common(counts: Mapping[Any, int], limit: int) -> tuple[dict[Any, int], int]:
+    """The first of what comes most often, with their counts; and the sum of all other counts."""
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return dict(ordered[:limit]), sum(rows for _, rows in ordered[limit:])
 
 
 def _sources(statistics: PoolStatistics, limit: int) -> list[tuple[str, int, int | None]]:
@@ -104,11 +123,11 @@ def _lines(statistics: PoolStatistics) -> list[str]:
         statistics.lengths, (0.5, 0.9, 1), method="inverted_cdf"
     ).tolist()
     lines = [
-        f"{unit} a row: half have up to {half:,}, 90 % up to {most_rows:,}, all up to {longest:,}.",
-        f"Turns a row: {_shares(statistics.turns.items(), measured)}.",
+        f"{unit} a row: half have up to {half:,}, 90% up to {most_rows:,}, all up to {longest:,}.",
+        f"Turns a row: {_shares(statistics.turns, measured)}.",
     ]
     if statistics.languages:
-        lines.append(f"Languages: {_shares(statistics.languages.items(), measured)}.")
+        lines.append(f"Languages: {_shares(statistics.languages, measured)}.")
     if statistics.tokens is None:
         lines.append("Tokens are not counted: the model has no tokenizer.json that can be read.")
     if statistics.is_estimate:
@@ -116,9 +135,10 @@ def _lines(statistics: PoolStatistics) -> list[str]:
     return lines
 
 
-def _shares(counts: Iterable[tuple[Any, int]], total: int) -> str:
-    """The largest shares in words: `2 in 90.0 %, 4 in 8.0 %, others in 2.0 %`."""
-    ordered = sorted(counts, key=lambda item: -item[1])
-    shown, rest = ordered[:SHARES_PRINTED], sum(rows for _, rows in ordered[SHARES_PRINTED:])
-    parts = [*shown, ("others", rest)] if rest else shown
-    return ", ".join(f"{name} in {rows / total:.1%}".replace("%", " %") for name, rows in parts)
+def _shares(counts: Mapping[Any, int], total: int) -> str:
+    """The largest shares in words: `2 in 90.0%, 4 in 8.0%, others in 2.0%`."""
+    common = {name: rows for name, rows in counts.items() if rows >= SMALLEST_PRINTED * total}
+    shown, _ = _most_common(common, SHARES_PRINTED)
+    rest = sum(counts.values()) - sum(shown.values())
+    parts = shown | ({"others": rest} if rest else {})
+    return ", ".join(f"{name} in {rows / total:.1%}" for name, rows in parts.items())

@@ -19,7 +19,7 @@ DECIDED_BY = {
     "metrics/plots/pool_sources.json": ("dedup",),
     "metrics/plots/pool_lengths.json": ("dedup",),
     "metrics/plots/pool_dropped.json": ("dedup",),
-    "metrics/plots/pool_languages.json": ("dedup",),
+    "metrics/plots/pool_turns.json": ("dedup",),
     "metrics/plots/sources.json": SELECTION,
     "metrics/plots/scores.json": SELECTION,
     "metrics/plots/tasks.json": SCORES,

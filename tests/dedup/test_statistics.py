@@ -1,6 +1,5 @@
 """The pool's statistics: counted by hand, and on a sample of a larger pool."""
 
-import polars as pl
 import pytest
 
 from dataselect.data import tables
@@ -9,7 +8,7 @@ from dataselect.dedup.statistics import SourceCount, measure_pool
 from dataselect.dedup.token_counter import load_token_counter
 from dataselect.models.settings import TokenizerSettings
 from tests.dedup import turns
-from tests.helpers import GOLDEN, change, mistake, planned
+from tests.helpers import GOLDEN, change, mistake, planned, table
 
 MODEL = TokenizerSettings(name=str(GOLDEN / "tiny-llama"))
 NO_TOKENIZER = TokenizerSettings(name=".")
@@ -17,11 +16,7 @@ NO_TOKENIZER = TokenizerSettings(name=".")
 
 def write_pool(path, rows):
     """A pool of (id, source, messages)."""
-    frame = pl.DataFrame(
-        [(number, *row) for number, row in enumerate(rows)],
-        schema=tables.schema("pool"),
-        orient="row",
-    )
+    frame = table("pool", [(number, *row) for number, row in enumerate(rows)])
     tables.write("pool", frame, path)
     return path
 

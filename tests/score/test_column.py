@@ -60,7 +60,9 @@ def test_the_plan_keeps_the_scorers_column(home):
     assert planned().dedup.rules.keep == ["license", "judge_score"]
     change({"bad": judged | {"scorer": {"column": {"name": "score"}}}}, "methods.yaml")
     change({"method": "bad"})
-    assert mistake(planned).startswith("methods.yaml: scorer: column: `score` is a column that")
+    assert mistake(planned).startswith(
+        "methods.yaml: the scorer's column `score`: `score` is a column that"
+    )
 
 
 def test_a_pool_is_chosen_from_by_its_own_column(home):

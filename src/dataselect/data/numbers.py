@@ -12,7 +12,7 @@ from dataselect.errors import InputError, did_you_mean
 
 
 def check_numbers(table: Path, names: Iterable[str]) -> None:
-    """Checks that columns of the pool hold numbers, or true and false.
+    """Checks that columns of the pool hold numbers, if need be as text, or true and false.
 
     Args:
         table: the pool's table.
@@ -27,15 +27,14 @@ def check_numbers(table: Path, names: Iterable[str]) -> None:
             raise InputError(f"{table}: no column `{name}`. {hint} Run `dvc repro dedup`.")
         if schema[name] == pl.Boolean or schema[name].is_numeric():
             continue
-        texts = pl.scan_parquet(table).select("id", name).drop_nulls(name)
-        no_number = pl.col(name).cast(pl.Float64, strict=False).is_null()
-        for rows in (texts.filter(no_number), texts):
-            for row_id, value in rows.head(1).collect().iter_rows():
-                raise InputError(
-                    f"the scorer's column `{name}`: expected numbers; the row `{row_id}` has the "
-                    f"text {value[:60]!r}. Fix the rows, leave such out with `pool.where`, or name "
-                    "another column in methods.yaml."
-                )
+        number = pl.col(name).cast(pl.Float64, strict=False)
+        wrong = pl.scan_parquet(table).drop_nulls(name).filter(number.is_null())
+        for row_id, value in wrong.select("id", name).head(1).collect().iter_rows():
+            raise InputError(
+                f"the scorer's column `{name}`: expected numbers; the row `{row_id}` has the "
+                f"text {value[:60]!r}. Fix the rows, leave such out with `pool.where`, or name "
+                "another column in methods.yaml."
+            )
 
 
 def read_numbers(frame: pl.DataFrame, names: Iterable[str]) -> dict[str, np.ndarray]:

@@ -11,8 +11,10 @@ from typing import Any
 import polars as pl
 
 from dataselect.data import tables
+from dataselect.dedup.condition import needed_columns
 from dataselect.dedup.conversations import BadRow
 from dataselect.dedup.read import RawRow
+from dataselect.dedup.settings import PoolRules
 from dataselect.errors import InputError, did_you_mean
 
 #: Names that a kept column cannot have: columns of the tables and keys of the training file.
@@ -35,9 +37,13 @@ class ColumnSearch:
         if self.missing:
             for row in rows:
                 if not isinstance(row.record, BadRow):
-                    self._found.update(dict.fromkeys(row.record))
-            for name in [name for name in self.missing if name in self._found]:
-                del self.missing[name]
+                    self.add(row.record)
+
+    def add(self, names: Iterable[str]) -> None:
+        """Notes columns."""
+        self._found.update(dict.fromkeys(names))
+        for name in self.missing.keys() & self._found.keys():
+            del self.missing[name]
 
     def check(self) -> None:
         """Raises: InputError: no row that was read has one of the columns."""
@@ -45,6 +51,16 @@ class ColumnSearch:
             name, setting = next(iter(self.missing.items()))
             hint = did_you_mean(name, self._found)
             raise InputError(f"{setting}: no row of the pool has a column `{name}`. {hint} Fix it.")
+
+
+def named_columns(rules: PoolRules) -> dict[str, str]:
+    """The columns that rules name → the setting that does, for messages.
+
+    Raises:
+        InputError: `pool.where` is no condition.
+    """
+    named = dict.fromkeys(rules.keep, "pool.keep, or the scorer's column")
+    return named | dict.fromkeys(needed_columns(rules.where), "pool.where")
 
 
 def check_keep(settings: Mapping[str, str]) -> None:

@@ -17,12 +17,14 @@ REFUSED_PARTS = {
 }
 
 
-def needed_columns(where: str) -> tuple[str, ...]:
-    """The columns that a condition reads, found by DuckDB's own parser.
+def needed_columns(where: str | None) -> tuple[str, ...]:
+    """The columns that a condition reads, found by DuckDB's own parser; none of no condition.
 
     Raises:
         InputError: it is no expression over the columns of a single row.
     """
+    if where is None:
+        return ()
     db = connect()
     columns: dict[str, str] = {}  # SQL does not tell upper from lower case
     for part in _parts(_parse(db, where), frozenset()):

@@ -49,7 +49,7 @@ class RowFilter:
 
     def __init__(self, where: str | None) -> None:
         self._where = where
-        self.columns = needed_columns(where) if where is not None else ()
+        self.columns = needed_columns(where)
         self._db = connect() if where is not None else None
         self._null_types: dict[tuple[str, ...], tuple[str, ...]] = {}
 

@@ -12,7 +12,7 @@ import polars as pl
 from dataselect.compute.prefetch import batched, prefetch
 from dataselect.data import tables
 from dataselect.data.tables import Message
-from dataselect.dedup.columns import ColumnSearch, pack
+from dataselect.dedup.columns import ColumnSearch, named_columns, pack
 from dataselect.dedup.conversations import (
     BadRow,
     duplicate_key,
@@ -79,9 +79,8 @@ def write_raw(
 
     oldest = pl.CompatLevel.oldest()
     meets_condition = RowFilter(rules.where)
-    extra = dict.fromkeys(rules.keep, "pool.keep")
-    extra |= dict.fromkeys(meets_condition.columns, "pool.where")
-    search = ColumnSearch(extra)
+    search = ColumnSearch(named_columns(rules))
+    extra = tuple(search.missing)
 
     def blocks() -> Iterator[Any]:
         for block in batched(read_rows(paths, extra), ROWS_PER_BLOCK):

@@ -13,12 +13,8 @@ from typing import Any
 
 from dataselect.aggregate.run import AggregateSection
 from dataselect.data import fingerprint
-from dataselect.dedup.columns import check_keep
-from dataselect.dedup.condition import needed_columns
-from dataselect.dedup.languages import check_languages
 from dataselect.dedup.long_prompts import PromptLimits
 from dataselect.dedup.run import DedupSection
-from dataselect.dedup.settings import PoolRules
 from dataselect.embed.run import EmbedSection
 from dataselect.errors import InputError
 from dataselect.eval.cost import CostSection
@@ -29,9 +25,10 @@ from dataselect.plan.code import code_hash
 from dataselect.plan.method import PARTS, ChosenParts, choose_parts, engine_part, method_entry
 from dataselect.plan.models import check_models, selector_block
 from dataselect.plan.params import Params, check_params
+from dataselect.plan.pool import pool_rules
 from dataselect.reference.run import ReferenceSection
 from dataselect.score.run import ScoreSection
-from dataselect.settings import Part, check_settings, settings_of
+from dataselect.settings import Part, check_settings
 from dataselect.train.run import TrainSection
 
 
@@ -105,10 +102,11 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
 
 def _dedup(params: Params, parts: ChosenParts, trained: ModelSettings) -> DedupSection:
     same = params.queries is None or params.queries.tasks == "same"
+    pool = fingerprint.matching_files(params.pool.path, "pool.path")
     tokenizer = {name: getattr(trained, name) for name in TokenizerSettings.__dataclass_fields__}
     return DedupSection(
-        pool=fingerprint.matching_files(params.pool.path, "pool.path"),
-        rules=_pool_rules(params, parts),
+        pool=pool,
+        rules=pool_rules(params.pool, parts.scorer_contract.columns, pool),
         queries=fingerprint.matching_files(params.queries.path, "queries.path")
         if params.queries
         else [],
@@ -124,19 +122,6 @@ def _dedup(params: Params, parts: ChosenParts, trained: ModelSettings) -> DedupS
         if params.tests and params.eval.long_prompts == "error"
         else None,
     )
-
-
-def _pool_rules(params: Params, parts: ChosenParts) -> PoolRules:
-    """How the pool's rows are read; the columns that the scorer reads are kept too."""
-    rules = PoolRules(**{name: getattr(params.pool, name) for name in settings_of(PoolRules)})
-    if rules.where is not None:
-        needed_columns(rules.where)
-    if rules.languages:
-        check_languages()
-    added = [name for name in parts.scorer_contract.columns if name not in rules.keep]
-    places = {f"pool.keep: item {i}": name for i, name in enumerate(rules.keep, 1)}
-    check_keep(places | {f"methods.yaml: scorer: {parts.scorer.name}": name for name in added})
-    return replace(rules, keep=[*rules.keep, *added])
 
 
 def _reference(params: Params, parts: ChosenParts, selector: ModelSettings) -> ReferenceSection:

@@ -9,11 +9,14 @@ from typing import Any
 
 import polars as pl
 
-from dataselect.dedup.columns import is_int64, plain_value, to_float
 from dataselect.dedup.condition import connect, needed_columns
 from dataselect.dedup.conversations import BadRow
+from dataselect.dedup.kept_columns import is_int64, plain_value, to_float
 from dataselect.dedup.read import RawRow
 from dataselect.errors import InputError
+
+#: Why a row that does not meet the condition is not in the pool.
+FILTERED = "filtered by pool.where"
 
 #: A type of SQL → the type of the column that holds its values.
 TYPES = {

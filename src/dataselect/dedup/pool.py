@@ -13,7 +13,7 @@ import polars as pl
 from dataselect import report
 from dataselect.compute.prefetch import prefetch
 from dataselect.data import tables
-from dataselect.dedup.columns import column_types, unpack
+from dataselect.dedup.kept_columns import column_types, unpack
 from dataselect.dedup.raw import ROWS_PER_BLOCK
 from dataselect.errors import InputError, first_few
 

@@ -12,7 +12,6 @@ import polars as pl
 from dataselect.compute.prefetch import batched, prefetch
 from dataselect.data import tables
 from dataselect.data.tables import Message
-from dataselect.dedup.columns import ColumnSearch, named_columns, pack
 from dataselect.dedup.conversations import (
     BadRow,
     duplicate_key,
@@ -20,7 +19,8 @@ from dataselect.dedup.conversations import (
     reason_to_drop,
     text_field,
 )
-from dataselect.dedup.filter import RowFilter
+from dataselect.dedup.filter import FILTERED, RowFilter
+from dataselect.dedup.kept_columns import ColumnSearch, named_columns, pack
 from dataselect.dedup.read import RawRow, read_rows
 from dataselect.dedup.settings import PoolRules
 from dataselect.errors import InputError
@@ -130,8 +130,7 @@ def _filtered_row(raw: RawRow) -> PoolRow:
         source = text_field(raw.record, "source", "dataset")
     except BadRow:
         name, source = None, None
-    place, reason = raw.place, "filtered by pool.where"
-    return PoolRow(name or place, source or raw.stem, None, None, place, reason)
+    return PoolRow(name or raw.place, source or raw.stem, None, None, raw.place, FILTERED)
 
 
 def _mark_truncated(rows: list[PoolRow], truncation: Truncation) -> None:

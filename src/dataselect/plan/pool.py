@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dataselect.data.files import resolve
 from dataselect.data.fingerprint import File
-from dataselect.dedup.columns import ColumnSearch, check_keep, named_columns
+from dataselect.dedup.kept_columns import ColumnSearch, check_keep, named_columns
 from dataselect.dedup.languages import check_languages
 from dataselect.dedup.settings import PoolRules, PoolSettings
 from dataselect.settings import settings_of

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from dataselect.compute import no_progress
-from dataselect.dedup.columns import ColumnSearch, check_keep, column_types, pack, unpack
 from dataselect.dedup.conversations import BadRow
+from dataselect.dedup.kept_columns import ColumnSearch, check_keep, column_types, pack, unpack
 from dataselect.dedup.read import RawRow
 from dataselect.dedup.run import write_pool
 from dataselect.dedup.settings import PoolRules
@@ -158,3 +158,23 @@ def test_a_kept_column_that_is_not_unicode_is_a_bad_row(in_scratch):
     (in_scratch / "a.jsonl").write_text('{"prompt": "x", "completion": "y", "z": "\\ud83c"}\n')
     message = mistake(pool_of, in_scratch / "out", "a.jsonl", keep=["z"])
     assert message.startswith("a.jsonl:1: kept columns: not valid Unicode: half a surrogate pair")
+
+
+def test_blocks_and_order_change_nothing(in_scratch, monkeypatch):
+    values = [1, None, 2.5, "mixed", 4, True, 6, 7, [8], 9]
+    rows = [
+        row(f"{i % 24}?", "1", id=f"r{i % 24}", x=values[i % 24 % 10], y=i % 24 % 5)
+        for i in range(30)
+    ]
+    rules = {"keep": ["x", "y"], "where": "y > 0 and coalesce(x::VARCHAR, '') <> '6'"}
+    found = []
+    for size, order in ((8_192, rows), (4, rows), (7, rows[::-1])):
+        for module in ("raw", "pool"):
+            monkeypatch.setattr(f"dataselect.dedup.{module}.ROWS_PER_BLOCK", size)
+        write("a.jsonl", order)
+        pool, dropped = pool_of(in_scratch / "out", "a.jsonl", **rules)
+        assert (pool["x"].dtype, pool["y"].dtype) == (pl.String, pl.Int64)
+        kept = sorted(pool.select("id", "x", "y").rows())
+        found.append((kept, sorted(dropped.select("id", "reason").rows())))
+    assert found[0] == found[1] == found[2]
+    assert len(found[0][0]) == 24 - 5 - 2

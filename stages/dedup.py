@@ -1,11 +1,10 @@
 """The raw pool, queries, tests → out/{pool,queries,tests,dropped}.parquet."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 from dataselect import report
+from dataselect.dedup import summary
 from dataselect.dedup.run import DedupSection, dedup
-from dataselect.errors import first_few
 from dataselect.stage import stage
 
 
@@ -14,22 +13,9 @@ def main() -> None:
     with stage("dedup", DedupSection) as run:
         with report.progress("rows read", None) as progress:
             done = dedup(run.section, Path("out"), progress)
-        shared = done.queries_in_tests
-        run.figures.update(read=done.read, kept=done.kept, dropped=done.dropped)
-        run.figures.update(queries_in_tests=len(shared), kept_turns=done.turns)
-        turns = [(f"kept: {what}", rows) for what, rows in done.turns.items()]
-        dropped = [(f"dropped: {reason}", rows) for reason, rows in done.dropped.items()]
-        if near := done.near_duplicates:
-            run.figures.update(near_duplicates=asdict(near))
-            dropped += [("near-duplicates found", near.rows), ("groups of them", near.groups)]
-        report.table("Pool", [("rows read", done.read), ("rows kept", done.kept), *turns, *dropped])
-        report.table("Tasks", done.tasks, ("task", "queries", "tests"))
-        if shared:
-            named = first_few(f"`{name}` of {task}" for task, name in shared)
-            report.console.print(
-                f"{len(shared):,} queries also stand among the tests: {named}. A method that uses "
-                "queries would choose rows by them: remove them from the queries or the tests."
-            )
+        run.figures.update(summary.figures(done))
+        summary.write_plots(done, Path("metrics/plots"))
+        summary.show(done)
 
 
 if __name__ == "__main__":

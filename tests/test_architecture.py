@@ -31,7 +31,10 @@ MAY_IMPORT = {
     "embed": {"data", "models", "compute", "numerics", "settings"},
     "train": {"data", "models", "compute", "numerics", "settings"},
     "eval": {"data", "models", "compute", "numerics", "settings"},
-    "dedup": {"data", "models", "compute", "settings", "eval.task_kinds", "eval.prompts"},
+    "dedup": {
+        *("data", "models", "compute", "numerics", "settings"),
+        *("eval.task_kinds", "eval.prompts"),
+    },
     "reference": {"embed", "train", "data", "models", "compute", "numerics", "settings"},
     "compare": {"data", "eval", "settings"},
     "sql": {"data"},

@@ -14,6 +14,8 @@ pytestmark = pytest.mark.slow
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 
 TITLES = {"training loss", "score per task", "share per source", "scores of the selected rows"}
+TITLES |= {"the pool's sources", "lengths of the pool's rows", "what became of the rows read"}
+TITLES |= {"turns and languages of the pool's rows"}
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,11 @@ def test_four_tables_and_what_became_of_the_rows(section, in_scratch):
         dropped={"duplicate": 1, "no assistant turn": 1},
         tasks=[("sums", 1, 2), ("chats", 0, 2), ("words", 0, 1), ("all", 1, 5)],
         queries_in_tests=[],
+        turns={},
+        near_duplicates=None,
+        statistics=done.statistics,
     )
+    assert (done.statistics.rows, done.statistics.turns) == (2, {2: 2})
     assert sum(rows) == 4
     heights = {}
     for name in ("pool", "queries", "tests", "dropped"):

@@ -40,17 +40,25 @@ def test_the_files_of_the_planned_run_stay(ran, in_scratch):
     assert left(in_scratch) == set(DECIDED_BY)
 
 
-def test_another_method_removes_all_and_a_second_time_nothing(ran, in_scratch):
-    ran(score={"code": "another", "rate": 1e-05})
+def test_another_pool_removes_all_and_a_second_time_nothing(ran, in_scratch):
+    ran(dedup={"code": "another", "rate": 1e-05})
     assert remove_stale() == f"removed, because they belong to another run: {', '.join(DECIDED_BY)}"
     assert left(in_scratch) == set()
     assert remove_stale() is None
 
 
+def test_another_method_keeps_what_the_pool_decides(ran, in_scratch):
+    ran(score={"code": "another", "rate": 1e-05})
+    assert "metrics/plots/sources.json, metrics/plots/scores.json" in remove_stale()
+    assert left(in_scratch) == {name for name in DECIDED_BY if "plots/pool_" in name}
+
+
 def test_other_training_keeps_what_the_selection_decides(ran, in_scratch):
     ran(train={"code": "train", "rate": 2e-05})
     assert "metrics/eval.json" in remove_stale()
-    assert left(in_scratch) == {"metrics/plots/sources.json", "metrics/plots/scores.json"}
+    assert left(in_scratch) == {name for name in DECIDED_BY if "plots" in name} - {
+        "metrics/plots/tasks.json"
+    }
 
 
 def test_scores_of_a_run_that_no_lock_file_knows_are_removed(ran, in_scratch):

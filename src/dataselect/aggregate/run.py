@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from dataselect.aggregate import Aggregator, Picks
 from dataselect.compute.prefetch import prefetch
@@ -18,6 +19,7 @@ from dataselect.data.budget import Budget, TokenBudget, budget_rows
 from dataselect.data.examples import conversations
 from dataselect.data.mix import MixSettings, training_order
 from dataselect.data.quotas import RowTokens, choice_limits, epochs_by_source
+from dataselect.data.schemas import TOOL_USE
 from dataselect.data.scores import Block, Group, SingleGroup
 from dataselect.data.tool_use import ToolConversation
 from dataselect.errors import InputError
@@ -89,7 +91,7 @@ def select(section: AggregateSection, out: Path) -> Selected:
     picks = aggregator(lambda: read_scores(scores), groups, n, **limits, **part.settings)
     _check_count(len(picks.rows), 1 if tokens else n, row_count)
     chosen = _chosen_rows(picks, table, pool)
-    selection = chosen.select(list(tables.schema("selection")))
+    selection = chosen.select(*tables.schema("selection"), *_kept_columns(chosen))
     tables.write("selection", selection, out / "selection.parquet")
     lines = training_order(selection["source"].to_list(), epochs)
     _write_training_file(chosen, lines, out / "train.jsonl")
@@ -178,16 +180,26 @@ def _chosen_rows(picks: Picks, groups: pl.DataFrame, pool: Path) -> pl.DataFrame
 
 
 def _write_training_file(rows: pl.DataFrame, lines: np.ndarray, path: Path) -> None:
-    """Writes the chosen rows with these positions (int64), a line each."""
+    """Writes the chosen rows with these positions (int64), a line each; kept columns at its end."""
+    kept = _kept_columns(rows)
+    # JSON has no NaN and no infinity.
+    finite = pl.when(cs.float().is_finite()).then(cs.float()).name.keep()
     with files.atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for first in range(0, len(lines), LINES_PER_BLOCK):
             block = rows[lines[first : first + LINES_PER_BLOCK]]
-            columns = (block["id"], block["source"], conversations(block))
-            for row_id, source, turns in zip(*columns, strict=True):
-                row = {"id": row_id, "source": source, "messages": turns}
+            columns = block.select("id", "source", *kept).with_columns(finite)
+            named = columns.iter_rows(named=True)
+            for row, turns in zip(named, conversations(block), strict=True):
+                line = {"id": row.pop("id"), "source": row.pop("source"), "messages": turns}
                 if isinstance(turns, ToolConversation) and turns.tools:
-                    row["tools"] = turns.tools
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                    line["tools"] = turns.tools
+                file.write(json.dumps(line | row, ensure_ascii=False) + "\n")
+
+
+def _kept_columns(pool: pl.DataFrame) -> list[str]:
+    """The columns that `pool.keep` names: those that no table of ours has."""
+    ours = {*tables.schema("pool"), *tables.schema("selection"), *TOOL_USE}
+    return [name for name in pool.columns if name not in ours]
 
 
 def source_shares(selection: pl.DataFrame, pool: Path) -> pl.DataFrame:

@@ -15,11 +15,19 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Rows:
-    """A block of consecutive pool rows: ids and sources (b), and features by name (b …)."""
+    """A block of consecutive pool rows.
+
+    Attributes:
+        id: of the rows: b.
+        source: of the rows: b.
+        features: by name: b ….
+        columns: the pool's own columns that the scorer names: float64, b; null is NaN.
+    """
 
     id: list[str]
     source: list[str]
     features: dict[str, np.ndarray] = field(default_factory=dict)
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

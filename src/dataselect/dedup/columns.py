@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from typing import Any
 
@@ -33,18 +33,21 @@ def check_columns(columns: dict[str, str]) -> None:
             )
 
 
-def read_pool_rows(files: list[str], columns: dict[str, str]) -> Iterator[RawRow]:
+def read_pool_rows(
+    files: list[str], columns: dict[str, str], extra: Collection[str] = ()
+) -> Iterator[RawRow]:
     """The rows of the files as they are, with the columns that `columns` names among them.
 
     Args:
         columns: our name → the files' name.
+        extra: further columns of parquet files to read; a file may lack them.
 
     Raises:
         InputError: a file has rows, and lacks a column of `columns` in all of them.
     """
     for path in files:
         lacking, names = set(columns.values()), dict[str, Any]()
-        for row in read_rows([path], extra=columns.values()):
+        for row in read_rows([path], extra=(*columns.values(), *extra)):
             if lacking and isinstance(row.record, dict):
                 lacking -= row.record.keys()
                 names |= row.record if len(names) < NAMED else {}

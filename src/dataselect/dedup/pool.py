@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from dataselect import report
 from dataselect.compute.prefetch import prefetch
 from dataselect.data import tables
 from dataselect.data.schemas import TOOL_USE
+from dataselect.dedup.kept_columns import column_types, unpack
 from dataselect.dedup.raw import ROWS_PER_BLOCK
 from dataselect.errors import InputError, first_few
 
@@ -121,8 +122,11 @@ class RawPool:
         self._db.unregister("drops")
         self.kept[numbers] = False
 
-    def write(self, folder: Path) -> PoolCounts:
+    def write(self, folder: Path, keep: Sequence[str] = ()) -> PoolCounts:
         """Writes `pool.parquet` and `dropped.parquet` into a folder.
+
+        Args:
+            keep: columns of the files that the pool has too.
 
         Raises:
             InputError: no row is left.
@@ -135,18 +139,24 @@ class RawPool:
                 "rows of the files."
             )
         with report.spinner("writing the pool"):
-            turns = self._write_kept(folder / "pool.parquet")
+            turns = self._write_kept(folder / "pool.parquet", keep)
             _write_dropped(self._db, folder / "dropped.parquet")
         return PoolCounts(len(self.kept), int(self.kept.sum()), dropped, turns)
 
-    def _write_kept(self, path: Path) -> dict[str, int]:
+    def _write_kept(self, path: Path, keep: Sequence[str]) -> dict[str, int]:
         """Writes the rows that are kept, numbered, in the file's order; see `PoolCounts.turns`."""
         # The column is there only where a row has something in it.
         columns = ["id", "source", "messages", *(TOOL_USE if self._any_tool_use() else ())]
+        types = {}
+        if keep:
+            types = column_types((block.rows["extra"] for block in self.blocks(["extra"])), keep)
+            columns.append("extra")
         count, turns = 0, Counter()
         with tables.open_writer("pool", path) as put:
             for _, rows in self.blocks(columns):
                 numbers = pl.Series("row", range(count, count + rows.height), pl.Int64)
+                if keep:
+                    rows = rows.drop("extra").with_columns(unpack(rows["extra"], types))
                 put(rows.insert_column(0, numbers))
                 count += rows.height
                 turns.update(_unusual_turns(rows["messages"]))

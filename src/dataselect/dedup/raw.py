@@ -17,6 +17,8 @@ from dataselect.data.tool_use import to_column
 from dataselect.dedup.columns import note_lacking, read_pool_rows, rename
 from dataselect.dedup.conversations import duplicate_key, parse_messages, reason_to_drop
 from dataselect.dedup.fields import BadRow, NoMessages, name_field
+from dataselect.dedup.filter import FILTERED, RowFilter
+from dataselect.dedup.kept_columns import ColumnSearch, named_columns, pack
 from dataselect.dedup.read import RawRow
 from dataselect.dedup.settings import PoolRules
 from dataselect.dedup.sources import SourceNames
@@ -34,6 +36,9 @@ ROWS_PER_BLOCK = 8_192
 #: Why a row is not in the pool where the user left out its source: no fault of the row.
 SOURCE_LEFT_OUT = "source left out"
 
+#: Reasons that are no fault of a row.
+NOT_WANTED = (SOURCE_LEFT_OUT, FILTERED)
+
 #: The pool before its duplicates are removed: every row read, kept or (with a reason) not.
 RAW_SCHEMA = {
     "id": pl.String,
@@ -44,6 +49,7 @@ RAW_SCHEMA = {
     "reason": pl.String,
     "detail": pl.String,
     **TOOL_USE,
+    "extra": pl.String,
 }
 
 
@@ -58,6 +64,7 @@ class PoolRow:
     place: str
     reason: str | None
     detail: str | None = None
+    extra: str | None = None
 
     @property
     def tool_use(self) -> str | None:
@@ -78,19 +85,27 @@ def write_raw(
 
     Raises:
         InputError: a bad row, unless they are dropped; too many unusable rows; an entry of
-            `sources` or `columns` that stands for nothing in the files.
+            `sources` or `columns` that stands for nothing in the files; a condition that cannot be
+            computed for a row, or a column of `where` or `keep` that no row has.
     """
     import pyarrow.parquet as pq
 
     oldest = pl.CompatLevel.oldest()
     sources, unusable = SourceNames(rules.sources), UnusableRows()
+    meets_condition = RowFilter(rules.where)
+    search = ColumnSearch(named_columns(rules))
+    extra = tuple(search.missing)
 
     def blocks() -> Iterator[Any]:
-        for block in batched(read_pool_rows(paths, rules.columns), ROWS_PER_BLOCK):
-            rows = [parse_row(row, rules, sources) for row in block]
+        for block in batched(read_pool_rows(paths, rules.columns, extra), ROWS_PER_BLOCK):
+            search.look(block)
+            rows = [
+                parse_row(row, rules, sources) if wanted else _filtered_row(row, rules, sources)
+                for row, wanted in zip(block, meets_condition(block), strict=True)
+            ]
             _mark_truncated(rows, truncation)
             for raw_row, row in zip(block, rows, strict=True):
-                if row.reason != SOURCE_LEFT_OUT:
+                if row.reason not in NOT_WANTED:
                     unusable.count(raw_row, row.reason, row.detail)
             columns = {name: [getattr(row, name) for row in rows] for name in RAW_SCHEMA}
             yield pl.DataFrame(columns, schema=RAW_SCHEMA).to_arrow(compat_level=oldest)
@@ -103,6 +118,7 @@ def write_raw(
             progress(table.num_rows)
     sources.check()
     unusable.check(rules.most_dropped)
+    search.check()
 
 
 def parse_row(raw: RawRow, rules: PoolRules, sources: SourceNames) -> PoolRow:
@@ -124,7 +140,7 @@ def parse_row(raw: RawRow, rules: PoolRules, sources: SourceNames) -> PoolRow:
         source = renamed
         if isinstance(raw.record, BadRow):
             raise raw.record
-        turns = parse_messages(record)
+        turns, extra = parse_messages(record), pack(raw.record, rules.keep)
     except BadRow as error:
         reason = f"{error}{note_lacking(raw.record, rules.columns)}"
         if rules.on_bad_row == "error":
@@ -137,7 +153,20 @@ def parse_row(raw: RawRow, rules: PoolRules, sources: SourceNames) -> PoolRow:
     key = duplicate_key(turns)
     if rules.id == "content" or not name:
         name = key[:20]
-    return PoolRow(name, source, turns, key, place, reason_to_drop(turns))
+    return PoolRow(name, source, turns, key, place, reason_to_drop(turns), extra=extra)
+
+
+def _filtered_row(raw: RawRow, rules: PoolRules, sources: SourceNames) -> PoolRow:
+    """A row that `pool.where` leaves out: whatever else is wrong with it does not matter."""
+    assert not isinstance(raw.record, BadRow)
+    record, name, source = rename(raw.record, rules.columns), None, raw.stem
+    try:
+        name = name_field(record, "id")
+        source = name_field(record, "source", "dataset") or source
+    except BadRow:
+        pass
+    renamed = sources.rename(source) or source
+    return PoolRow(name or raw.place, renamed, None, None, raw.place, FILTERED)
 
 
 def _mark_truncated(rows: list[PoolRow], truncation: Truncation) -> None:

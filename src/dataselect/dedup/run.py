@@ -9,6 +9,7 @@ from typing import Literal
 
 import polars as pl
 
+from dataselect import report
 from dataselect.data import files, tables
 from dataselect.data.fingerprint import File
 from dataselect.dedup.long_prompts import PromptLimits, check_prompts
@@ -16,6 +17,7 @@ from dataselect.dedup.near_duplicates import drop_near_duplicates
 from dataselect.dedup.pool import NearDuplicateCounts, PoolCounts, RawPool
 from dataselect.dedup.raw import Truncation, write_raw
 from dataselect.dedup.settings import DecontaminateSettings, NearDuplicateSettings, PoolRules
+from dataselect.dedup.statistics import PoolStatistics, measure_pool
 from dataselect.dedup.tasks import queries_in_tests, read_queries, read_tests, task_counts
 from dataselect.dedup.truncation import find_truncated
 from dataselect.eval.task_kinds import task_kinds
@@ -71,6 +73,7 @@ class Deduped:
         queries_in_tests: task and id of the queries that also stand among the tests.
         turns: what is unusual in the order of turns → kept rows; see `pool.PoolCounts`.
         near_duplicates: how many there are; None where none was looked for.
+        statistics: what is in the pool.
     """
 
     read: int
@@ -78,8 +81,9 @@ class Deduped:
     dropped: dict[str, int]
     tasks: list[tuple[str, int, int]]
     queries_in_tests: list[tuple[str, str]]
-    turns: dict[str, int] = field(default_factory=dict)
-    near_duplicates: NearDuplicateCounts | None = None
+    turns: dict[str, int]
+    near_duplicates: NearDuplicateCounts | None
+    statistics: PoolStatistics
 
 
 def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
@@ -111,6 +115,10 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
     )
     tables.write("queries", queries, out / "queries.parquet")
     tables.write("tests", tests, out / "tests.parquet")
+    with report.spinner("counting tokens"):
+        statistics = measure_pool(
+            out / "pool.parquet", section.model, languages=section.rules.languages
+        )
     return Deduped(
         counts.read,
         counts.kept,
@@ -119,6 +127,7 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
         queries_in_tests(queries, tests),
         counts.turns,
         counts.near_duplicates,
+        statistics,
     )
 
 
@@ -151,7 +160,7 @@ def write_pool(
         write_raw(paths, raw, rules, truncation, progress)
         pool = RawPool(raw)
         found = drop_near_duplicates(pool, near_duplicates, raw.parent) if near_duplicates else None
-        return replace(pool.write(folder), near_duplicates=found)
+        return replace(pool.write(folder, rules.keep), near_duplicates=found)
 
 
 def _paths(given: list[File]) -> list[str]:

@@ -25,6 +25,7 @@ class PoolRules:
         where: a condition in DuckDB's SQL over the files' columns; other rows are left out.
         keep: columns of the files that go on into pool, selection and training file.
         most_dropped: the largest share of unusable rows; above it, the run ends.
+        languages: whether the statistics say which languages the rows are in.
     """
 
     on_bad_row: Literal["error", "drop"] = "error"
@@ -35,6 +36,7 @@ class PoolRules:
     where: str | None = None
     keep: list[str] = field(default_factory=list)
     most_dropped: Annotated[float, Ge(0), Le(1)] = 0.5
+    languages: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

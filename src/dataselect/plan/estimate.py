@@ -140,7 +140,7 @@ def _score(
 ) -> Cost | None:
     """The sample's rows scored against as many queries as there are."""
     scorer = load_part("score", part)
-    if not isinstance(scorer, RowScorer):
+    if not isinstance(scorer, RowScorer) or scorer.columns:  # the sample has no such columns
         return None
     frame = tables.read("pool", home / "pool.parquet")
     queries = None

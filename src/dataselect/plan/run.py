@@ -17,7 +17,6 @@ from dataselect.data.budget import TokenBudget, budget_label
 from dataselect.dedup.long_prompts import PromptLimits
 from dataselect.dedup.minhash import load_rensa
 from dataselect.dedup.run import DedupSection
-from dataselect.dedup.settings import PoolRules
 from dataselect.embed.run import EmbedSection
 from dataselect.errors import InputError
 from dataselect.eval.cost import CostSection
@@ -29,9 +28,10 @@ from dataselect.plan.method import PARTS, ChosenParts, choose_parts, engine_part
 from dataselect.plan.mix import check_mix
 from dataselect.plan.models import check_models, selector_block
 from dataselect.plan.params import Params, check_params
+from dataselect.plan.pool import pool_rules
 from dataselect.reference.run import ReferenceSection
 from dataselect.score.run import ScoreSection
-from dataselect.settings import Part, check_settings, settings_of
+from dataselect.settings import Part, check_settings
 from dataselect.train.run import TrainSection
 
 
@@ -77,7 +77,7 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
     check_models(params, parts, trained, selector, name, block)
     baseline, evaluation = _evaluation(params, name, trained)
     return Plan(
-        dedup=_dedup(params, trained),
+        dedup=_dedup(params, parts, trained),
         reference=_reference(params, parts, selector),
         embed=_embed(parts, selector),
         score=ScoreSection(scorer=parts.scorer, code=_code("score", scorer=parts.scorer)),
@@ -99,13 +99,14 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
     )
 
 
-def _dedup(params: Params, trained: ModelSettings) -> DedupSection:
+def _dedup(params: Params, parts: ChosenParts, trained: ModelSettings) -> DedupSection:
     if params.near_duplicates:
         load_rensa()
     same = params.queries is None or params.queries.tasks == "same"
+    pool = fingerprint.matching_files(params.pool.path, "pool.path")
     return DedupSection(
-        pool=fingerprint.matching_files(params.pool.path, "pool.path"),
-        rules=PoolRules(**{name: getattr(params.pool, name) for name in settings_of(PoolRules)}),
+        pool=pool,
+        rules=pool_rules(params.pool, parts.scorer_contract.columns, pool),
         source_order=list(params.pool.sources),
         queries=fingerprint.matching_files(params.queries.path, "queries.path")
         if params.queries

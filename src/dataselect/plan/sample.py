@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from dataselect.compute.prefetch import batched
 from dataselect.dedup.columns import read_pool_rows
-from dataselect.dedup.raw import SOURCE_LEFT_OUT, PoolRow, parse_row
+from dataselect.dedup.filter import RowFilter
+from dataselect.dedup.raw import ROWS_PER_BLOCK, SOURCE_LEFT_OUT, PoolRow, parse_row
+from dataselect.dedup.read import RawRow
 from dataselect.dedup.settings import PoolRules
 from dataselect.dedup.sources import SourceNames
 
@@ -31,8 +34,7 @@ def sample_pool(
     rules = replace(rules, on_bad_row="drop")
     kept: list[PoolRow | None] = []
     rows = 0
-    for raw in read_pool_rows(files, rules.columns):
-        progress(1)
+    for raw in _rows(files, rules, progress):
         # Reservoir sampling over all rows, usable or not: only a row that takes a place is parsed,
         # and where some sources are left out, every row.
         row = parse_row(raw, rules, sources) if rules.sources else None
@@ -49,3 +51,14 @@ def sample_pool(
         [number, row.place, row.source, row.messages, row.tool_use]
         for number, row in enumerate(usable)
     ]
+
+
+def _rows(files: list[str], rules: PoolRules, progress: Callable[[int], None]) -> Iterator[RawRow]:
+    """The rows that meet the condition, and those that cannot be read."""
+    meets_condition = RowFilter(rules.where)
+    rows = read_pool_rows(files, rules.columns, meets_condition.columns)
+    for block in batched(rows, ROWS_PER_BLOCK):
+        for raw, wanted in zip(block, meets_condition(block), strict=True):
+            progress(1)
+            if wanted:
+                yield raw

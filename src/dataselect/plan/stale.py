@@ -16,6 +16,10 @@ from dataselect.plan.params import read_yaml
 SELECTION = ("dedup", "reference", "embed", "score", "aggregate")
 SCORES = (*SELECTION, "train", "baseline", "eval")
 DECIDED_BY = {
+    "metrics/plots/pool_sources.json": ("dedup",),
+    "metrics/plots/pool_lengths.json": ("dedup",),
+    "metrics/plots/pool_dropped.json": ("dedup",),
+    "metrics/plots/pool_turns.json": ("dedup",),
     "metrics/plots/sources.json": SELECTION,
     "metrics/plots/scores.json": SELECTION,
     "metrics/plots/tasks.json": SCORES,

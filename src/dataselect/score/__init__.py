@@ -35,11 +35,13 @@ class RowScorer:
         inputs: the names of the feature arrays it reads.
         prepare: (pool's size and sources, queries or None) → `Prepared`.
         uses_queries: whether it compares rows with queries; else `prepare` is given None.
+        columns: the names of the pool's own columns of numbers that it reads.
     """
 
     inputs: tuple[str, ...]
     prepare: Callable[[PoolInfo, Queries | None], Prepared]
     uses_queries: bool = False
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,12 @@ class PoolScorer:
     Attributes:
         inputs: the names of the feature arrays it reads.
         score: the pool → the columns of S, and S in blocks of rows.
+        columns: the names of the pool's own columns of numbers that it reads.
     """
 
     inputs: tuple[str, ...]
     score: Callable[[Pool], Scores]
+    columns: tuple[str, ...] = ()
 
 
 Scorer = RowScorer | PoolScorer

@@ -17,6 +17,7 @@ from dataselect.compute import Engine, Work
 from dataselect.compute.prefetch import prefetch
 from dataselect.compute.threads import threads
 from dataselect.data import shards, tables
+from dataselect.data.numbers import check_numbers, read_numbers
 from dataselect.data.scores import (
     Block,
     Group,
@@ -74,11 +75,12 @@ def score(section: ScoreSection, out: Path, features: Path, engine: Engine | Non
             threads. A `PoolScorer` always runs in this process.
 
     Raises:
-        InputError: a NaN or an infinite number in a query's inputs.
+        InputError: a NaN or infinite number in a query's inputs; a column that holds no numbers.
     """
     scorer: Scorer = load_part("score", section.scorer)
     info = _pool_info(out / "pool.parquet")
-    jobs = _jobs(out / "pool.parquet", features / "pool")
+    check_numbers(out / "pool.parquet", scorer.columns)
+    jobs = _jobs(out / "pool.parquet", features / "pool", scorer.columns)
     with report.progress("score", info.row_count) as progress:
         if isinstance(scorer, PoolScorer):
             groups, blocks = _score_pool(scorer, jobs, info, progress)
@@ -103,16 +105,17 @@ def _pool_info(table: Path) -> PoolInfo:
 
 
 class Job(NamedTuple):
-    """A block of the pool to be scored: its feature shard, and its rows' ids and sources."""
+    """A block of the pool to be scored: its feature shard, and its rows' values in the pool."""
 
     shard: Path | None
     ids: list[str]
     sources: list[str]
+    columns: dict[str, np.ndarray]
 
     def read(self, inputs: tuple[str, ...]) -> Rows:
         """Its rows with the arrays of these names."""
         arrays = shards.read_arrays(self.shard, inputs) if self.shard else {}
-        return Rows(self.ids, self.sources, arrays)
+        return Rows(self.ids, self.sources, arrays, self.columns)
 
 
 class ScoredBlock(NamedTuple):
@@ -128,14 +131,15 @@ class ScoredBlock(NamedTuple):
         return len(self.ids)
 
 
-def _jobs(table: Path, features: Path) -> Iterator[Job]:
+def _jobs(table: Path, features: Path, columns: tuple[str, ...]) -> Iterator[Job]:
     """A job per shard; where there are no features, one for every 65,536 rows."""
     paths: Iterable[Path | None] = shards.shard_paths(features)
-    frames = tables.iter_batches("pool", table, columns=["id", "source"])
+    frames = tables.iter_batches("pool", table, columns=["id", "source", *columns])
     if paths:
         frames = tables.rebatch(frames, map(shards.row_count, paths))
     for path, frame in zip(paths or repeat(None), frames, strict=bool(paths)):
-        yield Job(path, frame["id"].to_list(), frame["source"].to_list())
+        numbers = read_numbers(frame, columns)
+        yield Job(path, frame["id"].to_list(), frame["source"].to_list(), numbers)
 
 
 def _prepare(scorer: RowScorer, out: Path, features: Path, info: PoolInfo) -> Prepared:
@@ -219,8 +223,7 @@ def _write(groups: list[Group], blocks: Iterable[ScoredBlock], out: Path) -> Sco
     numbered = [(number, *group) for number, group in enumerate(groups)]
     table = pl.DataFrame(numbered, schema=tables.schema("groups"), orient="row")
     tables.write("groups", table, out / "groups.parquet")
-    first = 0
-    unusable: list[str] = []
+    first, unusable = 0, list[str]()
     with tables.open_writer("scores", out / "scores.parquet") as put:
         for block in blocks:
             put(_frame(block, first))

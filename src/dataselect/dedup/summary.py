@@ -1,0 +1,49 @@
+"""What the dedup stage did: as figures, as plots, and as printed tables."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dataselect import report
+from dataselect.dedup import statistics_report
+from dataselect.dedup.run import Deduped
+from dataselect.errors import first_few
+
+
+def figures(done: Deduped) -> dict[str, Any]:
+    """What `metrics/dedup.json` notes beside the seconds."""
+    noted = {
+        "read": done.read,
+        "kept": done.kept,
+        "dropped": done.dropped,
+        "kept_turns": done.turns,
+        "queries_in_tests": len(done.queries_in_tests),
+        "pool": statistics_report.figures(done.statistics),
+    }
+    near = done.near_duplicates
+    return noted if near is None else noted | {"near_duplicates": asdict(near)}
+
+
+def write_plots(done: Deduped, folder: Path) -> None:
+    """Writes what `dvc plots` draws of the pool."""
+    statistics_report.write_plots(done.statistics, done.read, done.dropped, folder)
+
+
+def show(done: Deduped) -> None:
+    """Prints what became of the rows, and what is in the pool."""
+    lines = [("rows read", done.read), ("rows kept", done.kept)]
+    lines += [(f"kept: {what}", rows) for what, rows in done.turns.items()]
+    lines += [(f"dropped: {reason}", rows) for reason, rows in done.dropped.items()]
+    if near := done.near_duplicates:
+        lines += [("near-duplicates found", near.rows), ("groups of them", near.groups)]
+    report.table("Pool", lines)
+    statistics_report.show(done.statistics)
+    report.table("Tasks", done.tasks, ("task", "queries", "tests"))
+    if shared := done.queries_in_tests:
+        named = first_few(f"`{name}` of {task}" for task, name in shared)
+        report.console.print(
+            f"{len(shared):,} queries also stand among the tests: {named}. A method that uses "
+            "queries would choose rows by them: remove them from the queries or the tests."
+        )

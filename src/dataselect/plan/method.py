@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dataselect.data.checkpoints import CheckpointChoice, checkpoint_numbers
 from dataselect.embed import Feature
 from dataselect.errors import InputError, did_you_mean
 from dataselect.plan.params import Params
@@ -36,6 +37,7 @@ class Method:
     aggregator: dict | str
     reference: dict | str | None = None
     model: dict | None = None
+    checkpoints: CheckpointChoice = "all"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,15 @@ class ChosenParts:
     reference_contract: Reference | None
     feature: Feature | None
     scorer_contract: Scorer
+    checkpoints: CheckpointChoice = "all"
+
+    @property
+    def checkpoint_count(self) -> int:
+        """With how many of the reference's checkpoints a feature can measure a row."""
+        contract = self.reference_contract
+        return (
+            len(checkpoint_numbers(self.checkpoints, contract.checkpoints, "")) if contract else 0
+        )
 
     @property
     def uses_queries(self) -> bool:
@@ -97,13 +108,30 @@ def choose_parts(method: Method, name: str, params: Params) -> ChosenParts:
         reference_contract=load_part("reference", reference) if reference else None,
         feature=load_part("embed", features) if features else None,
         scorer_contract=load_part("score", scorer),
+        checkpoints=method.checkpoints,
     )
     if method.model is not None and features is None:
         raise InputError(
             f"methods.yaml: {name}: a model, but no features that it measures. Leave it out."
         )
+    _check_checkpoints(chosen, f"methods.yaml: {name}: ")
     _check_parts_match(chosen, f"methods.yaml: {name}: ")
     return chosen
+
+
+def _check_checkpoints(parts: ChosenParts, where: str) -> None:
+    """Checks that the reference has the chosen checkpoints, and as many as the scorer needs."""
+    contract, scorer = parts.reference_contract, parts.scorer_contract
+    if contract is None:
+        if parts.checkpoints != "all":
+            raise InputError(f"{where}checkpoints, but no reference that leaves any. Remove it.")
+        return
+    numbers = checkpoint_numbers(parts.checkpoints, contract.checkpoints, f"{where}checkpoints")
+    if isinstance(scorer, RowScorer) and scorer.checkpoints > len(numbers):
+        raise InputError(
+            f"{where}scorer: expected {scorer.checkpoints} checkpoints at least; found "
+            f"{len(numbers)}. Lower its `early` or `late`, or set more `checkpoints`."
+        )
 
 
 def _check_parts_match(parts: ChosenParts, where: str) -> None:

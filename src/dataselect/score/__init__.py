@@ -35,11 +35,13 @@ class RowScorer:
         inputs: the names of the feature arrays it reads.
         prepare: (pool's size and sources, queries or None) → `Prepared`.
         uses_queries: whether it compares rows with queries; else `prepare` is given None.
+        checkpoints: how many checkpoints must have measured a row, at least.
     """
 
     inputs: tuple[str, ...]
     prepare: Callable[[PoolInfo, Queries | None], Prepared]
     uses_queries: bool = False
+    checkpoints: int = 0
 
 
 @dataclass(frozen=True)

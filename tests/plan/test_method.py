@@ -110,6 +110,11 @@ METHODS = {
         "methods.yaml: mine: the features `losses` need a reference that produces models; "
         "`warmup` produces adapters. Name another under `reference`.",
     ),
+    "a mean over tasks where there are none": (
+        {**PARTS, "aggregator": "mean_over_tasks"},
+        "methods.yaml: mine: the aggregator `mean_over_tasks` needs groups that belong to tasks; "
+        "the scorer `random` compares rows with no queries. Name another of the two.",
+    ),
     "checkpoints of nothing": (
         {**PARTS, "features": "losses", "scorer": "perplexity", "checkpoints": [1]},
         "methods.yaml: mine: checkpoints, but no reference that leaves any. Remove it.",

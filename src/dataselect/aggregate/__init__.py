@@ -1,7 +1,8 @@
 """How scores become a selection: a file per aggregator.
 
 The file `aggregate/<name>.py` has a function `<name>`, which is an `Aggregator`: keyword-only
-parameters, where it has any, are its settings in methods.yaml.
+parameters, where it has any, are its settings in methods.yaml. Where the file says
+`NEEDS_TASKS = True`, every group must have a task: the plan refuses scorers without queries.
 """
 
 from __future__ import annotations

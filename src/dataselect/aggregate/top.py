@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dataselect.aggregate import Picks, ReadBlocks
+from dataselect.aggregate._best_groups import best_groups
 from dataselect.data.scores import Block, Group, SingleGroup
 from dataselect.data.topk import top_k
 
@@ -15,15 +16,9 @@ def top(read_blocks: ReadBlocks, groups: list[Group], n: int) -> Picks:
     Fewer than n rows come back where there are fewer candidates.
     """
     (ranked,) = top_k((_best_scores(block) for block in read_blocks()), 1, n)
-    chosen_by = np.zeros(len(ranked.rows), dtype=np.int64)
-    if len(groups) > 1:
-        first = 0
-        for block in read_blocks():
-            best = block.group if isinstance(block, SingleGroup) else block.argmax(axis=1)
-            ranks = np.flatnonzero((ranked.rows >= first) & (ranked.rows < first + len(best)))
-            chosen_by[ranks] = best[ranked.rows[ranks] - first]
-            first += len(best)
-    return Picks(ranked.rows, chosen_by, ranked.scores)
+    if len(groups) == 1:
+        return Picks(ranked.rows, np.zeros(len(ranked.rows), dtype=np.int64), ranked.scores)
+    return Picks(ranked.rows, best_groups(read_blocks, ranked.rows), ranked.scores)
 
 
 def _best_scores(block: Block) -> np.ndarray:

@@ -11,7 +11,7 @@ from dataselect.errors import InputError, did_you_mean
 from dataselect.plan.params import Params
 from dataselect.reference import Reference
 from dataselect.score import RowScorer, Scorer
-from dataselect.settings import Part, check_settings, load_part, part_function
+from dataselect.settings import Part, check_settings, load_part, part_function, part_module
 
 #: The words of a method in methods.yaml, and the folder that each names a file of.
 PARTS = {
@@ -151,6 +151,13 @@ def _check_parts_match(parts: ChosenParts, where: str) -> None:
                 f"{where}the features `{parts.features.name}` need a reference that produces "
                 f"{needed}; {found}. Name another under `reference`."
             )
+    name = parts.aggregator.name
+    needs_tasks = getattr(part_module("aggregate", name, where), "NEEDS_TASKS", False)
+    if needs_tasks and not parts.uses_queries:
+        raise InputError(
+            f"{where}the aggregator `{name}` needs groups that belong to tasks; the scorer "
+            f"`{parts.scorer.name}` compares rows with no queries. Name another of the two."
+        )
     outputs = parts.feature.outputs if parts.feature else ()
     for name in parts.scorer_contract.inputs:
         if name not in outputs:

@@ -11,8 +11,11 @@ from dataselect.models.settings import TokenizerSettings
 if TYPE_CHECKING:
     from dataselect.models.chat import Chat
 
-#: More bytes than a chat format puts around a turn.
+#: More bytes than a built-in chat format puts around a turn.
 HEADER_BYTES = 64
+
+#: More bytes than it puts before the first turn, if any.
+OPENING_BYTES = {"alpaca": 128}
 
 
 def find_truncated(model: TokenizerSettings, *, keep: bool = False) -> Truncation:
@@ -31,6 +34,7 @@ def find_truncated(model: TokenizerSettings, *, keep: bool = False) -> Truncatio
     """
     chat: Chat | None = None
     own_template = model.chat == "model"
+    prompt_bytes = model.max_tokens - OPENING_BYTES.get(model.chat, 0)
 
     def check(rows: list[list[Message]]) -> list[bool | str]:
         nonlocal chat
@@ -38,7 +42,7 @@ def find_truncated(model: TokenizerSettings, *, keep: bool = False) -> Truncatio
         doubtful = [
             i
             for i, row in enumerate(rows)
-            if own_template or (not keep and _bytes(row) >= model.max_tokens)
+            if own_template or (not keep and _bytes(row) >= prompt_bytes)
         ]
         if not doubtful:
             return results

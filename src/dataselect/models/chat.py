@@ -10,6 +10,7 @@ import numpy as np
 from dataselect.compute.prefetch import batched, prefetch
 from dataselect.data.examples import Example
 from dataselect.errors import InputError
+from dataselect.models.alpaca import ALPACA_TEMPLATE
 from dataselect.models.examples import encode_example
 from dataselect.models.templates import SINGLE_TURN, TULU_TEMPLATE, Template, TemplateRejected, tulu
 from dataselect.models.tokens import Encoded, Tokens, mark_last_response
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Chat", "Encoded", "TemplateRejected", "load_chat", "mark_last_response", "tulu"]
 
+#: The templates that need no model's own, by their name in params.yaml.
+TEMPLATES = {"tulu": TULU_TEMPLATE, "alpaca": ALPACA_TEMPLATE}
+
 #: Rows that are tokenised together. Until they are arrays, tokens and their offsets are Python
 #: objects of some two hundred bytes a token.
 ROWS_PER_BLOCK = 256
@@ -35,7 +39,7 @@ class Chat:
     """Encodes conversations for one tokenizer.
 
     Args:
-        template: `tulu` (the papers' format) or `model` (the tokenizer's own chat template).
+        template: the chat format, see `TokenizerSettings`.
         max_tokens: a conversation longer than this loses its end.
 
     Attributes:
@@ -50,7 +54,7 @@ class Chat:
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
-        template: Literal["tulu", "model"],
+        template: Literal["tulu", "alpaca", "model"],
         max_tokens: int,
     ) -> None:
         name = tokenizer.name_or_path
@@ -59,18 +63,18 @@ class Chat:
                 f"model.name: {name}: expected a fast tokenizer; found a slow one, which has no "
                 "character offsets. Set another model."
             )
-        if template == "tulu" and not isinstance(tokenizer.eos_token, str):
+        if template != "model" and not isinstance(tokenizer.eos_token, str):
             raise InputError(
-                f"model.name: {name}: the tokenizer has no eos token, which ends a response in the "
-                "Tülu format. Add tokenizer_config.json, which names it, if it is missing; set "
-                "`model.chat: model`, or another model."
+                f"model.name: {name}: the tokenizer has no eos token, which ends a response with "
+                f"`chat: {template}`. Add tokenizer_config.json, which names it, if it is missing; "
+                "set `model.chat: model`, or another model."
             )
         if template == "model" and not tokenizer.chat_template:
             raise InputError(
                 f"model.chat: `model`, but the tokenizer of {name} has no chat template. "
                 "Set `model.chat: tulu`."
             )
-        source = TULU_TEMPLATE if template == "tulu" else tokenizer.get_chat_template()
+        source = TEMPLATES[template] if template != "model" else tokenizer.get_chat_template()
         self.tokenizer, self.max_tokens = tokenizer, max_tokens
         self._template = Template(source, dict(tokenizer.special_tokens_map), name)
         self.prefix: list[int] = _prefix(tokenizer)

@@ -1,0 +1,34 @@
+"""The instruction format of Alpaca, in which S2L's models are trained."""
+
+#: What stands before the first turn, unless a system turn does.
+PREAMBLE = (
+    "Below is an instruction that describes a task. "
+    "Write a response that appropriately completes the request."
+)
+
+#: `### Instruction:\n{content}` for a user's turn and `### Response:{content}` with an eos for an
+#: assistant's, an empty line between them; before them the preamble, or the system turn in its
+#: place. Contents stand as they are. A response is the content and the eos.
+#:
+#: Source: BigML-CS-UCLA/S2L@2bc84dd (`prompt_no_input`), which has single turns only, and no system
+#: turns: the rest is ours. An instruction's `input` is a part of the user's turn here; there it has
+#: a header of its own. Other roles have their name as the header.
+#: Written without line breaks of its own and with plain `generation` tags, for servers whose Jinja
+#: trims otherwise.
+ALPACA_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% set role = message['role'] %}"
+    "{% set end = '' if loop.last else '\\n\\n' %}"
+    "{% if loop.first and role != 'system' %}{{ '" + PREAMBLE + "\\n\\n' }}{% endif %}"
+    "{% if loop.first and role == 'system' %}{{ message['content'] + end }}"
+    "{% elif role == 'assistant' %}"
+    "{{ '### Response:' }}"
+    "{% generation %}{{ message['content'] + eos_token }}{% endgeneration %}"
+    "{{ end }}"
+    "{% else %}"
+    "{{ '### ' + ('Instruction' if role == 'user' else role | capitalize) + ':\\n' }}"
+    "{{ message['content'] + end }}"
+    "{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '\\n\\n### Response:' }}{% endif %}"
+)

@@ -25,6 +25,8 @@ from tests.helpers import GOLDEN, complete, small_methods
 pytestmark = pytest.mark.slow
 
 METHODS = small_methods()
+#: An aggregator that no line of methods.yaml names.
+METHODS["rds, mean over tasks"] = {**METHODS["rds"], "aggregator": "mean_over_tasks"}
 
 #: Methods for which rows of one response ("No") are equal: of those the pool's order decides, or
 #: the last bits of their batches.

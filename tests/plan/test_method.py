@@ -1,6 +1,7 @@
 """Mistakes in methods.yaml, and which model measures the rows."""
 
 import pytest
+import yaml
 
 from dataselect.settings import part_names
 from tests.helpers import GOLDEN, ROOT, change, mistake, planned
@@ -224,6 +225,15 @@ def test_checkpoints_decide_the_features_and_not_the_reference(home):
     early = {**PARTS, "reference": "proxy", "features": "losses", "scorer": "perplexity"}
     change({"mine": {**early, "checkpoints": 1}}, "methods.yaml")
     assert planned().cost.passes == 1
+
+
+def test_the_methods_of_the_docs_are_plans(home):
+    page = (ROOT / "docs/methods.md").read_text()
+    methods = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    change(methods, "methods.yaml")
+    for name, chosen in {"s2l_early": 4, "least_confidence_early": 1}.items():
+        change({"method": name})
+        assert planned().embed.checkpoints == chosen
 
 
 def test_another_model_takes_no_revision_or_remote_code_over(home):

@@ -24,7 +24,7 @@ class Picks(NamedTuple):
     Attributes:
         rows: row numbers: int64, n.
         groups: the number of the group that chose each: int64, n.
-        scores: its score in that group: float32, n.
+        scores: its score in that group, or what it was chosen by: float32, n.
         used_up: how many turns of each group a row that was already chosen used up: int64, g;
             None where groups take no turns.
     """

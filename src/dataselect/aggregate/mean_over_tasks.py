@@ -18,8 +18,9 @@ def mean_over_tasks(read_blocks: ReadBlocks, groups: list[Group], n: int) -> Pic
     """Chooses the n rows whose mean score over the tasks is highest.
 
     A row's score for a task is its highest over the groups of the task, such as its queries. A row
-    that is no candidate of some task is none here. The group that chose a row is the one in which
-    it scores highest. Fewer than n rows come back where there are fewer candidates.
+    that is no candidate of some task is none here. Of a chosen row, `scores` has the mean, and
+    `groups` the group in which it scores highest. Fewer than n rows come back where there are fewer
+    candidates.
 
     Source: arXiv 2503.01807, which compares it with round-robin over the tasks.
     """

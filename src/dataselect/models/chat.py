@@ -10,9 +10,9 @@ import numpy as np
 from dataselect.compute.prefetch import batched, prefetch
 from dataselect.data.examples import Example
 from dataselect.errors import InputError
-from dataselect.models.alpaca import ALPACA_TEMPLATE
 from dataselect.models.examples import encode_example
-from dataselect.models.templates import SINGLE_TURN, TULU_TEMPLATE, Template, TemplateRejected, tulu
+from dataselect.models.formats import TEMPLATES
+from dataselect.models.templates import SINGLE_TURN, Template, TemplateRejected, tulu
 from dataselect.models.tokens import Encoded, Tokens, mark_last_response
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from dataselect.models.templates import Spans
 
 __all__ = ["Chat", "Encoded", "TemplateRejected", "load_chat", "mark_last_response", "tulu"]
-
-#: The templates that need no model's own, by their name in params.yaml.
-TEMPLATES = {"tulu": TULU_TEMPLATE, "alpaca": ALPACA_TEMPLATE}
 
 #: Rows that are tokenised together. Until they are arrays, tokens and their offsets are Python
 #: objects of some two hundred bytes a token.

@@ -103,8 +103,7 @@ def _reference(section: ReferenceSection, rows: int, home: Path) -> Cost:
     start = time.perf_counter()
     fitted = reference.fit(section.model, home / "pool.parquet", home)
     seconds = time.perf_counter() - start
-    # The sample has fewer steps, and perhaps fewer checkpoints, than the pool will have.
-    missing = reference.checkpoints - len(fitted.checkpoints)
+    missing = reference.checkpoints - len(fitted.checkpoints)  # the sample has fewer steps
     checkpoints = fitted.checkpoints + fitted.checkpoints[-1:] * missing
     write_checkpoints(home / "checkpoints" / REFERENCE_FILE, checkpoints)
     size = sum(p.stat().st_size for p in (home / "checkpoints").rglob("*") if p.is_file())

@@ -54,12 +54,12 @@ class ChosenParts:
     checkpoints: CheckpointChoice = "all"
 
     @property
-    def checkpoint_count(self) -> int:
-        """With how many of the reference's checkpoints a feature can measure a row."""
-        contract = self.reference_contract
-        return (
-            len(checkpoint_numbers(self.checkpoints, contract.checkpoints, "")) if contract else 0
-        )
+    def passes(self) -> int:
+        """Models that each measure the whole pool: of a trajectory, checkpoints and one before."""
+        contract, feature = self.reference_contract, self.feature
+        if contract is None or feature is None or feature.needs_reference != "models":
+            return 1
+        return 1 + len(checkpoint_numbers(self.checkpoints, contract.checkpoints, "checkpoints"))
 
     @property
     def uses_queries(self) -> bool:

@@ -93,7 +93,7 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
             selector=selector if parts.features else None,
             reference=parts.reference,
             trained=trained,
-            passes=_passes(parts),
+            passes=parts.passes,
             code=_code("cost", module="eval.cost"),
         ),
         engine=engine_part(given.get("engine", "local")),
@@ -144,12 +144,6 @@ def _embed(parts: ChosenParts, selector: ModelSettings) -> EmbedSection:
         code=_code("embed", features=parts.features),
         checkpoints=parts.checkpoints,
     )
-
-
-def _passes(parts: ChosenParts) -> int:
-    """Models that each measure the whole pool: of a trajectory, one before and the checkpoints."""
-    is_trajectory = parts.feature is not None and parts.feature.needs_reference == "models"
-    return 1 + parts.checkpoint_count if is_trajectory else 1
 
 
 def _evaluation(

@@ -3,8 +3,8 @@
 from transformers import AutoTokenizer
 
 from dataselect.dedup.truncation import OPENING_BYTES, find_truncated
-from dataselect.models.alpaca import ALPACA_TEMPLATE, PREAMBLE
 from dataselect.models.chat import Chat
+from dataselect.models.formats import ALPACA_TEMPLATE, PREAMBLE
 from dataselect.models.load import load_tokenizer
 from dataselect.models.parts import encode_responses
 from dataselect.models.settings import TokenizerSettings

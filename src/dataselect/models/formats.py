@@ -1,4 +1,6 @@
-"""The instruction format of Alpaca, in which S2L's models are trained."""
+"""The chat formats that need no template of the model's own."""
+
+from dataselect.models.templates import TULU_TEMPLATE
 
 #: What stands before the first turn, unless a system turn does.
 PREAMBLE = (
@@ -6,9 +8,10 @@ PREAMBLE = (
     "Write a response that appropriately completes the request."
 )
 
-#: `### Instruction:\n{content}` for a user's turn and `### Response:{content}` with an eos for an
-#: assistant's, an empty line between them; before them the preamble, or the system turn in its
-#: place. Contents stand as they are. A response is the content and the eos.
+#: Alpaca's instruction format, in which S2L's models are trained: `### Instruction:\n{content}` for
+#: a user's turn and `### Response:{content}` with an eos for an assistant's, an empty line between
+#: them; before them the preamble, or the system turn in its place. Contents stand as they are. A
+#: response is the content and the eos.
 #:
 #: Source: BigML-CS-UCLA/S2L@2bc84dd (`prompt_no_input`), which has single turns only, and no system
 #: turns: the rest is ours. An instruction's `input` is a part of the user's turn here; there it has
@@ -32,3 +35,6 @@ ALPACA_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '\\n\\n### Response:' }}{% endif %}"
 )
+
+#: The templates by their name in params.yaml.
+TEMPLATES = {"tulu": TULU_TEMPLATE, "alpaca": ALPACA_TEMPLATE}

@@ -19,8 +19,9 @@ def main() -> None:
             train_tokens=section.trained.max_tokens,
             pool=tables.row_count("out/pool.parquet"),
             selected=read_metrics("train")["rows"],
-            epochs=section.epochs,
+            epochs=read_metrics("train")["epochs"],
             forward=read_metrics("embed")["flops"] > 0,
+            passes=section.passes,
         )
         totals = cost()
         published = published_flops(section.reference, size)

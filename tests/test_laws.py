@@ -25,6 +25,9 @@ from tests.helpers import GOLDEN, complete, small_methods
 pytestmark = pytest.mark.slow
 
 METHODS = small_methods()
+#: An aggregator that no line of methods.yaml names.
+MEAN = "rds, mean over tasks"
+METHODS[MEAN] = {**METHODS["rds"], "aggregator": "mean_over_tasks"}
 
 #: Methods for which rows of one response ("No") are equal: of those the pool's order decides, or
 #: the last bits of their batches.
@@ -214,6 +217,9 @@ def test_a_selection_holds_what_it_says(method, pool, queries, home):
         assert (scores["group"].to_numpy()[rows] == chosen_by).all()
         columns = np.zeros_like(chosen_by)
     expected = matrix[rows, columns]
+    if method == MEAN:
+        assert (columns == matrix[rows].argmax(axis=1)).all()
+        expected = matrix[rows].mean(axis=1, dtype=np.float64).astype(np.float32)
     np.testing.assert_array_equal(expected, selection["score"].to_numpy())
     assert np.isfinite(expected).all()
     assert selection["group"].is_in(groups["group"].implode()).all()

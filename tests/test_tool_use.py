@@ -136,7 +136,7 @@ def test_under_tulu_no_row_with_tools_is_trained_on(project):
     assert pool["id"].to_list() == ["plain0", "plain1", "plain2"]
     assert "tool_use" not in pool.columns
     dropped = tables.read("dropped", out / "dropped.parquet")
-    assert dropped["reason"].to_list() == ["tool use, for which the Tülu format has no form"] * 4
+    assert dropped["reason"].to_list() == ["tool use, for which the chat format has no form"] * 4
 
 
 @pytest.mark.parametrize("feature", ["hidden_states", "losses", "lengths"])

@@ -41,7 +41,12 @@ class OnlyWith:
     @property
     def condition(self) -> str:
         """What the block must say: `method: lora`, as Markdown."""
-        return " or ".join(f"`{self.setting}: {value}`" for value in self.values)
+        return " or ".join(f"`{self.setting}: {_written(value)}`" for value in self.values)
+
+
+def _written(value: Any) -> Any:
+    """A plain value as YAML has it."""
+    return "null" if value is None else value
 
 
 #: What a file of each folder is called in messages.
@@ -166,7 +171,7 @@ def _idle(
             if isinstance(mark, OnlyWith) and settings[mark.setting] not in mark.values:
                 yield (
                     f"{_path(where, name)}: has an effect only with {mark.condition}; found "
-                    f"`{mark.setting}: {settings[mark.setting]}`. Remove it, or set "
+                    f"`{mark.setting}: {_written(settings[mark.setting])}`. Remove it, or set "
                     f"{mark.condition}."
                 )
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dataselect.aggregate.mean_over_tasks import mean_over_tasks
 from dataselect.aggregate.nested_fill import nested_fill
 from dataselect.aggregate.round_robin import round_robin
 from dataselect.aggregate.top import top
@@ -31,7 +32,7 @@ def test_fewer_rows_come_back_where_there_are_fewer_candidates():
     assert pick(top, scores, 3).rows.tolist() == [1]
 
 
-@pytest.mark.parametrize("aggregator", [round_robin, top, nested_fill])
+@pytest.mark.parametrize("aggregator", [round_robin, top, mean_over_tasks, nested_fill])
 @pytest.mark.parametrize("block", [1, 3, 40])
 def test_a_single_group_per_row_is_a_matrix_with_one_candidate_per_row(aggregator, block):
     draws = np.random.default_rng(block)

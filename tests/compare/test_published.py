@@ -5,7 +5,7 @@ from dataselect.settings import Part
 
 SIZE = RunSize(
     selector_parameters=7, trained_parameters=11, selector_tokens=100, train_tokens=1000,
-    pool=500, selected=20, epochs=2, forward=True,
+    pool=500, selected=20, epochs=2, forward=True, passes=1,
 )  # fmt: skip
 TRAINING = 2 * 1000 * 6 * 11 * 20
 
@@ -42,4 +42,4 @@ def test_ifd_by_hand():
 def test_s2l_by_hand():
     fit, passes = 3 * 100 * 6 * 7 * 500, 13 * 100 * 2 * 7 * 500
     s2l = Part("proxy", {"epochs": 3, "checkpoints": 12})
-    assert selection(s2l) == (fit + 2 * passes, fit + passes)
+    assert selection(s2l, SIZE._replace(passes=13)) == (fit + 2 * passes, fit + passes)

@@ -100,7 +100,7 @@ def test_what_a_models_own_template_rejects_is_named(monkeypatch):
 
 def test_rows_with_tools_are_left_out_where_the_format_loses_them(monkeypatch):
     plain = turns(("user", "x"), ("assistant", "y"))
-    reason = "tool use, for which the Tülu format has no form"
+    reason = "tool use, for which the chat format has no form"
     assert truncated([WEATHER, plain], max_tokens=512) == [reason, False]
     settings = replace(TOKENIZER, max_tokens=2)
     assert find_truncated(settings, keep=True)([plain, WEATHER]) == [False, reason]

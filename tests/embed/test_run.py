@@ -103,6 +103,8 @@ def test_whatever_decides_a_shard_gives_it_another_key(out, monkeypatch):
             replace(SECTION, model=replace(MODEL, max_tokens=16)),
             replace(SECTION, code="other code"),
             fitted,
+            replace(fitted, checkpoints=2),
+            replace(fitted, checkpoints=[1, 2]),
         )
     ]
     (reference / "00").mkdir()
@@ -173,6 +175,13 @@ def test_a_feature_without_a_need_of_checkpoints_measures_with_the_last(
     )
     assert model.revision == (None if needs is None else "main")
     assert (base, none) == (section.model, [])
+    load_feature(replace(section, checkpoints=1), checkpoints)
+    model, given = loaded[-1]
+    assert given == checkpoints[:1]
+    assert model.name == (str(tmp_path / "first") if needs is None else MODEL.name)
+    assert mistake(load_feature, replace(section, checkpoints=[1, 3]), checkpoints).startswith(
+        "methods.yaml: checkpoints: expected numbers up to 2, the reference's checkpoints; found 3."
+    )
 
 
 def test_a_query_that_cannot_be_measured_is_refused_before_the_pool_is(out):

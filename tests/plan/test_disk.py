@@ -11,12 +11,12 @@ LESS = Part("warmup", {"seed": 0, "epochs": 4})
 GRADIENTS = {"dims": 8192, "projection": "rademacher"}
 
 
-def size(name, settings, reference=None, path="pool.jsonl"):
+def size(name, settings, reference=None, path="pool.jsonl", checkpoints="all"):
     """The line for a feature of the golden model."""
     part = None if name is None else Part(name, settings)
     return features_size(
         SimpleNamespace(
-            embed=SimpleNamespace(features=part, model=MODEL),
+            embed=SimpleNamespace(features=part, model=MODEL, checkpoints=checkpoints),
             reference=SimpleNamespace(reference=reference),
             dedup=SimpleNamespace(pool=[File(path, "")]),
         )
@@ -32,6 +32,8 @@ def test_the_size_of_features_is_known_before_they_are_computed():
     assert line == "features: hidden_states, 256 bytes per row × 202 rows: at most 51.7 kB"
     proxy = Part("proxy", {"seed": 0, "checkpoints": 12})
     assert size("trajectories", {}, proxy) == "features: trajectories, 104 bytes per row"
+    assert size("trajectories", {}, proxy, checkpoints=4).endswith(" 40 bytes per row")
+    assert size("trajectories", {}, proxy, checkpoints=[1, 12]).endswith(" 24 bytes per row")
     assert size("losses", {"direct": True}) == "features: losses, 21 bytes per row"
 
 

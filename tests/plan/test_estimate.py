@@ -67,6 +67,18 @@ def test_of_the_whole_pool_it_counts_what_a_run_counts(method, out):
         assert 1 < twice[stage].flops / costs[stage].flops <= 2.1
 
 
+@pytest.mark.slow
+def test_steps_and_checkpoints_that_the_sample_is_too_small_for(out):
+    methods = small_methods()
+    few = {"checkpoints": 12, "epochs": 1, "batch_size": 8}  # five steps of the sample
+    methods["mine"] = {**methods["s2l"], "reference": {"proxy": few}, "checkpoints": [1, 12]}
+    shared = {**PARAMS, "train": {"batch_size": 8, "steps": 6, "threads": 1}}
+    costs = estimate.estimate(plan({**shared, "method": "mine"}, methods), 40, out)
+    assert costs["embed"].bytes == 40 * 8 * 3
+    two_epochs = estimate.estimate(plan({**PARAMS, "method": "random"}, methods), 40, out)
+    assert costs["train"].flops == two_epochs["train"].flops  # 20 rows: three steps an epoch
+
+
 def test_a_sample_is_drawn_evenly_and_without_what_cannot_be_understood(in_scratch):
     turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
     rows = [{"id": str(i), "source": "s", "messages": turns} for i in range(2_000)]

@@ -1,12 +1,19 @@
 """Mistakes in methods.yaml, and which model measures the rows."""
 
 import pytest
+import yaml
 
 from dataselect.settings import part_names
 from tests.helpers import GOLDEN, ROOT, change, mistake, planned
 
 SCORERS = ", ".join(part_names("score"))
 PARTS = {"features": "none", "scorer": "random", "aggregator": "top"}
+LEARNS = {
+    "reference": {"proxy": {"checkpoints": 3}},
+    "features": "trajectories",
+    "scorer": {"change": {"of": "nll"}},
+    "aggregator": "top",
+}
 METHODS = {
     "no scorer": (
         {"features": "none", "aggregator": "top"},
@@ -20,7 +27,7 @@ METHODS = {
     "a fourth word": (
         {**PARTS, "scores": "x"},
         "methods.yaml: mine: unknown setting `scores`. Did you mean `scorer`? There are: features, "
-        "scorer, aggregator, reference, model.",
+        "scorer, aggregator, reference, model, checkpoints.",
     ),
     "an unknown scorer": (
         {**PARTS, "scorer": "cosin"},
@@ -104,6 +111,48 @@ METHODS = {
         "methods.yaml: mine: the features `losses` need a reference that produces models; "
         "`warmup` produces adapters. Name another under `reference`.",
     ),
+    "a mean over tasks where there are none": (
+        {**PARTS, "aggregator": "mean_over_tasks"},
+        "methods.yaml: mine: the aggregator `mean_over_tasks` needs groups that belong to tasks; "
+        "the scorer `random` compares rows with no queries. Name another of the two.",
+    ),
+    "checkpoints of nothing": (
+        {**PARTS, "features": "losses", "scorer": "perplexity", "checkpoints": [1]},
+        "methods.yaml: mine: checkpoints, but no reference that leaves any. Remove it.",
+    ),
+    "checkpoints beyond the last": (
+        {**LEARNS, "checkpoints": [1, 4]},
+        "methods.yaml: mine: checkpoints: expected numbers up to 3, the reference's checkpoints; "
+        "found 4. Lower it, or raise the reference's `checkpoints` or `epochs`.",
+    ),
+    "checkpoints in no order": (
+        {**LEARNS, "checkpoints": [2, 1]},
+        "methods.yaml: mine: checkpoints: expected rising numbers of checkpoints, like [1, 4]; "
+        "found [2, 1]. Fix it there.",
+    ),
+    "no checkpoints": (
+        {**LEARNS, "checkpoints": []},
+        "methods.yaml: mine: checkpoints: expected rising numbers of checkpoints, like [1, 4]; "
+        "found []. Fix it there.",
+    ),
+    "checkpoints by a word": (
+        {**LEARNS, "checkpoints": "last"},
+        "methods.yaml: mine.checkpoints: expected 'all' or a valid integer or a valid list; found "
+        "'last'. Fix it there.",
+    ),
+    "a change from the last checkpoint on": (
+        {**LEARNS, "scorer": {"change": {"of": "nll", "early": 3}}},
+        "methods.yaml: mine: scorer: expected 4 checkpoints at least; found 3. Lower its `early` "
+        "or `late`, or set more `checkpoints`.",
+    ),
+    "a change to a checkpoint that is not measured": (
+        {**LEARNS, "checkpoints": 2, "scorer": {"change": {"of": "nll", "late": 3}}},
+        "methods.yaml: mine: scorer: expected 3 checkpoints at least; found 2. ",
+    ),
+    "a change backwards": (
+        {**LEARNS, "scorer": {"change": {"of": "nll", "early": 2, "late": 2}}},
+        "the scorer `change`: late: expected a checkpoint after `early` (2); found 2. Set another.",
+    ),
     "a reference without features": (
         {**PARTS, "reference": "proxy"},
         "methods.yaml: mine: a reference, but no features that use it. Leave it out.",
@@ -155,6 +204,36 @@ def test_the_selector_model(home):
     assert selector() == {"name": other, "max_tokens": 512, "dtype": "float32"}
     change({"selector_model": {"max_tokens": 0}})
     assert mistake(planned).startswith("params.yaml: selector_model.max_tokens: expected greater")
+
+
+def test_without_a_selector_model_the_proxy_is_the_model_itself(home):
+    change({"method": "s2l"})
+    sections = planned()
+    assert sections.reference.model.name == sections.train.model.name
+    assert sections.embed.model == sections.reference.model
+
+
+def test_checkpoints_decide_the_features_and_not_the_reference(home):
+    change({"method": "mine"})
+    plans = []
+    for chosen in ("all", 2, [1, 3]):
+        change({"mine": {**LEARNS, "checkpoints": chosen}}, "methods.yaml")
+        plans.append(planned())
+    assert [sections.embed.checkpoints for sections in plans] == ["all", 2, [1, 3]]
+    assert [sections.cost.passes for sections in plans] == [4, 3, 3]
+    assert plans[0].reference == plans[1].reference == plans[2].reference
+    early = {**PARTS, "reference": "proxy", "features": "losses", "scorer": "perplexity"}
+    change({"mine": {**early, "checkpoints": 1}}, "methods.yaml")
+    assert planned().cost.passes == 1
+
+
+def test_the_methods_of_the_docs_are_plans(home):
+    page = (ROOT / "docs/methods.md").read_text()
+    methods = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    change(methods, "methods.yaml")
+    for name, chosen in {"s2l_early": 4, "least_confidence_early": 1}.items():
+        change({"method": name})
+        assert planned().embed.checkpoints == chosen
 
 
 def test_another_model_takes_no_revision_or_remote_code_over(home):

@@ -17,10 +17,10 @@ from dataselect.settings import check_settings
 from tests.helpers import ROOT, change, mistake, planned
 
 TRAIN = [
-    "epochs", "learning_rate", "batch_size", "micro_batch_size", "schedule", "warmup",
-    "weight_decay", "max_grad_norm", "loss_per", "method", "lora_rank", "lora_alpha",
-    "lora_dropout", "lora_modules", "dtype", "gradient_checkpointing", "save_steps", "skip_steps",
-    "threads", "processes", "seed",
+    "epochs", "steps", "learning_rate", "batch_size", "micro_batch_size", "schedule", "warmup",
+    "weight_decay", "max_grad_norm", "group_by_length", "loss_per", "method", "lora_rank",
+    "lora_alpha", "lora_dropout", "lora_modules", "dtype", "gradient_checkpointing", "save_steps",
+    "skip_steps", "threads", "processes", "seed",
 ]  # fmt: skip
 TOP = ", ".join(TOP_LEVEL_KEYS)
 MODEL_KEYS = "name, revision, chat, max_tokens, trust_remote_code, dtype"
@@ -133,6 +133,15 @@ MISTAKES = {
     "epochs that are text": (
         {"train": {"epochs": "2"}},
         "params.yaml: train.epochs: expected a valid number; found '2'. Fix it there.",
+    ),
+    "epochs and steps": (
+        {"train": {"epochs": 2, "steps": 500}},
+        "params.yaml: train.epochs: has an effect only with `steps: null`; found `steps: 500`. "
+        "Remove it, or set `steps: null`.",
+    ),
+    "no steps": (
+        {"train": {"steps": 0}},
+        "params.yaml: train.steps: expected greater than or equal to 1; found 0. Fix it there.",
     ),
     "half a row a batch": (
         {"train": {"batch_size": 0.5}},

@@ -99,6 +99,48 @@ def test_a_run_of_one_step_learns_too(file):
     assert not same(before, after)
 
 
+def test_steps_stand_for_as_many_epochs(file):
+    path = file(rows(10))  # three steps an epoch, the last of them smaller
+    by_epochs, weights = run(path, "epochs", epochs=2)
+    by_steps, same_weights = run(path, "steps", steps=6)
+    assert by_steps == by_epochs
+    assert same(weights, same_weights)
+    more, _ = run(path, "more", steps=7)
+    assert (more.steps, more.epochs) == (7, 7 / 3)
+    assert more.tokens == int(by_epochs.tokens / 2 * 7 / 3)
+
+
+def uneven_rows(count):
+    """Rows whose lengths differ."""
+    uneven = rows(count)
+    for i, row in enumerate(uneven):
+        row["messages"][1]["content"] = f"word{i % 3} " * (1 + i % 5)
+    return uneven
+
+
+def test_steps_of_rows_of_like_length_resume_in_the_same_order(file, monkeypatch):
+    path = file(uneven_rows(22))
+    settings = {"steps": 14, "save_steps": 4, "group_by_length": True}
+    done, uninterrupted = run(path, "uninterrupted", **settings)
+    assert done.epochs == 14 / 6
+    training_step = transformers.Trainer.training_step
+
+    def interrupted(self, *args):
+        if self.state.global_step == 10:  # of the second epoch's six steps, the fifth
+            raise KeyboardInterrupt
+        return training_step(self, *args)
+
+    monkeypatch.setattr(transformers.Trainer, "training_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(path, "resumed", **settings)
+    monkeypatch.undo()
+    resumed, weights = run(path, "resumed", **settings)
+    assert resumed == done
+    assert same(weights, uninterrupted)
+    _, random = run(path, "random", **settings | {"group_by_length": False})
+    assert not same(weights, random)
+
+
 def test_training_lowers_the_loss_of_the_responses(file):
     path = file(rows(24))
     run(path, "model", epochs=6)
@@ -198,13 +240,12 @@ def run_out_of_memory(*args):
 
 
 # 13 rows: an epoch ends in a step of one, of which a second process has no row.
-def test_two_processes_train_to_the_weights_of_one(file):
-    varied = rows(13)
-    for i, row in enumerate(varied):  # lengths that differ: a row counts by its tokens
-        row["messages"][1]["content"] = f"word{i % 3} " * (1 + i % 5)
-    path = file(varied)
-    alone, weights = run(path, "alone", learning_rate=1e-3, processes=1)
-    shared, other_weights = run(path, "shared", learning_rate=1e-3, processes=2)
+@pytest.mark.parametrize("group_by_length", [False, True])
+def test_two_processes_train_to_the_weights_of_one(file, group_by_length):
+    path = file(uneven_rows(13))  # a row counts by its tokens
+    settings = {"learning_rate": 1e-3, "group_by_length": group_by_length}
+    alone, weights = run(path, "alone", processes=1, **settings)
+    shared, other_weights = run(path, "shared", processes=2, **settings)
     assert (alone.steps, alone.rows, alone.tokens) == (shared.steps, shared.rows, shared.tokens)
     assert losses(path, "shared") == pytest.approx(losses(path, "alone"), rel=1e-3)
     assert weights.keys() == other_weights.keys()
@@ -219,7 +260,7 @@ def test_whatever_decides_a_run_gives_it_a_scratch_folder_of_its_own(file, monke
 
     def record(work, model, examples, home, *args, recipe):
         homes.append(home)
-        return Trained(1, 0, 1, 1, 0, 1.0, 1, 1, 1.0)
+        return Trained(1, 0, 1.0, 1, 1, 0, 1.0, 1, 1, 1.0)
 
     monkeypatch.setattr("dataselect.train.run.fit_distributed", record)
     section, path = TrainSection(MODEL, FAST, "code"), file(rows(2))

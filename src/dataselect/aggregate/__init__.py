@@ -4,6 +4,9 @@ The file `aggregate/<name>.py` has a function `<name>`, which is an `Aggregator`
 parameters, where it has any, are its settings in methods.yaml. It may also have the parameters
 `quotas`, where it can choose within them (and so within a budget in tokens), and `weights`, where
 its groups take turns. Without them, the plan refuses `mix.sources` and `mix.tasks` with it.
+
+Where the file says `NEEDS_TASKS = True`, every group must have a task: the plan refuses scorers
+without queries.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ class Picks(NamedTuple):
     Attributes:
         rows: row numbers: int64, n.
         groups: the number of the group that chose each: int64, n.
-        scores: its score in that group: float32, n.
+        scores: its score in that group, or what it was chosen by: float32, n.
         used_up: how many turns of each group a row that was already chosen used up: int64, g;
             None where groups take no turns.
     """

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dataselect.aggregate import Picks, Quotas, ReadBlocks
+from dataselect.aggregate._best_groups import best_groups
 from dataselect.aggregate._choose import choose
 from dataselect.data.scores import Group, SingleGroup
 from dataselect.data.topk import top_k
@@ -24,15 +25,9 @@ def top(
         (ranked,) = top_k(_best_scores(read_blocks), 1, n)
     else:
         ranked = choose(lambda: _best_scores(read_blocks), 1, quotas)
-    chosen_by = np.zeros(len(ranked.rows), dtype=np.int64)
-    if len(groups) > 1:
-        first = 0
-        for block in read_blocks():
-            best = block.group if isinstance(block, SingleGroup) else block.argmax(axis=1)
-            ranks = np.flatnonzero((ranked.rows >= first) & (ranked.rows < first + len(best)))
-            chosen_by[ranks] = best[ranked.rows[ranks] - first]
-            first += len(best)
-    return Picks(ranked.rows, chosen_by, ranked.scores)
+    if len(groups) == 1:
+        return Picks(ranked.rows, np.zeros(len(ranked.rows), dtype=np.int64), ranked.scores)
+    return Picks(ranked.rows, best_groups(read_blocks, ranked.rows), ranked.scores)
 
 
 def _best_scores(read_blocks: ReadBlocks) -> Iterator[np.ndarray]:

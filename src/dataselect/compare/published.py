@@ -20,6 +20,7 @@ class RunSize(NamedTuple):
         selected: rows that are trained on: D.
         epochs: how often training passes over them.
         forward: whether a model measures the pool at all.
+        passes: how many models do, one after another.
     """
 
     selector_parameters: int
@@ -30,6 +31,7 @@ class RunSize(NamedTuple):
     selected: int
     epochs: float
     forward: bool
+    passes: int
 
 
 def published_flops(reference: Part | None, size: RunSize) -> dict[str, dict[str, float]]:
@@ -39,7 +41,7 @@ def published_flops(reference: Part | None, size: RunSize) -> dict[str, dict[str
     forward pass over the pool: 2·L·2NP; the plots leave out the first 2. LESS: 3·L·6NP; the plots
     add a warm-up of 2·L·6N on its share of the rows. IFD: L·2N on the rows that are clustered,
     L·6N on those that are trained on, and a forward pass. The paper has no S2L: here it is
-    epochs·L·6NP, and a forward pass per checkpoint and one before.
+    epochs·L·6NP, and a forward pass per checkpoint that measures the pool and one before.
 
     Args:
         reference: how the selector is fitted first; None: not at all.
@@ -78,5 +80,5 @@ def _selection(reference: Part | None, size: RunSize, forward: float) -> float:
         return length * (2.0 * n * clustered + 6.0 * n * trained) + forward
     if reference.name == "proxy":
         fit = settings["epochs"] * length * 6.0 * n * pool
-        return fit + (settings["checkpoints"] + 1) * forward
+        return fit + size.passes * forward
     return forward

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from dataselect.data import files
+from dataselect.errors import InputError
+from dataselect.settings import PositiveInt
 
 
 class Checkpoint(NamedTuple):
@@ -36,6 +38,36 @@ class Fitted(NamedTuple):
 
 #: The file, in a folder of checkpoints, that lists them.
 REFERENCE_FILE = "reference.json"
+
+
+#: All checkpoints, the first so many, or those of a list: numbered from 1, in training order.
+CheckpointChoice = Literal["all"] | PositiveInt | list[PositiveInt]
+
+
+def checkpoint_numbers(choice: CheckpointChoice, count: int, where: str) -> list[int]:
+    """The numbers of the chosen checkpoints, in training order.
+
+    Args:
+        count: how many checkpoints the reference has.
+        where: the place of the choice, for the message.
+
+    Raises:
+        InputError: there are fewer, or a list is empty or not in training order.
+    """
+    if choice == "all":
+        return list(range(1, count + 1))
+    numbers = list(range(1, choice + 1)) if isinstance(choice, int) else list(choice)
+    if not numbers or numbers != sorted(set(numbers)):
+        raise InputError(
+            f"{where}: expected rising numbers of checkpoints, like [1, 4]; found {choice}. Fix it "
+            "there."
+        )
+    if numbers[-1] > count:
+        raise InputError(
+            f"{where}: expected numbers up to {count}, the reference's checkpoints; found "
+            f"{numbers[-1]}. Lower it, or raise the reference's `checkpoints` or `epochs`."
+        )
+    return numbers
 
 
 def write_checkpoints(file: Path, checkpoints: list[Checkpoint], **more: Any) -> None:

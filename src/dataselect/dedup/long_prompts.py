@@ -8,7 +8,7 @@ import polars as pl
 
 from dataselect.data.examples import Example, examples, own_limit
 from dataselect.data.tables import Message
-from dataselect.dedup.truncation import HEADER_BYTES
+from dataselect.dedup.truncation import HEADER_BYTES, OPENING_BYTES
 from dataselect.models.settings import TokenizerSettings
 
 
@@ -48,8 +48,9 @@ def check_prompts(tests: pl.DataFrame, model: TokenizerSettings, limits: PromptL
     outputs = output_lengths(tests, limits.max_new_tokens)
     context = context_length(read_config(model) or {}) if outputs else None
     columns = tests.select("task", "choices").iter_rows()
+    opening = OPENING_BYTES.get(model.chat, 0)
     fit = (
-        _bytes(row, choices or []) + outputs[task] <= _limit(row, context)
+        opening + _bytes(row, choices or []) + outputs[task] <= _limit(row, context)
         for row, (task, choices) in zip(examples(tests), columns, strict=True)
     )
     if tests.is_empty() or (model.chat != "model" and all(fit)):

@@ -12,11 +12,14 @@ from dataselect.models.settings import TokenizerSettings
 if TYPE_CHECKING:
     from dataselect.models.chat import Chat
 
-#: More bytes than a chat format puts around a turn.
+#: More bytes than a built-in chat format puts around a turn.
 HEADER_BYTES = 64
 
-#: Why a row with tools is left out where `model.chat` is `tulu`.
-NO_TULU_FORM = "tool use, for which the Tülu format has no form"
+#: Why a row with tools is left out where `model.chat` is not `model`.
+NO_FORM = "tool use, for which the chat format has no form"
+
+#: More bytes than it puts before the first turn, if any.
+OPENING_BYTES = {"alpaca": 128}
 
 
 def find_truncated(model: TokenizerSettings, *, keep: bool = False) -> Truncation:
@@ -36,17 +39,18 @@ def find_truncated(model: TokenizerSettings, *, keep: bool = False) -> Truncatio
     """
     chat: Chat | None = None
     own_template = model.chat == "model"
+    prompt_bytes = model.max_tokens - OPENING_BYTES.get(model.chat, 0)
 
     def check(rows: list[list[Message]]) -> list[bool | str]:
         nonlocal chat
         results: list[bool | str] = [
-            NO_TULU_FORM if isinstance(row, ToolConversation) and not own_template else False
+            NO_FORM if isinstance(row, ToolConversation) and not own_template else False
             for row in rows
         ]
         doubtful = [
             i
             for i, row in enumerate(rows)
-            if own_template or not (results[i] or keep or _bytes(row) < model.max_tokens)
+            if own_template or not (results[i] or keep or _bytes(row) < prompt_bytes)
         ]
         if not doubtful:
             return results

@@ -22,14 +22,14 @@ class Feature:
 
     Attributes:
         load: (model, checkpoints) → `Featurizer`, a function (rows, side, progress) → {name: array
-            with one entry a row}. `checkpoints` are those of the reference stage in training
-            order; empty where the method has no reference.
+            with one entry a row}. `checkpoints` are those that the method chooses of the reference
+            stage's, in training order; empty where the method has no reference.
         outputs: the names of the arrays it gives for a row of the pool.
         bytes_per_row: (hidden size, number of checkpoints) → bytes stored of a row, at most; the
             hidden size may be None (not known without reading the model), and so may the answer.
         needs_reference: the checkpoints it cannot do without: whole `models`, LoRA `adapters`, or
-            None. A feature that needs none is loaded with the last checkpoint as its model, where
-            the method has a reference.
+            None. A feature that needs none is loaded with the last of the chosen checkpoints as its
+            model, where the method has a reference.
         needs_positions: whether the model must have a position for each of `max_tokens` tokens; not
             where the feature reads no more tokens than the model can, or loads no model.
         rows_per_shard: about how many rows lie in a file; smaller where a row is slow or large.

@@ -10,7 +10,12 @@ from typing import Any
 from dataselect.compute import Engine
 from dataselect.compute.local import local
 from dataselect.data import fingerprint, shards, tables
-from dataselect.data.checkpoints import Checkpoint, read_checkpoints
+from dataselect.data.checkpoints import (
+    Checkpoint,
+    CheckpointChoice,
+    checkpoint_numbers,
+    read_checkpoints,
+)
 from dataselect.data.scores import finite_rows
 from dataselect.data.shards import Featurizer, ShardTotals
 from dataselect.embed import Feature
@@ -30,6 +35,7 @@ class EmbedSection:
         queries: whether queries are measured too.
         reference: whether the method has a reference.
         code: the hash of the code that decides the features.
+        checkpoints: which of the reference's checkpoints measure rows.
     """
 
     features: Part | None
@@ -37,6 +43,7 @@ class EmbedSection:
     queries: bool
     reference: bool
     code: str
+    checkpoints: CheckpointChoice = "all"
 
 
 def embed(
@@ -75,11 +82,20 @@ def embed(
 def load_feature(section: EmbedSection, checkpoints: list[Checkpoint]) -> Featurizer:
     """Loads the section's feature with its model.
 
-    A feature that needs no reference measures with the last checkpoint, where there is one.
+    A feature that needs no reference measures with the last of the chosen checkpoints, where there
+    is one.
+
+    Args:
+        checkpoints: all that the reference has left.
+
+    Raises:
+        InputError: a checkpoint is chosen that the reference has not left.
     """
     assert section.features is not None and section.model is not None  # plan gives both or none
     feature: Feature = load_part("embed", section.features)
     model = section.model
+    numbers = checkpoint_numbers(section.checkpoints, len(checkpoints), "methods.yaml: checkpoints")
+    checkpoints = [checkpoints[number - 1] for number in numbers]
     if checkpoints and feature.needs_reference is None:
         model = replace(model, name=str(checkpoints[-1].folder), revision=None)
     return feature.load(model, checkpoints)
@@ -94,6 +110,8 @@ def shard_key(section: EmbedSection, reference: Path) -> list[Any]:
     section = _with_resolved_dtype(section)
     assert section.features is not None and section.model is not None
     fitted = fingerprint.folder_hash(str(reference)) if section.reference else None
+    if section.checkpoints != "all":
+        fitted = f"{fitted} {section.checkpoints}"
     return [asdict(section.features), asdict(section.model), fitted, section.code]
 
 

@@ -16,7 +16,9 @@ from dataselect.report import Progress, part_of
 
 
 def trajectories() -> Feature:
-    """Measures a row's loss before a model is fitted, and at each of its c checkpoints.
+    """Measures a row's loss before a model is fitted, and at each of c of its checkpoints.
+
+    They are all, or those that the method's word `checkpoints` chooses.
 
     Gives, float32, NaN where a row has no response token:
     `nll` (b c): mean loss of the response tokens at every checkpoint in training order, nats per

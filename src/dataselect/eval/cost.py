@@ -36,14 +36,14 @@ class CostSection:
         selector: the model that measures the pool; None where no model does.
         reference: how the selector is fitted first, if it is.
         trained: the model that is trained.
-        epochs: how often training sees a row.
+        passes: models that each measure the whole pool: several for a trajectory.
         code: the hash of the code that adds up.
     """
 
     selector: ModelSettings | None
     reference: Part | None
     trained: ModelSettings
-    epochs: float
+    passes: int
     code: str
 
 

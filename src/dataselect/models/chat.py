@@ -11,7 +11,8 @@ from dataselect.compute.prefetch import batched, prefetch
 from dataselect.data.examples import Example
 from dataselect.errors import InputError
 from dataselect.models.examples import encode_example
-from dataselect.models.templates import SINGLE_TURN, Template, TemplateRejected, tulu, tulu_template
+from dataselect.models.formats import built_in_template
+from dataselect.models.templates import SINGLE_TURN, Template, TemplateRejected, tulu
 from dataselect.models.tokens import Encoded, Tokens, mark_last_response
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Chat:
     """Encodes conversations for one tokenizer.
 
     Args:
-        template: `tulu` (the papers' format) or `model` (the tokenizer's own chat template).
+        template: the chat format, see `TokenizerSettings`.
         max_tokens: a conversation longer than this loses its end.
 
     Attributes:
@@ -50,7 +51,7 @@ class Chat:
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
-        template: Literal["tulu", "model"],
+        template: Literal["tulu", "alpaca", "model"],
         max_tokens: int,
     ) -> None:
         name = tokenizer.name_or_path
@@ -59,11 +60,11 @@ class Chat:
                 f"model.name: {name}: expected a fast tokenizer; found a slow one, which has no "
                 "character offsets. Set another model."
             )
-        if template == "tulu" and not isinstance(tokenizer.eos_token, str):
+        if template != "model" and not isinstance(tokenizer.eos_token, str):
             raise InputError(
-                f"model.name: {name}: the tokenizer has no eos token, which ends a response in the "
-                "Tülu format. Add tokenizer_config.json, which names it, if it is missing; set "
-                "`model.chat: model`, or another model."
+                f"model.name: {name}: the tokenizer has no eos token, which ends a response with "
+                f"`chat: {template}`. Add tokenizer_config.json, which names it, if it is missing; "
+                "set `model.chat: model`, or another model."
             )
         if template == "model" and not tokenizer.chat_template:
             raise InputError(
@@ -73,9 +74,9 @@ class Chat:
         self.tokenizer, self.max_tokens = tokenizer, max_tokens
         special_tokens = dict(tokenizer.special_tokens_map)
         self._template = (
-            tulu_template(special_tokens, name)
-            if template == "tulu"
-            else Template(tokenizer.get_chat_template(), special_tokens, name)
+            Template(tokenizer.get_chat_template(), special_tokens, name)
+            if template == "model"
+            else built_in_template(template, special_tokens, name)
         )
         self.prefix: list[int] = _prefix(tokenizer)
 
@@ -88,12 +89,10 @@ class Chat:
         """
         written = "".join(self.tokenizer.convert_ids_to_tokens(self.prefix))
         try:
-            text = self._template.prompt(SINGLE_TURN)
+            starts_right = self._template.prompt(SINGLE_TURN).startswith(written)
         except TemplateRejected:
             return self._template.source
-        return (
-            self._template.source if text.startswith(written) else written + self._template.source
-        )
+        return self._template.source if starts_right else written + self._template.source
 
     def encode(self, rows: list[list[Message]]) -> list[Encoded]:
         """Token ids and response masks, in the order of the rows.

@@ -15,7 +15,8 @@ class TokenizerSettings:
     Attributes:
         name: a local folder, or a model's name on the hub.
         revision: a branch, tag or commit on the hub; None for a folder, or the newest.
-        chat: `tulu` (the papers' format) or `model` (the tokenizer's own template).
+        chat: `tulu` (the papers' format), `alpaca` (S2L's), or `model` (the tokenizer's own
+            template).
         max_tokens: a conversation longer than this loses its end.
         trust_remote_code: whether Python code that comes with the model may run.
         md5: hash of a local folder's content, which plan fills in; None for a hub's model.
@@ -23,7 +24,7 @@ class TokenizerSettings:
 
     name: str
     revision: str | None = None
-    chat: Literal["tulu", "model"] = "tulu"
+    chat: Literal["tulu", "alpaca", "model"] = "tulu"
     max_tokens: Annotated[int, Ge(2)] = 2048
     trust_remote_code: bool = False
     # Not keyword-only, and so not a setting that people may write.

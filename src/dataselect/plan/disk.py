@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataselect import report
 from dataselect.data import files
+from dataselect.data.checkpoints import checkpoint_numbers
 from dataselect.models.config import read_config
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.run import Plan
@@ -20,7 +21,8 @@ def features_size(sections: Plan) -> str | None:
     if part is None:
         return None
     reference = sections.reference.reference
-    checkpoints = load_part("reference", reference).checkpoints if reference else 0
+    left = load_part("reference", reference).checkpoints if reference else 0
+    checkpoints = len(checkpoint_numbers(sections.embed.checkpoints, left, "checkpoints"))
     feature = load_part("embed", part)
     row_bytes = feature.bytes_per_row(_hidden_size(sections.embed.model), checkpoints)
     if row_bytes is None:

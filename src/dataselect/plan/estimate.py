@@ -107,7 +107,9 @@ def _reference(section: ReferenceSection, rows: int, home: Path) -> Cost:
     start = time.perf_counter()
     fitted = reference.fit(section.model, home / "pool.parquet", home)
     seconds = time.perf_counter() - start
-    write_checkpoints(home / "checkpoints" / REFERENCE_FILE, fitted.checkpoints)
+    missing = reference.checkpoints - len(fitted.checkpoints)  # the sample has fewer steps
+    checkpoints = fitted.checkpoints + fitted.checkpoints[-1:] * missing
+    write_checkpoints(home / "checkpoints" / REFERENCE_FILE, checkpoints)
     size = sum(p.stat().st_size for p in (home / "checkpoints").rglob("*") if p.is_file())
     sample = tables.row_count(home / "pool.parquet")
     factor = reference.rows_passed(rows) / reference.rows_passed(sample)
@@ -177,15 +179,15 @@ def _train(section: TrainSection, selected: int | TokenBudget, home: Path) -> Co
     net = add_adapters(load_causal(section.model, "float32"), recipe)
     trained = encoded[:TRAINED_ROWS]
     batch = min(recipe.batch_size, 16 * recipe.micro_batch_size)
-    short = replace(recipe, epochs=1, batch_size=batch, save_steps=10**9)
+    short = replace(recipe, epochs=1, steps=None, batch_size=batch, save_steps=10**9)
     trainer = fit(net, load_tokenizer(section.model), trained, home / "train", short)
     history = reversed(trainer.state.log_history)
     seconds = next(entry["train_runtime"] for entry in history if "train_runtime" in entry)
     token_seconds = seconds / sum(len(row.ids) for row in trained)
-    if isinstance(selected, TokenBudget):
-        tokens = selected.tokens * recipe.epochs
-    else:
-        tokens = selected * recipe.epochs * sum(len(row.ids) for row in encoded) / len(encoded)
+    row_tokens = sum(len(row.ids) for row in encoded) / len(encoded)
+    is_tokens = isinstance(selected, TokenBudget)
+    rows = max(1, round(selected.tokens / row_tokens)) if is_tokens else selected
+    tokens = rows * row_tokens * recipe.passes(rows)
     size = sum(p.numel() * p.element_size() for p in net.parameters())
     cost = Cost(token_seconds * tokens, training_flops(net, int(tokens)), size)
     return cost.divided_by(_gpus(recipe))

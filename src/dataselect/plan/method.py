@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataselect.data.budget import TokenBudget
+from dataselect.data.checkpoints import CheckpointChoice, checkpoint_numbers
 from dataselect.embed import Feature
 from dataselect.errors import InputError, did_you_mean
 from dataselect.plan.params import Params
@@ -17,6 +18,7 @@ from dataselect.settings import (
     check_settings,
     load_part,
     part_function,
+    part_module,
     settings_of,
 )
 
@@ -44,6 +46,7 @@ class Method:
     aggregator: dict | str
     reference: dict | str | None = None
     model: dict | None = None
+    checkpoints: CheckpointChoice = "all"
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,15 @@ class ChosenParts:
     reference_contract: Reference | None
     feature: Feature | None
     scorer_contract: Scorer
+    checkpoints: CheckpointChoice = "all"
+
+    @property
+    def passes(self) -> int:
+        """Models that each measure the whole pool: of a trajectory, checkpoints and one before."""
+        contract, feature = self.reference_contract, self.feature
+        if contract is None or feature is None or feature.needs_reference != "models":
+            return 1
+        return 1 + len(checkpoint_numbers(self.checkpoints, contract.checkpoints, "checkpoints"))
 
     @property
     def uses_queries(self) -> bool:
@@ -105,13 +117,30 @@ def choose_parts(method: Method, name: str, params: Params) -> ChosenParts:
         reference_contract=load_part("reference", reference) if reference else None,
         feature=load_part("embed", features) if features else None,
         scorer_contract=load_part("score", scorer),
+        checkpoints=method.checkpoints,
     )
     if method.model is not None and features is None:
         raise InputError(
             f"methods.yaml: {name}: a model, but no features that it measures. Leave it out."
         )
+    _check_checkpoints(chosen, f"methods.yaml: {name}: ")
     _check_parts_match(chosen, f"methods.yaml: {name}: ")
     return chosen
+
+
+def _check_checkpoints(parts: ChosenParts, where: str) -> None:
+    """Checks that the reference has the chosen checkpoints, and as many as the scorer needs."""
+    contract, scorer = parts.reference_contract, parts.scorer_contract
+    if contract is None:
+        if parts.checkpoints != "all":
+            raise InputError(f"{where}checkpoints, but no reference that leaves any. Remove it.")
+        return
+    numbers = checkpoint_numbers(parts.checkpoints, contract.checkpoints, f"{where}checkpoints")
+    if isinstance(scorer, RowScorer) and scorer.checkpoints > len(numbers):
+        raise InputError(
+            f"{where}scorer: expected {scorer.checkpoints} checkpoints at least; found "
+            f"{len(numbers)}. Lower its `early` or `late`, or set more `checkpoints`."
+        )
 
 
 def _check_parts_match(parts: ChosenParts, where: str) -> None:
@@ -131,6 +160,13 @@ def _check_parts_match(parts: ChosenParts, where: str) -> None:
                 f"{where}the features `{parts.features.name}` need a reference that produces "
                 f"{needed}; {found}. Name another under `reference`."
             )
+    name = parts.aggregator.name
+    needs_tasks = getattr(part_module("aggregate", name, where), "NEEDS_TASKS", False)
+    if needs_tasks and not parts.uses_queries:
+        raise InputError(
+            f"{where}the aggregator `{name}` needs groups that belong to tasks; the scorer "
+            f"`{parts.scorer.name}` compares rows with no queries. Name another of the two."
+        )
     outputs = parts.feature.outputs if parts.feature else ()
     for name in parts.scorer_contract.inputs:
         if name not in outputs:

@@ -92,7 +92,7 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
             selector=selector if parts.features else None,
             reference=parts.reference,
             trained=trained,
-            epochs=params.train.epochs,
+            passes=parts.passes,
             code=_code("cost", module="eval.cost"),
         ),
         engine=engine_part(given.get("engine", "local")),
@@ -145,6 +145,7 @@ def _embed(parts: ChosenParts, selector: ModelSettings) -> EmbedSection:
         queries=parts.uses_queries,
         reference=parts.reference is not None,
         code=_code("embed", features=parts.features),
+        checkpoints=parts.checkpoints,
     )
 
 

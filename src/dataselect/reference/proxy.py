@@ -32,6 +32,7 @@ def proxy(
     skip_steps: NonNegativeInt = 0,
     schedule: Literal["linear", "cosine", "constant_with_warmup"] = "cosine",
     warmup: Fraction = 0.03,
+    group_by_length: bool = False,
 ) -> Reference:
     """Fine-tunes the whole model on every row of the pool; checkpoints are evenly spaced.
 
@@ -41,6 +42,7 @@ def proxy(
         seed: of the rows' order.
         checkpoints: how many, and so the length of a row's trajectory; fewer where there are fewer
             steps. The paper took one every 500 steps and had 12.
+        group_by_length: whether the rows of a step are of like length; true in the published code.
         micro_batch_size: the largest that divides both this and `batch_size` is used.
         The others are those of `train.fit.Recipe`.
 
@@ -54,6 +56,7 @@ def proxy(
         micro_batch_size=reference_micro_batch(batch_size, micro_batch_size),
         schedule=schedule,
         warmup=warmup,
+        group_by_length=group_by_length,
         processes=processes,
         skip_steps=skip_steps,
         seed=derived_seed(seed, "proxy"),

@@ -36,12 +36,14 @@ class RowScorer:
         prepare: (pool's size and sources, queries or None) → `Prepared`.
         uses_queries: whether it compares rows with queries; else `prepare` is given None.
         columns: the names of the pool's own columns of numbers that it reads.
+        checkpoints: how many checkpoints must have measured a row, at least.
     """
 
     inputs: tuple[str, ...]
     prepare: Callable[[PoolInfo, Queries | None], Prepared]
     uses_queries: bool = False
     columns: tuple[str, ...] = ()
+    checkpoints: int = 0
 
 
 @dataclass(frozen=True)

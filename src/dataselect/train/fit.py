@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 WITH_LORA = OnlyWith("method", "lora")
+WITHOUT_STEPS = OnlyWith("steps", None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class Recipe:
 
     Attributes:
         epochs: passes over the rows; in `train`, fractions are allowed.
+        steps: optimiser steps instead of `epochs`: runs of unequal budgets get equal training.
         learning_rate: AdamW's highest.
         batch_size: rows per optimiser step, reached by accumulating micro-batches.
         micro_batch_size: rows that pass through the model together; shrinks where memory runs out.
@@ -43,6 +45,7 @@ class Recipe:
         warmup: the fraction of all steps in which the learning rate rises.
         weight_decay: AdamW's.
         max_grad_norm: gradients are clipped to this norm.
+        group_by_length: whether the rows of a step are of like length, which saves padding.
         loss_per: `token` averages over all response tokens of a step; `micro_batch` averages the
             means of its micro-batches, as older trainers do.
         method: `full` fine-tuning, or `lora`: adapters on frozen weights.
@@ -63,7 +66,8 @@ class Recipe:
     Source: the defaults are the recipe of arXiv 2503.01807.
     """
 
-    epochs: Annotated[float, Gt(0)] = 2
+    epochs: Annotated[float, Gt(0), WITHOUT_STEPS] = 2
+    steps: PositiveInt | None = None
     learning_rate: Annotated[float, Gt(0)] = 2e-5
     batch_size: PositiveInt = 128
     micro_batch_size: PositiveInt = 1
@@ -71,6 +75,7 @@ class Recipe:
     warmup: Fraction = 0.03
     weight_decay: Annotated[float, Ge(0)] = 0.0
     max_grad_norm: Annotated[float, Gt(0)] = 1.0
+    group_by_length: bool = False
     loss_per: Literal["token", "micro_batch"] = "token"
     method: Literal["full", "lora"] = "full"
     lora_rank: Annotated[PositiveInt, WITH_LORA] = 128
@@ -84,6 +89,12 @@ class Recipe:
     threads: PositiveInt | None = None
     processes: distributed.Processes = "auto"
     seed: int = 0
+
+    def passes(self, row_count: int) -> float:
+        """How often training passes over `row_count` rows; an epoch's last step may be smaller."""
+        if self.steps is None:
+            return self.epochs
+        return self.steps / -(-row_count // self.batch_size)
 
 
 def fit(

@@ -42,6 +42,7 @@ class Trained(NamedTuple):
     Attributes:
         rows: rows that were trained on.
         dropped: rows without a response token within `max_tokens`, which were not.
+        epochs: passes over the rows.
         tokens: tokens of all epochs.
         steps: optimiser steps.
         skipped_steps: of these, steps that were skipped: see `Recipe.skip_steps`.
@@ -53,6 +54,7 @@ class Trained(NamedTuple):
 
     rows: int
     dropped: int
+    epochs: float
     tokens: int
     steps: int
     skipped_steps: int
@@ -114,10 +116,12 @@ def _train_in_process(
     chat = load_chat(model)
     net = add_adapters(load_causal(model, "float32"), recipe)
     trainer = fit(net, chat.tokenizer, rows, home, recipe, [_loss_curve(curve)])
-    tokens = int(sum(len(row.ids) for row in rows) * recipe.epochs)
+    epochs = recipe.passes(len(rows))
+    tokens = int(sum(len(row.ids) for row in rows) * epochs)
     trained = Trained(
         rows=len(rows),
         dropped=0,
+        epochs=epochs,
         tokens=tokens,
         steps=trainer.state.global_step,
         skipped_steps=skipped_steps(trainer.state),

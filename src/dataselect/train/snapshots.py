@@ -66,7 +66,7 @@ def _fit_in_process(
     tokenizer = load_tokenizer(model)
     net = add_adapters(load_causal(model, "float32"), recipe)
     trainer = fit(net, tokenizer, encoded, home, recipe, [snapshots(home, count, tokenizer, save)])
-    tokens = int(recipe.epochs * sum(len(row.ids) for row in encoded))
+    tokens = int(recipe.passes(len(encoded)) * sum(len(row.ids) for row in encoded))
     return Fitted(
         checkpoints=collect_checkpoints(home, count, trainer),
         rows=len(encoded),

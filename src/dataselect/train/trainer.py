@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from dataselect import report
 from dataselect.compute import distributed
 from dataselect.numerics.draws import derived_seed
 from dataselect.train import divergence
+from dataselect.train.order import FilledOrder, Order, order_by_length, random_order
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -44,35 +45,6 @@ class _LabelledRows:
         return {"input_ids": row.ids.tolist(), "labels": labels.tolist()}
 
 
-class _FilledOrder:
-    """The order of an epoch's rows for several processes, filled up to whole micro-batches.
-
-    By default accelerate fills up with rows from the front, which would then count twice.
-
-    Args:
-        rows: the dataset.
-        seed: with the epoch, of the order.
-        rows_together: rows that all processes take at once.
-        epoch: () → the number of the current epoch.
-    """
-
-    def __init__(self, rows: Any, seed: int, rows_together: int, epoch: Callable[[], int]) -> None:
-        from accelerate.data_loader import SeedableRandomSampler
-
-        self.row_count, self.rows_together, self.epoch = len(rows), rows_together, epoch
-        self.order = SeedableRandomSampler(rows, data_seed=seed)
-
-    def __iter__(self) -> Iterator[int]:
-        # Read the epoch here: when a run resumes mid-epoch, accelerate wraps this so deep that
-        # Trainer's `set_epoch` never reaches it.
-        self.order.set_epoch(self.epoch())
-        yield from self.order
-        yield from range(self.row_count, len(self))
-
-    def __len__(self) -> int:
-        return -(-self.row_count // self.rows_together) * self.rows_together
-
-
 def make_trainer(
     net: Any,
     tokenizer: Any,
@@ -96,6 +68,10 @@ def make_trainer(
         callbacks=[*callbacks],
     )
     trainer.skip_steps = recipe.skip_steps
+    if recipe.group_by_length:
+        seed = derived_seed(recipe.seed, "order by length")
+        lengths = [len(row.ids) for row in rows]
+        trainer.length_order = order_by_length(lengths, recipe.batch_size, seed)
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     return trainer
@@ -108,6 +84,7 @@ def _trainer_class() -> Any:
 
     class CheckedTrainer(Trainer):
         skip_steps = 0
+        length_order: Order | None = None
 
         def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
             norm = super()._get_grad_norm(model, grad_norm)
@@ -127,12 +104,14 @@ def _trainer_class() -> Any:
                 torch.distributed.barrier()
 
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-            if distributed.world_size() == 1:
+            processes = distributed.world_size()
+            if processes == 1 and self.length_order is None:
                 return super()._get_train_sampler(train_dataset)
-            rows_together = distributed.world_size() * self.args.per_device_train_batch_size
-            rows = train_dataset or self.train_dataset
-            seed = self.args.data_seed or 0
-            return _FilledOrder(rows, seed, rows_together, lambda: int(self.state.epoch or 0))
+            rows: Any = train_dataset or self.train_dataset
+            order = self.length_order or random_order(rows, self.args.data_seed or 0)
+            # A process on its own fills nothing up: its last micro-batch may be smaller.
+            together = processes * self.args.per_device_train_batch_size if processes > 1 else 1
+            return FilledOrder(len(rows), order, together, lambda: int(self.state.epoch or 0))
 
     return CheckedTrainer
 
@@ -143,13 +122,14 @@ def _arguments(home: Path, recipe: Recipe, row_count: int) -> Any:
 
     on_gpu = torch.cuda.is_available()
     rows_together = recipe.micro_batch_size * distributed.world_size()
-    steps = -(-row_count // recipe.batch_size) * recipe.epochs
+    steps = -(-row_count // recipe.batch_size) * recipe.passes(row_count)
     options: dict[str, Any] = {}
     if recipe.gradient_checkpointing:  # a deprecated name, of which even False warns
         options["gradient_checkpointing"] = True
     arguments = TrainingArguments(
         output_dir=str(home),
         num_train_epochs=recipe.epochs,
+        max_steps=recipe.steps or -1,
         per_device_train_batch_size=recipe.micro_batch_size,
         gradient_accumulation_steps=recipe.batch_size // rows_together,
         learning_rate=recipe.learning_rate,

@@ -142,7 +142,9 @@ def test_home_and_project_cannot_be_read_or_written(tmp_path):
         "import os\nprint(os.listdir('/home'), sorted(os.listdir('/')))\n"
     )
     assert set(outcome.output.splitlines()[:-1]) == {"No such file or directory"}
-    assert re.match(r"\[\] \['bin', 'dev', 'home', 'lib', .*'usr'\]", outcome.output.splitlines()[-1])
+    assert re.match(
+        r"\[\] \['bin', 'dev', 'home', 'lib', .*'usr'\]", outcome.output.splitlines()[-1]
+    )
     assert secret.read_text() == "secret"
 
 

@@ -39,6 +39,7 @@ class DedupSection:
         prompts: what the tests' prompts must fit into; None where eval cuts off what does not fit.
         near_duplicates: which rows are near-duplicates; None: none is looked for.
         decontaminate: which rows overlap tests; None: none is looked for.
+        run_code: whether tests may run programs that a model has generated.
     """
 
     pool: list[File]
@@ -53,6 +54,7 @@ class DedupSection:
     prompts: PromptLimits | None = None
     near_duplicates: NearDuplicateSettings | None = None
     decontaminate: DecontaminateSettings | None = None
+    run_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
     queries = read_queries(_paths(section.queries), section.query_tasks)
     tests = read_tests(_paths(section.tests), section.tasks)
     # What eval would refuse is refused here, before the pool is read and anything costs.
-    kinds = task_kinds(tests, section.kinds)
+    kinds = task_kinds(tests, section.kinds, section.run_code)
     tests = tests.with_columns(kind=pl.col("task").replace_strict(kinds, return_dtype=pl.String))
     if section.prompts:
         check_prompts(tests, section.model, section.prompts)

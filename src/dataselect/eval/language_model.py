@@ -8,11 +8,13 @@ cuts off the beginning of a long prompt without a word.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dataselect.errors import InputError
 from dataselect.eval.prompts import LongPrompts, Prompt, truncate_prompt
+from dataselect.eval.sampling import sampling_settings
 from dataselect.models.chat import NO_LIMIT
 
 if TYPE_CHECKING:
@@ -27,14 +29,16 @@ class EncodedText(str):
 
     Attributes:
         ids: token ids.
+        sample: the name of the random draws where the text is continued by chance.
     """
 
     ids: list[int]
+    sample: str
 
-    def __new__(cls, text: str, ids: list[int]) -> EncodedText:
+    def __new__(cls, text: str, ids: list[int], sample: str = "") -> EncodedText:
         """The text with its tokens."""
         encoded = super().__new__(cls, text)
-        encoded.ids = ids
+        encoded.ids, encoded.sample = ids, sample
         return encoded
 
 
@@ -47,6 +51,7 @@ class Encoder:
         prompts: the prompts of the tests; a document's `number` says which is its.
         context: the most tokens that the model reads; None: any number.
         long_prompts: what happens to a prompt that does not fit.
+        seed: of the outputs that are drawn.
         truncated: the numbers of the tests whose prompts have lost their beginning.
     """
 
@@ -54,6 +59,7 @@ class Encoder:
     prompts: list[Prompt]
     context: int | None
     long_prompts: LongPrompts
+    seed: int = 0
     truncated: set[int] = field(default_factory=set)
 
     @property
@@ -61,9 +67,12 @@ class Encoder:
         """The most tokens of a prompt and what follows it."""
         return self.context or NO_LIMIT
 
-    def prompt(self, test: dict[str, Any], text: str, output_tokens: int) -> EncodedText:
-        """A prompt that is to be continued by at most `output_tokens`."""
-        return EncodedText(text, self._fit(test, self.chat.tokens(text), output_tokens))
+    def prompt(
+        self, test: dict[str, Any], text: str, output_tokens: int, sample: int
+    ) -> EncodedText:
+        """A prompt that is to be continued by at most `output_tokens`, for this sample of it."""
+        ids = self._fit(test, self.chat.tokens(text), output_tokens)
+        return EncodedText(text, ids, sample=f"{test['task']}\n{test['id']}\n{sample}")
 
     def pair(
         self, test: dict[str, Any], text: str, continuation: str
@@ -114,11 +123,13 @@ def language_model(net: PreTrainedModel, encoder: Encoder, batch_size: int) -> A
             return self._loglikelihood_tokens(encoded, disable_tqdm=disable_tqdm)
 
         def generate_until(self, requests: list, disable_tqdm: bool = False) -> list[str]:
-            encoded = []
+            encoded, samples = [], Counter()
             for request in requests:
                 text, settings = request.args
                 limit = normalize_gen_kwargs(settings, self.max_gen_toks)["max_gen_toks"]
-                prompt = encoder.prompt(request.doc, text, limit)
+                number = request.doc["number"]
+                prompt = encoder.prompt(request.doc, text, limit, sample=samples[number])
+                samples[number] += 1
                 encoded.append(replace(request, arguments=(prompt, settings)))
             return super().generate_until(encoded, disable_tqdm=disable_tqdm)
 
@@ -128,7 +139,13 @@ def language_model(net: PreTrainedModel, encoder: Encoder, batch_size: int) -> A
             return encoder.chat.tokens(string)
 
         def tok_batch_encode(self, strings: Any, *args: Any, **settings: Any) -> Any:
+            self.samples = [getattr(text, "sample", "") for text in strings]
             return _pad_left([self.tok_encode(text) for text in strings], self.eot_token_id)
+
+        def _model_generate(self, context: Tensor, **settings: Any) -> Tensor:
+            if settings.get("do_sample"):  # of the batch that was encoded last
+                settings = sampling_settings(settings, self.samples, encoder.seed)
+            return super()._model_generate(context, **settings)
 
     return LanguageModel(
         pretrained=net,

@@ -2,8 +2,8 @@
 
 A program has namespaces of its own (no network, no other process), an empty environment, Python's
 own files to read, small folders in memory to write, and limits on all that it could use up. It runs
-as `nobody`: where we are root also as seen from outside, since limits on processes and the rights in
-/proc/sys go by that.
+as `nobody`: where we are root also as seen from outside, since the limit on processes and the
+rights in /proc/sys go by that.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def _wait(process: subprocess.Popen, deadline: float) -> int | None:
 def _sealed_file(content: bytes) -> int:
     """A file in memory, open for reading at its start, that nobody can write to any more."""
     file = os.memfd_create("program", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
-    with open(file, "wb", closefd=False) as stream:  # noqa: PTH123
+    with open(file, "wb", closefd=False) as stream:
         stream.write(content)
     os.lseek(file, 0, os.SEEK_SET)
     seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
@@ -180,9 +180,9 @@ def _command(limits: Limits) -> list[str]:
         )
     python, folder = _python()
     size = str(limits.disk_bytes)
-    seconds, nobody = str(math.ceil(limits.seconds)), str(NOBODY)
+    seconds, user = str(math.ceil(limits.seconds)), str(NOBODY)
     arguments = ["--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
-    arguments += ["--uid", nobody, "--gid", nobody, "--new-session", "--die-with-parent"]
+    arguments += ["--uid", user, "--gid", user, "--new-session", "--die-with-parent"]
     arguments += ["--clearenv", "--hostname", "sandbox", "--ro-bind", "/usr", "/usr"]
     for name, value in ENVIRONMENT.items():
         arguments += ["--setenv", name, value]

@@ -31,6 +31,9 @@ from dataselect.score.run import ScoreSection
 from dataselect.settings import Part, check_settings, settings_of
 from dataselect.train.run import TrainSection
 
+#: What files of eval_kinds/ name, and no module imports.
+METRICS = ("eval.metrics", "eval.programs")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -94,7 +97,7 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
             reference=parts.reference,
             trained=trained,
             epochs=params.train.epochs,
-            code=_code("cost", module="eval.cost"),
+            code=_code("cost", "eval.cost"),
         ),
         engine=engine_part(given.get("engine", "local")),
     )
@@ -115,6 +118,7 @@ def _dedup(params: Params, trained: ModelSettings) -> DedupSection:
         kinds=params.eval.kinds,
         model=TokenizerSettings(**tokenizer),
         code=_code("dedup"),
+        run_code=params.eval.run_code,
         near_duplicates=params.near_duplicates,
         decontaminate=params.decontaminate,
         prompts=PromptLimits(params.eval.max_new_tokens, params.eval.limit)
@@ -155,22 +159,30 @@ def _evaluation(
         long_prompts=params.eval.long_prompts,
         limit=params.eval.limit,
         threads=params.eval.threads,
+        run_code=params.eval.run_code,
+        seed=params.eval.seed,
     )
     # Evaluation reads as far as the model can: `max_tokens` decides nothing of it.
     trained = replace(trained, max_tokens=2)
     baseline = BaselineSection(
         model=trained if params.eval.before else None,
         options=options,
-        code=_code("baseline", module="eval.run"),
+        code=_code("baseline", "eval.run", *METRICS),
     )
     label = RunLabel(method=method, budget=params.top.budget, seed=params.top.seed)
-    return baseline, EvalSection(model=trained, options=options, run=label, code=_code("eval"))
+    return baseline, EvalSection(
+        model=trained, options=options, run=label, code=_code("eval", "eval.run", *METRICS)
+    )
 
 
-def _code(stage: str, *, module: str | None = None, **parts: Part | None) -> str:
-    """The hash of a stage's code, with the parts that methods.yaml names."""
-    modules = [f"{PARTS[word]}.{part.name}" for word, part in parts.items() if part]
-    return code_hash(Path(f"stages/{stage}.py"), module or f"{stage}.run", *modules)
+def _code(stage: str, *modules: str, **parts: Part | None) -> str:
+    """The hash of a stage's code, with the parts that methods.yaml names.
+
+    Args:
+        modules: where it begins; none: the stage's `run`.
+    """
+    chosen = [f"{PARTS[word]}.{part.name}" for word, part in parts.items() if part]
+    return code_hash(Path(f"stages/{stage}.py"), *(modules or [f"{stage}.run"]), *chosen)
 
 
 def resolve_model(params: dict[str, Any], own: dict | None, method: str) -> ModelSettings:

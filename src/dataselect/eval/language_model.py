@@ -134,9 +134,7 @@ def language_model(net: PreTrainedModel, encoder: Encoder, batch_size: int) -> A
             return super().generate_until(encoded, disable_tqdm=disable_tqdm)
 
         def tok_encode(self, string: str, *args: Any, **settings: Any) -> list[int]:
-            if isinstance(string, EncodedText):
-                return string.ids
-            return encoder.chat.tokens(string)
+            return string.ids if isinstance(string, EncodedText) else encoder.chat.tokens(string)
 
         def tok_batch_encode(self, strings: Any, *args: Any, **settings: Any) -> Any:
             self.samples = [getattr(text, "sample", "") for text in strings]

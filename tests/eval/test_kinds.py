@@ -6,9 +6,12 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from dataselect.dedup.tasks import read_tests
 from dataselect.eval.kind_needs import Needs, check_columns, check_needs
+from dataselect.eval.language_model import decode_output
 from dataselect.eval.run import EvalOptions, evaluate, summary
 from dataselect.eval.task_kinds import check_kind, kind_metadata, output_tokens, task_kinds
 from dataselect.plan.code import code_hash
@@ -19,7 +22,6 @@ OPTIONS = EvalOptions(
     max_new_tokens=6, batch_size=4, long_prompts="error", limit=None, threads=None
 )
 KINDS = sorted(path.stem for path in (ROOT / "eval_kinds").glob("*.yaml"))
-PROGRAMS = ["pass_at_k", "program_of_thought"]
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +39,7 @@ def change(kind, *changes):
     path.write_text(text)
 
 
-def made_tests(kind, *rows, check=None):
+def made_tests(kind, *rows, check=None, task="t"):
     """A tests table of questions and gold answers."""
     turns = [
         [{"role": "user", "content": question}, {"role": "assistant", "content": gold}]
@@ -47,7 +49,7 @@ def made_tests(kind, *rows, check=None):
     return table(
         "tests",
         [
-            ("t", str(number), turn, turn[1]["content"], None, kind, *columns, check)
+            (task, str(number), turn, turn[1]["content"], None, kind, *columns, check)
             for number, turn in enumerate(turns)
         ],
     )
@@ -120,29 +122,24 @@ def test_the_code_of_metrics_decides_the_scores():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in PROGRAMS])
-def test_an_output_that_is_the_gold_answer_scores_all(kind):
-    skip_where_lacking(kind)
-    if kind in ("multiple_choice", "bert_score", "math", "last_number"):
-        pytest.skip("has a test of its own, or the model puts out no number")
-    if output_tokens(kind, 6) != 6:
-        change(kind, (f"max_gen_toks: {output_tokens(kind, 6)}", "max_gen_toks: 6"))
+def test_an_output_that_is_the_gold_answer_scores_all():
     questions = ["Name a colour.", "Count to three, slowly."]
-    outputs = evaluate(
-        MODEL, made_tests("exact_match", *((question, "x") for question in questions)), OPTIONS
-    )["output"].to_list()
-    rows = [(questions[0], outputs[0].strip()), (questions[1], "quite another thing, isn't it")]
-    frame = evaluate(MODEL, made_tests(kind, *rows), OPTIONS)
-    assert [text.strip() for text in frame["output"]] == outputs
-    assert frame["value"][0] == pytest.approx(1)
-    assert frame["value"][1] < 0.5
-    others = frame["other_metrics"].to_list()
-    if kind.endswith("_f1"):
-        assert frame["metric"].unique().to_list() == ["f1"]
-        assert others[0] == [{"metric": "exact_match", "value": 1.0}]
-        assert summary(frame)["tasks"]["t"]["other_metrics"] == {"exact_match": 0.5}
-    else:
-        assert others == [None, None]
+    greedy = made_tests("exact_match", *((question, "x") for question in questions))
+    outputs = [text.strip() for text in evaluate(MODEL, greedy, OPTIONS)["output"]]
+    kinds = ["bbh", "bleu", "rouge_l", "squad_f1", "tydiqa_f1"]
+    for kind in ("bbh", "squad_f1", "tydiqa_f1"):
+        change(kind, (f"max_gen_toks: {output_tokens(kind, 6)}", "max_gen_toks: 6"))
+    rows = [(questions[0], outputs[0]), (questions[1], "quite another thing, isn't it")]
+    tests = pl.concat([made_tests(kind, *rows, task=kind) for kind in kinds])
+    frame = evaluate(MODEL, tests, OPTIONS)
+    assert [text.strip() for text in frame["output"]] == outputs * len(kinds)
+    assert frame["value"].to_list()[::2] == pytest.approx([1] * len(kinds))
+    assert max(frame["value"].to_list()[1::2]) < 0.5
+    others = {True: [{"metric": "exact_match", "value": 1.0}], False: None}
+    assert frame["other_metrics"].to_list()[::2] == [others[kind[-2:] == "f1"] for kind in kinds]
+    scores = summary(frame)["tasks"]
+    assert scores["tydiqa_f1"]["other_metrics"] == {"exact_match": 0.5}
+    assert "other_metrics" not in scores["bbh"]
 
 
 @pytest.mark.slow
@@ -174,3 +171,29 @@ def test_samples_are_drawn_run_and_counted_alike_in_every_batch_and_order():
     assert evaluate(MODEL, tests[::-1], options).equals(frame[::-1])
     other = evaluate(MODEL, tests, replace(options, seed=1))
     assert json.loads(other["output"][0]) != samples[0]
+
+
+def test_an_output_keeps_the_space_that_it_begins_with():
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = {"▁a": 0, "▁▁▁": 1, "▁return": 2, "a": 3, "<unk>": 4}
+    inner = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    inner.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    inner.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)]  # as Llama 2's
+    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner)
+    assert tokenizer.decode([1, 2]) == "   return"
+    assert decode_output(tokenizer, [1, 2]) == "    return"
+    assert decode_output(tokenizer, []) == ""
+
+
+def test_a_check_is_read_as_it_stands(in_scratch):
+    check = "  x = {{ output }}\n"
+    row = {"id": "1", "prompt": "Return 1.", "answer": "return 1", "check": check}
+    Path("code.jsonl").write_text(
+        json.dumps(row) + "\n" + json.dumps({**row, "id": "2", "check": None})
+    )
+    tests = read_tests(["code.jsonl"], "all")
+    assert tests["check"].to_list() == [check, None]

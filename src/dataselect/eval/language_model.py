@@ -67,6 +67,25 @@ class Encoder:
         """The most tokens of a prompt and what follows it."""
         return self.context or NO_LIMIT
 
+    def requests(self, requests: list[Any], output_tokens: int) -> list[Any]:
+        """lm-eval's requests for texts, with prompts that carry their tokens.
+
+        Args:
+            requests: a test's stand as often here as it has samples.
+            output_tokens: the longest output where its kind does not say.
+        """
+        from lm_eval.models.utils import normalize_gen_kwargs
+
+        encoded, samples = [], Counter()
+        for request in requests:
+            text, settings = request.args
+            limit = normalize_gen_kwargs(settings, output_tokens)["max_gen_toks"]
+            number = request.doc["number"]
+            prompt = self.prompt(request.doc, text, limit, sample=samples[number])
+            samples[number] += 1
+            encoded.append(replace(request, arguments=(prompt, settings)))
+        return encoded
+
     def prompt(
         self, test: dict[str, Any], text: str, output_tokens: int, sample: int
     ) -> EncodedText:
@@ -111,7 +130,6 @@ def language_model(net: PreTrainedModel, encoder: Encoder, batch_size: int) -> A
         batch_size: prompts that pass through the model together.
     """
     from lm_eval.models.huggingface import HFLM
-    from lm_eval.models.utils import normalize_gen_kwargs
 
     class LanguageModel(HFLM):
         def loglikelihood(self, requests: list, disable_tqdm: bool = False) -> list:
@@ -123,18 +141,15 @@ def language_model(net: PreTrainedModel, encoder: Encoder, batch_size: int) -> A
             return self._loglikelihood_tokens(encoded, disable_tqdm=disable_tqdm)
 
         def generate_until(self, requests: list, disable_tqdm: bool = False) -> list[str]:
-            encoded, samples = [], Counter()
-            for request in requests:
-                text, settings = request.args
-                limit = normalize_gen_kwargs(settings, self.max_gen_toks)["max_gen_toks"]
-                number = request.doc["number"]
-                prompt = encoder.prompt(request.doc, text, limit, sample=samples[number])
-                samples[number] += 1
-                encoded.append(replace(request, arguments=(prompt, settings)))
+            encoded = encoder.requests(requests, self.max_gen_toks)
             return super().generate_until(encoded, disable_tqdm=disable_tqdm)
 
         def tok_encode(self, string: str, *args: Any, **settings: Any) -> list[int]:
             return string.ids if isinstance(string, EncodedText) else encoder.chat.tokens(string)
+
+        def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str:
+            ids = [tokens] if isinstance(tokens, int) else tokens
+            return decode_output(encoder.chat.tokenizer, ids, skip_special_tokens)
 
         def tok_batch_encode(self, strings: Any, *args: Any, **settings: Any) -> Any:
             self.samples = [getattr(text, "sample", "") for text in strings]
@@ -151,6 +166,21 @@ def language_model(net: PreTrainedModel, encoder: Encoder, batch_size: int) -> A
         batch_size=batch_size,
         max_length=encoder.max_tokens,
     )
+
+
+def decode_output(tokenizer: Any, ids: list[int], skip_special_tokens: bool = True) -> str:
+    """The text of tokens that follow others.
+
+    Some tokenizers leave out a space where a text begins: code would lose a part of its indent.
+    """
+    before = tokenizer.encode("a", add_special_tokens=False)
+    start, text = (
+        tokenizer.decode(tokens, skip_special_tokens=skip_special_tokens)
+        for tokens in (before, before + list(ids))
+    )
+    if text.startswith(start):
+        return text[len(start) :]
+    return tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
 
 
 def _pad_left(rows: list[list[int]], padding: int) -> tuple[Tensor, Tensor]:

@@ -155,10 +155,12 @@ def language_model(net: PreTrainedModel, encoder: Encoder, batch_size: int) -> A
             self.samples = [getattr(text, "sample", "") for text in strings]
             return _pad_left([self.tok_encode(text) for text in strings], self.eot_token_id)
 
-        def _model_generate(self, context: Tensor, **settings: Any) -> Tensor:
+        def _model_generate(
+            self, context: Any, max_length: int, stop: list[str], **settings: Any
+        ) -> Tensor:
             if settings.get("do_sample"):  # of the batch that was encoded last
                 settings = sampling_settings(settings, self.samples, encoder.seed)
-            return super()._model_generate(context, **settings)
+            return super()._model_generate(context, max_length, stop, **settings)
 
     return LanguageModel(
         pretrained=net,

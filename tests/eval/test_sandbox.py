@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -106,7 +107,7 @@ def test_a_fork_bomb_is_small_and_ends():
     "program", ["while True: pass", "import time\nwhile True: time.sleep(1)"], ids=["busy", "idle"]
 )
 def test_an_endless_loop_is_ended_with_all_that_it_started(program):
-    limits = Limits(seconds=0.3, memory_bytes=(1 << 30) + 4096 * (os.getpid() % 999))
+    limits = Limits(seconds=0.3, memory_bytes=(1 << 30) + 8 * os.getpid())
     assert not run_here("import os\nos.fork()\n" + program, limits).succeeded
     mark = str(limits.memory_bytes).encode()  # stands in the command line of each process
     assert not [path for path in Path("/proc").glob("[0-9]*") if mark in command_line(path)]
@@ -117,6 +118,32 @@ def command_line(process):
         return (process / "cmdline").read_bytes()
     except OSError:  # it has ended
         return b""
+
+
+@pytest.mark.slow
+@with_sandbox
+def test_a_program_ends_with_the_process_that_runs_it():
+    limits = Limits(seconds=30, memory_bytes=(1 << 30) + 8 * os.getpid() + 1)
+    code = (
+        "from dataselect.eval.sandbox import Limits, run_program\n"
+        f"run_program('import time; time.sleep(60)', {limits})\n"
+    )
+    mark = str(limits.memory_bytes).encode()
+
+    def running():
+        return [path for path in Path("/proc").glob("[0-9]*") if mark in command_line(path)]
+
+    with subprocess.Popen([sys.executable, "-c", code]) as parent:
+        wait_until(lambda: len(running()) > 2)  # bubblewrap twice, and Python
+        parent.kill()
+    wait_until(lambda: not running())
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @with_sandbox

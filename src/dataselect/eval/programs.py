@@ -63,8 +63,8 @@ def check_program(check: str, code: str) -> str:
 def passes(program: str, limits: Limits) -> bool:
     """Whether a program comes to its end without an exception.
 
-    A word that the program cannot know is printed at its end: one that leaves before, with a
-    status of 0, has not passed.
+    A word that the program was not written with is printed at its end: one that leaves before,
+    with a status of 0, has not passed.
     """
     word = secrets.token_hex(16)
     outcome = run_program(f"{program}\nprint('\\n{word}')\n", limits)

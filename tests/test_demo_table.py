@@ -20,8 +20,8 @@ def run_outputs(in_scratch):
     (in_scratch / "plan.json").write_text(json.dumps(plan))
     (in_scratch / "metrics").mkdir()
     write_scores(in_scratch, LABEL)
-    rows = [("t", "1", "exact_match", 1.0, 4.0, "x", False)]
-    rows += [("t", "2", "exact_match", 0.0, 2.0, "y", False)]
+    rows = [("t", "1", "exact_match", 1.0, 4.0, "x", False, None)]
+    rows += [("t", "2", "exact_match", 0.0, 2.0, "y", False, None)]
     frame = pl.DataFrame(rows, schema=tables.schema("evaluation"), orient="row")
     tables.write("evaluation", frame, in_scratch / "out/baseline.parquet")
     return in_scratch

@@ -206,7 +206,8 @@ NOT_RUN = {
 }
 
 #: Tests that run a page's commands: their file and name.
-PIPELINE = "test_pipeline.py::test_experiments_run_in_the_workspace_and_in_a_queue"
+PIPELINE = "test_pipeline.py::test_an_experiment_runs_in_the_workspace"
+QUEUE = "test_pipeline.py::test_experiments_run_in_a_queue"
 S3 = "test_s3.py::project"
 PROFILES = "plan/test_profiles.py::test_a_profile_is_a_plan"
 
@@ -214,8 +215,8 @@ PROFILES = "plan/test_profiles.py::test_a_profile_is_a_plan"
 ELSEWHERE = {
     "cp profiles/rds_single_task.yaml params.yaml": PROFILES,
     "dvc exp run -S method=random": PIPELINE,
-    "dvc exp run --queue -S 'method=rds,random' -S budget=100,300": PIPELINE,
-    "dvc exp run --run-all": PIPELINE,
+    "dvc exp run --queue -S 'method=rds,random' -S budget=100,300": QUEUE,
+    "dvc exp run --run-all": QUEUE,
     "dvc queue kill NAME": "test_kills.py::"
     "test_a_killed_experiment_can_be_given_up_and_blocks_no_other",
     "dvc remote add -d shared s3://bucket/folder": S3,

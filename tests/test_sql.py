@@ -70,10 +70,10 @@ def out(tmp_path, monkeypatch):
         (2, 0, "a0", "alpha", 0, "sum", 0.5),
     ])  # fmt: skip
     write("evaluation", [
-        ("sum", "t0", "exact_match", 0.0, 2.5, "eleven\nor so", False),
-        ("sum", "t1", "exact_match", 1.0, 0.5, "twelve", False),
-        ("song", "t0", "acc", 0.0, 4.0, None, True),
-        ("song", "t1", "acc", 0.0, float("nan"), "Hm", False),
+        ("sum", "t0", "exact_match", 0.0, 2.5, "eleven\nor so", False, None),
+        ("sum", "t1", "exact_match", 1.0, 0.5, "twelve", False, None),
+        ("song", "t0", "acc", 0.0, 4.0, None, True, None),
+        ("song", "t1", "acc", 0.0, float("nan"), "Hm", False, None),
     ])  # fmt: skip
     return tmp_path / "out"
 

@@ -60,17 +60,14 @@ def table_of_tests(rows):
 
 
 def test_a_summary_by_hand():
-    frame = pl.DataFrame(
-        [
-            ("a", "1", "exact_match", 1.0, 2.0, "x", False),
-            ("a", "2", "exact_match", 0.0, 4.0, "y", False),
-            ("b", "1", "acc", 1.0, 1.0, "z", False),
-            ("b", "2", "acc", 1.0, float("nan"), "z", False),
-        ],
-        schema=tables.schema("evaluation"),
-        orient="row",
-    )
-    scores = summary(frame)
+    others = [[{"metric": "em", "value": value}] for value in (1.0, 0.5)]
+    rows = [
+        ("a", "1", "exact_match", 1.0, 2.0, "x", False),
+        ("a", "2", "exact_match", 0.0, 4.0, "y", False),
+        ("b", "1", "acc", 1.0, 1.0, "z", False, others[0]),
+        ("b", "2", "acc", 1.0, float("nan"), "z", False, others[1]),
+    ]
+    scores = summary(table("evaluation", rows))
     # a: mean 1/2, standard deviation √½, over √2 tests: ½
     assert scores["tasks"]["a"] == {
         "tests": 2,
@@ -80,6 +77,7 @@ def test_a_summary_by_hand():
         "answer_nll_nats_stderr": 1.0,
     }
     assert scores["tasks"]["b"]["answer_nll_nats"] == 1.0  # a test without a loss is left out
+    assert scores["tasks"]["b"]["other_metrics"] == {"em": 0.75}
     assert scores["mean"] == {
         "score": 0.75,
         "score_stderr": 0.25,  # √(½² + 0²) / 2
@@ -93,7 +91,7 @@ def test_a_task_without_any_loss_is_left_out_of_the_mean():
         ("a", "1", "acc", 1.0, float("nan"), "x", False),
         ("b", "1", "acc", 0.0, 2.0, "x", False),
     ]
-    scores = summary(pl.DataFrame(rows, schema=tables.schema("evaluation"), orient="row"))
+    scores = summary(table("evaluation", rows))
     assert scores["tasks"]["a"]["answer_nll_nats"] is None
     assert scores["mean"]["answer_nll_nats"] == 2.0
 

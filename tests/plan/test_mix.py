@@ -74,7 +74,8 @@ def test_quotas_in_tokens_are_compared_with_the_budget(home):
 def test_methods_that_cannot_follow_are_named(home):
     assert refused(method="s2l", mix={"sources": {"a": 2}}) == (
         "params.yaml: mix.sources: the aggregator `nested_fill` of the method `s2l` cannot follow "
-        "it. Expected `mean_over_tasks` or `round_robin` or `top`. Remove it, or set another method."
+        "it. Expected `mean_over_tasks` or `round_robin` or `top`. Remove it, or set another "
+        "method."
     )
     assert "budget.tokens: the aggregator `nested_fill`" in refused(budget={"tokens": 9}, mix=None)
     assert (

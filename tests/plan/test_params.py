@@ -167,8 +167,15 @@ MISTAKES = {
     "an unknown kind of task": (
         {"eval": {"kinds": {"sums": "last_numbr"}}},
         "params.yaml: eval.kinds.sums: no kind is called `last_numbr`. Did you mean "
-        "`last_number`? There are: exact_match, last_number, multiple_choice. Or add "
+        "`last_number`? There are: bbh, bert_score, bleu, exact_match, last_number, math, "
+        "multiple_choice, pass_at_k, program_of_thought, rouge_l, squad_f1, tydiqa_f1. Or add "
         "eval_kinds/last_numbr.yaml.",
+    ),
+    "a kind that runs code, which is not allowed": (
+        {"eval": {"kinds": {"sums": "program_of_thought"}}},
+        "params.yaml: eval.kinds.sums: the kind `program_of_thought` runs programs that a model "
+        "has generated. Set `eval.run_code: true` to allow that, under bubblewrap; or use another "
+        "kind.",
     ),
     "a model that is not there": (
         {"model": {"name": "./nowhere"}},

@@ -76,8 +76,9 @@ TABLES = {
             "kind": pl.String,
             "answers": pl.List(pl.String),
             **ENCODING,
+            "check": pl.String,
         },
-        nullable=("choices", "kind", "answers", *ENCODING),
+        nullable=("choices", "kind", "answers", *ENCODING, "check"),
     ),
     # One 32-bit float per group. Where every row is in a single group, `group` names it, and the
     # array has one number. Scores hardly shrink and never repeat: light compression reads faster.
@@ -114,7 +115,8 @@ TABLES = {
             "answer_nll_nats": pl.Float64,
             "output": pl.String,
             "truncated": pl.Boolean,
+            "other_metrics": pl.List(pl.Struct({"metric": pl.String, "value": pl.Float64})),
         },
-        nullable=("answer_nll_nats", "output"),
+        nullable=("answer_nll_nats", "output", "other_metrics"),
     ),
 }

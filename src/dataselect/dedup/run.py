@@ -44,6 +44,7 @@ class DedupSection:
         decontaminate: which rows overlap tests; None: none is looked for.
         source_order: the entries of `rules.sources` in their order, which decides which of them
             counts: DVC compares settings by name only, and would not see another order.
+        run_code: whether tests may run programs that a model has generated.
     """
 
     pool: list[File]
@@ -59,6 +60,7 @@ class DedupSection:
     near_duplicates: NearDuplicateSettings | None = None
     decontaminate: DecontaminateSettings | None = None
     source_order: list[str] = field(default_factory=list)
+    run_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
     queries = read_queries(_paths(section.queries), section.query_tasks)
     tests = read_tests(_paths(section.tests), section.tasks)
     # What eval would refuse is refused here, before the pool is read and anything costs.
-    kinds = task_kinds(tests, section.kinds)
+    kinds = task_kinds(tests, section.kinds, section.run_code)
     tests = tests.with_columns(kind=pl.col("task").replace_strict(kinds, return_dtype=pl.String))
     if section.prompts:
         check_prompts(tests, section.model, section.prompts)

@@ -186,7 +186,8 @@ def _parse_test(raw: RawRow) -> list[Any]:
     choices, kind = text_list_field(record, "choices"), text_field(record, "kind")
     choices = [choice.strip() for choice in choices] if choices else choices
     several = golds if len(golds) > 1 else None
-    return [task, name, turns, golds[0], choices, kind, several, *encoding]
+    check = text_field(record, "check")
+    return [task, name, turns, golds[0], choices, kind, several, *encoding, check]
 
 
 def _gold_answers(record: dict[str, Any]) -> list[str]:

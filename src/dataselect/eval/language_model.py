@@ -8,11 +8,13 @@ cuts off the beginning of a long prompt without a word.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dataselect.errors import InputError
 from dataselect.eval.prompts import LongPrompts, Prompt, truncate_prompt
+from dataselect.eval.sampling import sampling_settings
 from dataselect.models.chat import NO_LIMIT
 
 if TYPE_CHECKING:
@@ -27,14 +29,16 @@ class EncodedText(str):
 
     Attributes:
         ids: token ids.
+        sample: the name of the random draws where the text is continued by chance.
     """
 
     ids: list[int]
+    sample: str
 
-    def __new__(cls, text: str, ids: list[int]) -> EncodedText:
+    def __new__(cls, text: str, ids: list[int], sample: str = "") -> EncodedText:
         """The text with its tokens."""
         encoded = super().__new__(cls, text)
-        encoded.ids = ids
+        encoded.ids, encoded.sample = ids, sample
         return encoded
 
 
@@ -47,6 +51,7 @@ class Encoder:
         prompts: the prompts of the tests; a document's `number` says which is its.
         context: the most tokens that the model reads; None: any number.
         long_prompts: what happens to a prompt that does not fit.
+        seed: of the outputs that are drawn.
         truncated: the numbers of the tests whose prompts have lost their beginning.
     """
 
@@ -54,6 +59,7 @@ class Encoder:
     prompts: list[Prompt]
     context: int | None
     long_prompts: LongPrompts
+    seed: int = 0
     truncated: set[int] = field(default_factory=set)
 
     @property
@@ -61,9 +67,31 @@ class Encoder:
         """The most tokens of a prompt and what follows it."""
         return self.context or NO_LIMIT
 
-    def prompt(self, test: dict[str, Any], text: str, output_tokens: int) -> EncodedText:
-        """A prompt that is to be continued by at most `output_tokens`."""
-        return EncodedText(text, self._fit(test, self.chat.tokens(text), output_tokens))
+    def requests(self, requests: list[Any], output_tokens: int) -> list[Any]:
+        """lm-eval's requests for texts, with prompts that carry their tokens.
+
+        Args:
+            requests: a test's stand as often here as it has samples.
+            output_tokens: the longest output where its kind does not say.
+        """
+        from lm_eval.models.utils import normalize_gen_kwargs
+
+        encoded, samples = [], Counter()
+        for request in requests:
+            text, settings = request.args
+            limit = normalize_gen_kwargs(settings, output_tokens)["max_gen_toks"]
+            number = request.doc["number"]
+            prompt = self.prompt(request.doc, text, limit, sample=samples[number])
+            samples[number] += 1
+            encoded.append(replace(request, arguments=(prompt, settings)))
+        return encoded
+
+    def prompt(
+        self, test: dict[str, Any], text: str, output_tokens: int, sample: int
+    ) -> EncodedText:
+        """A prompt that is to be continued by at most `output_tokens`, for this sample of it."""
+        ids = self._fit(test, self.chat.tokens(text), output_tokens)
+        return EncodedText(text, ids, sample=f"{test['task']}\n{test['id']}\n{sample}")
 
     def pair(
         self, test: dict[str, Any], text: str, continuation: str
@@ -102,7 +130,6 @@ def language_model(net: PreTrainedModel, encoder: Encoder, batch_size: int) -> A
         batch_size: prompts that pass through the model together.
     """
     from lm_eval.models.huggingface import HFLM
-    from lm_eval.models.utils import normalize_gen_kwargs
 
     class LanguageModel(HFLM):
         def loglikelihood(self, requests: list, disable_tqdm: bool = False) -> list:
@@ -114,21 +141,26 @@ def language_model(net: PreTrainedModel, encoder: Encoder, batch_size: int) -> A
             return self._loglikelihood_tokens(encoded, disable_tqdm=disable_tqdm)
 
         def generate_until(self, requests: list, disable_tqdm: bool = False) -> list[str]:
-            encoded = []
-            for request in requests:
-                text, settings = request.args
-                limit = normalize_gen_kwargs(settings, self.max_gen_toks)["max_gen_toks"]
-                prompt = encoder.prompt(request.doc, text, limit)
-                encoded.append(replace(request, arguments=(prompt, settings)))
+            encoded = encoder.requests(requests, self.max_gen_toks)
             return super().generate_until(encoded, disable_tqdm=disable_tqdm)
 
         def tok_encode(self, string: str, *args: Any, **settings: Any) -> list[int]:
-            if isinstance(string, EncodedText):
-                return string.ids
-            return encoder.chat.tokens(string)
+            return string.ids if isinstance(string, EncodedText) else encoder.chat.tokens(string)
+
+        def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str:
+            ids = [tokens] if isinstance(tokens, int) else tokens
+            return decode_output(encoder.chat.tokenizer, ids, skip_special_tokens)
 
         def tok_batch_encode(self, strings: Any, *args: Any, **settings: Any) -> Any:
+            self.samples = [getattr(text, "sample", "") for text in strings]
             return _pad_left([self.tok_encode(text) for text in strings], self.eot_token_id)
+
+        def _model_generate(
+            self, context: Any, max_length: int, stop: list[str], **settings: Any
+        ) -> Tensor:
+            if settings.get("do_sample"):  # of the batch that was encoded last
+                settings = sampling_settings(settings, self.samples, encoder.seed)
+            return super()._model_generate(context, max_length, stop, **settings)
 
     return LanguageModel(
         pretrained=net,
@@ -136,6 +168,21 @@ def language_model(net: PreTrainedModel, encoder: Encoder, batch_size: int) -> A
         batch_size=batch_size,
         max_length=encoder.max_tokens,
     )
+
+
+def decode_output(tokenizer: Any, ids: list[int], skip_special_tokens: bool = True) -> str:
+    """The text of tokens that follow others.
+
+    Some tokenizers leave out a space where a text begins: code would lose a part of its indent.
+    """
+    before = tokenizer.encode("a", add_special_tokens=False)
+    start, text = (
+        tokenizer.decode(tokens, skip_special_tokens=skip_special_tokens)
+        for tokens in (before, before + list(ids))
+    )
+    if text.startswith(start):
+        return text[len(start) :]
+    return tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
 
 
 def _pad_left(rows: list[list[int]], padding: int) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from functools import partial
@@ -12,7 +13,13 @@ import yaml
 
 from dataselect.errors import InputError
 from dataselect.eval.language_model import Encoder, language_model
-from dataselect.eval.task_kinds import KINDS_FOLDER, OUTPUT_LIMITS, kind_settings, output_tokens
+from dataselect.eval.task_kinds import (
+    KINDS_FOLDER,
+    OUTPUT_LIMITS,
+    kind_metadata,
+    kind_settings,
+    output_tokens,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,7 +34,7 @@ def score_with_lm_eval(
     max_new_tokens: int,
     batch_size: int,
 ) -> pl.DataFrame:
-    """The columns task, id, metric, value and output of every test, in lm-eval's order.
+    """The columns task, id, metric, value, output and other_metrics of every test.
 
     Args:
         net: the model, in evaluation mode.
@@ -61,7 +68,8 @@ def score_with_lm_eval(
         if sample.get("filter") in (None, "none", samples[name][0].get("filter"))
     ]
     columns = tables.schema("evaluation")
-    schema = {name: columns[name] for name in ("task", "id", "metric", "value", "output")}
+    written = ("task", "id", "metric", "value", "output", "other_metrics")
+    schema = {name: columns[name] for name in written}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -104,6 +112,7 @@ def _write_tasks(
         "id",
         "answer",
         "choices",
+        "check",
         answers=pl.coalesce("answers", pl.concat_list("answer")),
         prompt=pl.Series([prompt.text for prompt in encoder.prompts]),
         number=pl.int_range(tests.height),
@@ -111,7 +120,8 @@ def _write_tasks(
     for number, (task, kind) in enumerate(kinds.items()):
         rows, config = folder / f"{number}.parquet", folder / f"{number}.yaml"
         # Parquet, where text stays text: JSON readers take an answer like 2020-01-02 for a date.
-        docs.filter(pl.col("task") == task).drop("task").write_parquet(rows)
+        settings = pl.lit(json.dumps(kind_metadata(kind))).alias("settings")
+        docs.filter(pl.col("task") == task).with_columns(settings).write_parquet(rows)
         config.write_text(yaml.safe_dump(_config(number, kind, rows, max_new_tokens)))
         names[f"dataselect_{number}"] = task
     return names
@@ -138,10 +148,25 @@ def _config(number: int, kind: str, rows: Path, max_new_tokens: int) -> dict[str
 
 
 def _row(task: str, sample: dict[str, Any]) -> list[Any]:
-    """A sample that lm-eval logged, as task, id, metric, value and output."""
-    metric = sample["metrics"][0]
+    """A sample that lm-eval logged, as task, id, metric, value, output and other_metrics."""
+    metric, *others = sample["metrics"]
+    values = [{"metric": name, "value": float(sample[name])} for name in others]
+    return [
+        task,
+        sample["doc"]["id"],
+        metric,
+        float(sample[metric]),
+        _output(sample),
+        values or None,
+    ]
+
+
+def _output(sample: dict[str, Any]) -> str:
+    """What the model put out: its text, several texts as JSON, or the likeliest choice."""
     output = sample["filtered_resps"][0]
-    if not isinstance(output, str):  # multiple choice: the log-likelihood of every choice
-        likelihoods = [response[0] for response in sample["filtered_resps"]]
-        output = sample["doc"]["choices"][likelihoods.index(max(likelihoods))]
-    return [task, sample["doc"]["id"], metric, float(sample[metric]), output]
+    if isinstance(output, str):
+        return output
+    if isinstance(output[0], str):
+        return json.dumps(output, ensure_ascii=False)
+    likelihoods = [response[0] for response in sample["filtered_resps"]]
+    return sample["doc"]["choices"][likelihoods.index(max(likelihoods))]

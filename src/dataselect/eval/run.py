@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge, Lt
 
 from dataselect import report
 from dataselect.eval.language_model import Encoder
@@ -33,6 +35,9 @@ class EvalSettings:
         limit: how many tests of every task are used, the first ones; None: all.
         before: whether the model is also scored as it was before training (stage `baseline`).
         threads: CPU threads; None leaves torch's default.
+        run_code: whether kinds may run programs that a model has generated, under bubblewrap.
+        seed: of the outputs that are drawn; not that at the top, as all runs share the scores of
+            the model as it was before training.
     """
 
     kinds: dict[str, str] = field(default_factory=dict)
@@ -42,6 +47,8 @@ class EvalSettings:
     limit: PositiveInt | None = None
     before: bool = True
     threads: PositiveInt | None = None
+    run_code: bool = False
+    seed: Annotated[int, Ge(0), Lt(2**32)] = 0
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,8 @@ class EvalOptions:
     long_prompts: LongPrompts
     limit: int | None
     threads: int | None
+    run_code: bool = False
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,8 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
     """Scores a model on every test: the `evaluation` table, in the tests' order.
 
     The loss is that of the last response given all before it, in nats per token. The metric is
-    lm-eval's, on the prompt as the model was trained to see it, decoded greedily. Both see the
+    lm-eval's, on the prompt as the model was trained to see it, decoded greedily unless its kind
+    draws. Both see the
     same prompt, as long as the model can read: `model.max_tokens` limits training only.
 
     Args:
@@ -125,12 +135,12 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
     tests = used_tests(tests, options.limit)
     kinds = dict(tests.select("task", "kind").unique(maintain_order=True).iter_rows())
     for task, kind in kinds.items():
-        check_kind(kind, f"tests.path: task {task}")
+        check_kind(kind, f"tests.path: task {task}", options.run_code)
     net, chat = load_causal(model), load_chat(model, max_tokens=NO_LIMIT)
     context = context_length(net.config)
     outputs = output_lengths(tests, options.max_new_tokens)
     prompts = encode_prompts(chat, tests, outputs, context, options.long_prompts)
-    encoder = Encoder(chat, prompts, context, options.long_prompts)
+    encoder = Encoder(chat, prompts, context, options.long_prompts, options.seed)
     with report.progress("loss of the answers", tests.height) as progress:
         nll = token_losses(net, [prompt.gold for prompt in prompts], progress).response
     scored = score_with_lm_eval(
@@ -159,7 +169,8 @@ def summary(evaluation: pl.DataFrame) -> dict[str, dict[str, Any]]:
     """Score and loss with their standard errors: `mean` over tasks, and `tasks` by name.
 
     A task's error is that of a mean over its tests; the mean's is √Σ(error²) / tasks. The loss is
-    None where no test of a task has one.
+    None where no test of a task has one. A task whose kind has several metrics also has
+    `other_metrics`: the mean of each but the first, which is the score.
     """
     tasks: dict[str, dict[str, Any]] = {}
     for (task,), part in evaluation.group_by("task", maintain_order=True):
@@ -167,6 +178,7 @@ def summary(evaluation: pl.DataFrame) -> dict[str, dict[str, Any]]:
             "tests": part.height,
             **_mean_and_error("score", part["value"]),
             **_mean_and_error("answer_nll_nats", part["answer_nll_nats"].drop_nans()),
+            **_other_metrics(part["other_metrics"]),
         }
     mean: dict[str, Any] = {}
     for name in ("score", "answer_nll_nats"):
@@ -177,6 +189,13 @@ def summary(evaluation: pl.DataFrame) -> dict[str, dict[str, Any]]:
         error = math.sqrt(sum(e * e for e in errors)) / len(errors) if errors else None
         mean[f"{name}_stderr"] = None if error is None else round(error, 6)
     return {"mean": mean, "tasks": tasks}
+
+
+def _other_metrics(values: pl.Series) -> dict[str, dict[str, float]]:
+    rows = values.drop_nulls().explode(empty_as_null=False).to_frame().unnest("other_metrics")
+    means = rows.group_by("metric", maintain_order=True).mean().iter_rows()
+    named = {metric: round(value, 6) for metric, value in means}
+    return {"other_metrics": named} if named else {}
 
 
 def _mean_and_error(name: str, values: pl.Series) -> dict[str, float | None]:

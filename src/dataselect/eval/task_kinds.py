@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from dataselect.errors import InputError, did_you_mean
+from dataselect.eval.kind_needs import (
+    Needs,
+    check_columns,
+    check_drawing,
+    check_needs,
+    read_needs,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,11 +26,17 @@ KINDS_FOLDER = Path("eval_kinds")
 OUTPUT_LIMITS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 
 
-def check_kind(kind: str, where: str) -> None:
-    """Refuses a kind without a file, or with one that cannot be read.
+def check_kind(kind: str, where: str, run_code: bool = False) -> None:
+    """Refuses a kind without a file, with one that cannot be read, or that cannot be scored here.
+
+    Args:
+        kind: its name.
+        where: what names it, for messages.
+        run_code: whether programs that a model has generated may run.
 
     Raises:
-        InputError: naming the nearest kind that has a file; or what is wrong in the file.
+        InputError: naming the nearest kind that has a file; what is wrong in the file; or what it
+            needs.
     """
     names = sorted(path.stem for path in KINDS_FOLDER.glob("*.yaml"))
     if kind not in names:
@@ -32,6 +45,8 @@ def check_kind(kind: str, where: str) -> None:
             f"{where}: no kind is called `{kind}`. {hint} Or add {KINDS_FOLDER}/{kind}.yaml."
         )
     own_output_limit(kind)
+    check_drawing(kind_settings(kind), _block(kind, "generation_kwargs"), str(kind_file(kind)))
+    check_needs(kind, _needs(kind), where, run_code)
 
 
 class _KindLoader(yaml.SafeLoader):
@@ -69,18 +84,36 @@ def kind_settings(kind: str) -> dict[str, Any]:
     return settings
 
 
+def kind_metadata(kind: str) -> dict[str, Any]:
+    """The block `metadata` of a kind's file: what it needs, and settings of its metric.
+
+    Raises:
+        InputError: the file cannot be read, or the block does not hold settings by name.
+    """
+    return _block(kind, "metadata")
+
+
+def _needs(kind: str) -> Needs:
+    return read_needs(kind_metadata(kind), f"{kind_file(kind)}: metadata")
+
+
+def _block(kind: str, name: str) -> dict[str, Any]:
+    block = kind_settings(kind).get(name) or {}
+    if not isinstance(block, dict):
+        raise InputError(
+            f"{kind_file(kind)}: {name}: expected lines of `name: value`, found {block!r:.60}. Fix "
+            "the file."
+        )
+    return block
+
+
 def own_output_limit(kind: str) -> tuple[str, int] | None:
     """The longest output that a kind's file sets: the setting's name, and tokens.
 
     Raises:
         InputError: the file cannot be read, or the limit is no number of tokens.
     """
-    path, generation = kind_file(kind), kind_settings(kind).get("generation_kwargs") or {}
-    if not isinstance(generation, dict):
-        raise InputError(
-            f"{path}: generation_kwargs: expected lines of `name: value`, found "
-            f"{generation!r:.60}. Fix the file."
-        )
+    path, generation = kind_file(kind), _block(kind, "generation_kwargs")
     for name in OUTPUT_LIMITS:
         limit = generation.get(name)
         if limit is None:
@@ -114,7 +147,9 @@ def output_setting(kind: str) -> str | None:
     return f"`{own[0]}` in {kind_file(kind)}" if own else "`eval.max_new_tokens`"
 
 
-def task_kinds(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
+def task_kinds(
+    tests: pl.DataFrame, kinds: dict[str, str], run_code: bool = False
+) -> dict[str, str]:
     """The kind of every task that has tests.
 
     It is the one in `kinds`; else the one that the tests name; else `multiple_choice` where every
@@ -123,11 +158,12 @@ def task_kinds(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
     Args:
         tests: the tests table.
         kinds: task → kind, for some tasks.
+        run_code: whether programs that a model has generated may run.
 
     Raises:
-        InputError: a kind without a file or with a broken one, several kinds in one task, a task
-            without tests, or multiple choice with an empty choice or without the answer among
-            the choices.
+        InputError: a kind without a file, with a broken one or that cannot be scored here, several
+            kinds in one task, a task without tests, a test without a column that its kind needs,
+            or multiple choice with an empty choice or without the answer among the choices.
     """
     names = tests["task"].unique(maintain_order=True).to_list()
     for task in kinds:
@@ -149,7 +185,8 @@ def task_kinds(tests: pl.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
             )
         guess = "multiple_choice" if part["choices"].null_count() == 0 else "exact_match"
         kind = kinds.get(task) or (named[0] if len(named) else guess)
-        check_kind(kind, f"tests.path: task {task}")
+        check_kind(kind, f"tests.path: task {task}", run_code)
+        check_columns(task, kind, _needs(kind), part)
         if kind == "multiple_choice":
             _check_choices(part)
         resolved[task] = kind

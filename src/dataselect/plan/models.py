@@ -1,17 +1,20 @@
-"""Checks of the models that a plan names, as far as their files tell without weights."""
+"""The models that a plan names: their settings, and checks of their files without weights."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dataselect.data import files
+from dataselect.data import files, fingerprint
 from dataselect.models.config import check_files, read_config
 from dataselect.models.layers import check_lora_modules, stored_layers
+from dataselect.models.load import is_folder
 from dataselect.models.positions import check_positions, learned_positions
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.method import ChosenParts
 from dataselect.plan.params import Params
+from dataselect.settings import check_settings
 from dataselect.train.fit import Recipe
 
 
@@ -79,3 +82,42 @@ def selector_block(params: dict[str, Any], own: dict | None, method: str) -> str
     if own:
         return f"methods.yaml: {method}: model"
     return "params.yaml: selector_model" if params.get("selector_model") else "params.yaml: model"
+
+
+def resolve_model(params: dict[str, Any], own: dict | None, method: str) -> ModelSettings:
+    """The model that measures rows: `model`, changed by `selector_model` and by the method's own.
+
+    Each of the three says only what it changes. Where it names another model, what belongs to the
+    one before (revision, chat template, remote code) is not carried over.
+
+    Args:
+        params: params.yaml.
+        own: the word `model` of the method in methods.yaml.
+        method: the method's name, for messages.
+    """
+    layers = {
+        "model": params["model"],
+        "selector_model": params.get("selector_model"),
+        f"methods.yaml: {method}: model": own,
+    }
+    settings, before, named_by = params["model"], params["model"], "model"
+    for where, layer in layers.items():
+        if layer is None:
+            continue
+        kept = settings
+        if isinstance(layer, dict) and "name" in layer:
+            kept = {k: v for k, v in settings.items() if k in ("dtype", "max_tokens")}
+            named_by = where
+        merged = {**kept, **layer} if isinstance(layer, dict) else layer
+        before = settings
+        place = where if ":" in where else f"params.yaml: {where}"
+        settings = check_settings(ModelSettings, merged, place)
+    if own and "max_tokens" in own:  # the method's limit does not raise the user's
+        settings["max_tokens"] = min(own["max_tokens"], before["max_tokens"])
+    return with_hash(ModelSettings(**settings), named_by)
+
+
+def with_hash(model: ModelSettings, where: str) -> ModelSettings:
+    """A model's settings with the hash of its folder; a hub's model is known by its revision."""
+    local = is_folder(model.name, where)
+    return replace(model, md5=fingerprint.folder_hash(model.name) if local else None)

@@ -188,4 +188,4 @@ def _check_limits(params: Params) -> None:
             "it."
         )
     for task, kind in params.eval.kinds.items():
-        check_kind(kind, f"params.yaml: eval.kinds.{task}")
+        check_kind(kind, f"params.yaml: eval.kinds.{task}", params.eval.run_code)

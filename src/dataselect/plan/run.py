@@ -21,18 +21,20 @@ from dataselect.embed.run import EmbedSection
 from dataselect.errors import InputError
 from dataselect.eval.cost import CostSection
 from dataselect.eval.run import BaselineSection, EvalOptions, EvalSection, RunLabel
-from dataselect.models.load import is_folder
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.code import code_hash
 from dataselect.plan.method import PARTS, ChosenParts, choose_parts, engine_part, method_entry
 from dataselect.plan.mix import check_mix
-from dataselect.plan.models import check_models, selector_block
+from dataselect.plan.models import check_models, resolve_model, selector_block, with_hash
 from dataselect.plan.params import Params, check_params
 from dataselect.plan.pool import pool_rules
 from dataselect.reference.run import ReferenceSection
 from dataselect.score.run import ScoreSection
-from dataselect.settings import Part, check_settings
+from dataselect.settings import Part
 from dataselect.train.run import TrainSection
+
+#: What files of eval_kinds/ name, and no module imports.
+METRICS = ("eval.metrics", "eval.programs")
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
             f"params.yaml: queries: the method `{name}` scores rows against queries, and none are "
             "given. Add `queries: {path: …}`, or choose a method that uses none."
         )
-    trained = _with_hash(params.model, "model")
+    trained = with_hash(params.model, "model")
     selector = resolve_model(given, method.model, name)
     block = selector_block(given, method.model, name)
     check_mix(params, parts, name)
@@ -93,7 +95,7 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
             reference=parts.reference,
             trained=trained,
             passes=parts.passes,
-            code=_code("cost", module="eval.cost"),
+            code=_code("cost", "eval.cost"),
         ),
         engine=engine_part(given.get("engine", "local")),
     )
@@ -117,6 +119,7 @@ def _dedup(params: Params, parts: ChosenParts, trained: ModelSettings) -> DedupS
         kinds=params.eval.kinds,
         model=trained.tokenizer(),
         code=_code("dedup"),
+        run_code=params.eval.run_code,
         near_duplicates=params.near_duplicates,
         decontaminate=params.decontaminate,
         prompts=PromptLimits(params.eval.max_new_tokens, params.eval.limit)
@@ -170,62 +173,30 @@ def _evaluation(
         long_prompts=params.eval.long_prompts,
         limit=params.eval.limit,
         threads=params.eval.threads,
+        run_code=params.eval.run_code,
+        seed=params.eval.seed,
     )
     # Evaluation reads as far as the model can: `max_tokens` decides nothing of it.
     trained = replace(trained, max_tokens=2)
     baseline = BaselineSection(
         model=trained if params.eval.before else None,
         options=options,
-        code=_code("baseline", module="eval.run"),
+        code=_code("baseline", "eval.run", *METRICS),
     )
-    budget = budget_label(params.top.budget)
-    label = RunLabel(method=method, budget=budget, seed=params.top.seed)
-    return baseline, EvalSection(model=trained, options=options, run=label, code=_code("eval"))
+    label = RunLabel(method=method, budget=budget_label(params.top.budget), seed=params.top.seed)
+    return baseline, EvalSection(
+        model=trained, options=options, run=label, code=_code("eval", "eval.run", *METRICS)
+    )
 
 
-def _code(stage: str, *, module: str | None = None, **parts: Part | None) -> str:
-    """The hash of a stage's code, with the parts that methods.yaml names."""
-    modules = [f"{PARTS[word]}.{part.name}" for word, part in parts.items() if part]
-    return code_hash(Path(f"stages/{stage}.py"), module or f"{stage}.run", *modules)
-
-
-def resolve_model(params: dict[str, Any], own: dict | None, method: str) -> ModelSettings:
-    """The model that measures rows: `model`, changed by `selector_model` and by the method's own.
-
-    Each of the three says only what it changes. Where it names another model, what belongs to the
-    one before (revision, chat template, remote code) is not carried over.
+def _code(stage: str, *modules: str, **parts: Part | None) -> str:
+    """The hash of a stage's code, with the parts that methods.yaml names.
 
     Args:
-        params: params.yaml.
-        own: the word `model` of the method in methods.yaml.
-        method: the method's name, for messages.
+        modules: where it begins; none: the stage's `run`.
     """
-    layers = {
-        "model": params["model"],
-        "selector_model": params.get("selector_model"),
-        f"methods.yaml: {method}: model": own,
-    }
-    settings, before, named_by = params["model"], params["model"], "model"
-    for where, layer in layers.items():
-        if layer is None:
-            continue
-        kept = settings
-        if isinstance(layer, dict) and "name" in layer:
-            kept = {k: v for k, v in settings.items() if k in ("dtype", "max_tokens")}
-            named_by = where
-        merged = {**kept, **layer} if isinstance(layer, dict) else layer
-        before = settings
-        place = where if ":" in where else f"params.yaml: {where}"
-        settings = check_settings(ModelSettings, merged, place)
-    if own and "max_tokens" in own:  # the method's limit does not raise the user's
-        settings["max_tokens"] = min(own["max_tokens"], before["max_tokens"])
-    return _with_hash(ModelSettings(**settings), named_by)
-
-
-def _with_hash(model: ModelSettings, where: str) -> ModelSettings:
-    """A model's settings with the hash of its folder; a hub's model is known by its revision."""
-    local = is_folder(model.name, where)
-    return replace(model, md5=fingerprint.folder_hash(model.name) if local else None)
+    chosen = [f"{PARTS[word]}.{part.name}" for word, part in parts.items() if part]
+    return code_hash(Path(f"stages/{stage}.py"), *(modules or [f"{stage}.run"]), *chosen)
 
 
 def models_used(sections: Plan) -> list[ModelSettings]:

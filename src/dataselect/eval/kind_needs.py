@@ -1,0 +1,124 @@
+"""What a kind of task says of itself: what it needs, and how outputs are drawn."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Gt, Le
+
+from dataselect.errors import InputError, first_few
+from dataselect.eval.sandbox import check_sandbox
+from dataselect.settings import NonNegativeInt, PositiveInt, check_settings, settings_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What the block `metadata` of a kind's file says, beside settings of its metric.
+
+    Attributes:
+        runs_code: whether the metric runs programs that a model has generated.
+        packages: the modules that the metric imports.
+        columns: the tests' columns that the metric reads, beside those that all have.
+    """
+
+    runs_code: bool = False
+    packages: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """How outputs are drawn.
+
+    Attributes:
+        repeats: outputs of a test.
+        temperature: what logits are divided by.
+        top_p: the share of the probability that the likeliest tokens must hold together.
+        top_k: how many of the likeliest tokens there are; 0: all.
+    """
+
+    repeats: PositiveInt = 1
+    temperature: Annotated[float, Gt(0)] | None = None
+    top_p: Annotated[float, Gt(0), Le(1)] | None = None
+    top_k: NonNegativeInt | None = None
+
+
+def read_needs(metadata: dict[str, Any], where: str) -> Needs:
+    """The needs among the settings of a kind's `metadata`.
+
+    Raises:
+        InputError: one of them has the wrong type.
+    """
+    return Needs(**check_settings(Needs, _declared(Needs, metadata), where))
+
+
+def check_drawing(settings: dict[str, Any], generation: dict[str, Any], where: str) -> None:
+    """Checks how a kind draws.
+
+    Args:
+        settings: the kind's, for `repeats`.
+        generation: its `generation_kwargs`.
+        where: its file, for messages.
+
+    Raises:
+        InputError: a temperature or number that cannot be drawn with.
+    """
+    given = _declared(Drawing, settings)
+    if generation.get("do_sample"):
+        given |= _declared(Drawing, generation)
+    check_settings(Drawing, given, where)
+
+
+def _declared(schema: type, given: dict[str, Any]) -> dict[str, Any]:
+    return {name: given[name] for name in settings_of(schema) if name in given}
+
+
+def check_needs(kind: str, kind_needs: Needs, where: str, run_code: bool) -> None:
+    """Checks that a kind can be scored here.
+
+    Args:
+        kind: the kind's name.
+        kind_needs: what it needs.
+        where: what names the kind, for messages.
+        run_code: whether generated programs may run.
+
+    Raises:
+        InputError: it runs code, and that is not allowed or not possible; or a package is not
+            installed.
+    """
+    lacking = [name for name in kind_needs.packages if not importlib.util.find_spec(name)]
+    if lacking:
+        raise InputError(
+            f"{where}: the kind `{kind}` needs {', '.join(lacking)}: not installed. Run `pip "
+            "install 'dataselect[metrics]'` (`make setup` does)."
+        )
+    if not kind_needs.runs_code:
+        return
+    if not run_code:
+        raise InputError(
+            f"{where}: the kind `{kind}` runs programs that a model has generated. Set "
+            "`eval.run_code: true` to allow that, under bubblewrap; or use another kind."
+        )
+    check_sandbox()
+
+
+def check_columns(task: str, kind: str, kind_needs: Needs, tests: pl.DataFrame) -> None:
+    """Checks that the tests of a task fill the columns that its kind reads.
+
+    Raises:
+        InputError: naming tests that do not.
+    """
+    for column in kind_needs.columns:
+        known = column in tests.columns
+        empty = tests.filter(tests[column].is_null()) if known else tests
+        if not empty.is_empty():
+            raise InputError(
+                f"tests.path: {empty.height} of {tests.height} tests of {task} have no "
+                f"`{column}`, which the kind `{kind}` needs: {first_few(empty['id'])}. Add it, or "
+                "use another kind."
+            )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from dataselect import report
 from dataselect.aggregate import run as aggregation
+from dataselect.data.contamination import show_overlaps, write_selected_overlaps
 from dataselect.stage import stage
 
 OUT = Path("out")
@@ -16,7 +17,9 @@ def main() -> None:
         with report.spinner("choosing rows"):
             selected = aggregation.select(run.section, OUT)
         selection = selected.table
-        run.figures["rows"] = selection.height
+        overlaps = write_selected_overlaps(OUT)
+        run.figures.update(rows=selection.height)
+        run.figures.update(contamination={task.task: task.figures for task in overlaps})
         aggregation.write_plots(selection, OUT / "pool.parquet", Path("metrics/plots"))
         shares = aggregation.source_shares(selection, OUT / "pool.parquet").rows()
         rows = [(name, pool, chosen, f"{chosen / pool:.1%}") for name, pool, chosen, *_ in shares]
@@ -30,6 +33,7 @@ def main() -> None:
             report.table("Selected rows per task", by_task, header)
         if note:
             report.console.print(note)
+        show_overlaps("Tests that selected rows overlap", overlaps)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from typing import Literal
 import polars as pl
 
 from dataselect.data import files, tables
+from dataselect.data.contamination import TaskOverlap, pool_overlaps
 from dataselect.data.fingerprint import File
+from dataselect.dedup.contamination import Contamination, overlapping_queries
 from dataselect.dedup.long_prompts import PromptLimits, check_prompts
 from dataselect.dedup.pool import PoolCounts, RawPool
 from dataselect.dedup.raw import Truncation, write_raw
@@ -65,6 +67,7 @@ class Deduped:
         dropped: reason → rows.
         tasks: every task with its numbers of queries and tests; their sums at the end.
         queries_in_tests: task and id of the queries that also stand among the tests.
+        overlaps: every task with its tests that rows overlap; empty where none is looked for.
     """
 
     read: int
@@ -72,10 +75,11 @@ class Deduped:
     dropped: dict[str, int]
     tasks: list[tuple[str, int, int]]
     queries_in_tests: list[tuple[str, str]]
+    overlaps: list[TaskOverlap]
 
 
 def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
-    """Writes `pool.parquet`, `dropped.parquet`, `queries.parquet` and `tests.parquet`.
+    """Writes the tables of the pool, the dropped, the contamination, the queries and the tests.
 
     Args:
         out: the folder of the tables.
@@ -99,6 +103,8 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
         rules=section.rules,
         truncation=find_truncated(section.model, keep=section.rules.cut_off == "keep"),
         progress=progress,
+        tests=tests,
+        decontaminate=section.decontaminate,
     )
     tables.write("queries", queries, out / "queries.parquet")
     tables.write("tests", tests, out / "tests.parquet")
@@ -107,8 +113,19 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
         counts.kept,
         counts.dropped,
         task_counts(queries, tests),
-        queries_in_tests(queries, tests),
+        _queries_in_tests(queries, tests, section.decontaminate),
+        pool_overlaps(out) if section.decontaminate else [],
     )
+
+
+def _queries_in_tests(
+    queries: pl.DataFrame, tests: pl.DataFrame, settings: DecontaminateSettings | None
+) -> list[tuple[str, str]]:
+    """Task and id of the queries whose prompt is a test's, or that a test overlaps."""
+    found = {*queries_in_tests(queries, tests)}
+    if settings is not None:
+        found |= {*overlapping_queries(queries, tests, settings)}
+    return [name for name in queries.select("task", "id").iter_rows() if name in found]
 
 
 def write_pool(
@@ -118,8 +135,10 @@ def write_pool(
     rules: PoolRules,
     truncation: Truncation,
     progress: Progress,
+    tests: pl.DataFrame | None = None,
+    decontaminate: DecontaminateSettings | None = None,
 ) -> PoolCounts:
-    """Writes `pool.parquet` and `dropped.parquet` into a folder.
+    """Writes `pool.parquet`, `dropped.parquet` and `contamination.parquet` into a folder.
 
     Of rows with the same `duplicate_key` the first is kept. Memory does not grow with the pool:
     rows stream through a file on disk, and DuckDB finds the duplicates, spilling where it must.
@@ -128,6 +147,8 @@ def write_pool(
         paths: the raw files, in order.
         rules: how rows are read, and which are left out.
         progress: called after every block of rows read.
+        tests: what rows may overlap: a `tests` table; None: no tests.
+        decontaminate: what becomes of rows that overlap; None: none is looked for.
 
     Raises:
         InputError: a bad row (unless dropped), two rows with one id, or no row is left.
@@ -136,7 +157,13 @@ def write_pool(
     with tempfile.TemporaryDirectory(dir=folder, prefix=".dedup-") as scratch:
         raw = Path(scratch) / "read.parquet"
         write_raw(paths, raw, rules, truncation, progress)
-        return RawPool(raw).write(folder)
+        pool = RawPool(raw)
+        tests = tables.empty("tests") if tests is None else tests
+        contamination = Contamination(tests, decontaminate, Path(scratch) / "overlaps.parquet")
+        contamination.find(pool)
+        counts = pool.write(folder)
+        contamination.write(pool.kept, folder / "contamination.parquet")
+        return counts
 
 
 def _paths(given: list[File]) -> list[str]:

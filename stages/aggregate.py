@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dataselect import report
 from dataselect.aggregate import run as aggregation
-from dataselect.data.contamination import show_overlaps, write_selected_overlaps
+from dataselect.data.contamination import figures, show_overlaps, write_selected_overlaps
 from dataselect.stage import stage
 
 OUT = Path("out")
@@ -18,8 +18,7 @@ def main() -> None:
             selected = aggregation.select(run.section, OUT)
         selection = selected.table
         overlaps = write_selected_overlaps(OUT)
-        run.figures.update(rows=selection.height)
-        run.figures.update(contamination={task.task: task.figures for task in overlaps})
+        run.figures.update(rows=selection.height, contamination=figures(overlaps))
         aggregation.write_plots(selection, OUT / "pool.parquet", Path("metrics/plots"))
         shares = aggregation.source_shares(selection, OUT / "pool.parquet").rows()
         rows = [(name, pool, chosen, f"{chosen / pool:.1%}") for name, pool, chosen, *_ in shares]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dataselect import report
-from dataselect.data.contamination import show_overlaps
+from dataselect.data.contamination import figures, show_overlaps
 from dataselect.dedup.run import DedupSection, dedup
 from dataselect.errors import first_few
 from dataselect.stage import stage
@@ -20,7 +20,7 @@ def main() -> None:
         dropped = [(f"dropped: {reason}", rows) for reason, rows in done.dropped.items()]
         report.table("Pool", [("rows read", done.read), ("rows kept", done.kept), *dropped])
         report.table("Tasks", done.tasks, ("task", "queries", "tests"))
-        run.figures.update(contamination={task.task: task.figures for task in done.overlaps})
+        run.figures.update(contamination=figures(done.overlaps))
         show_overlaps("Tests that rows of the pool overlap", done.overlaps)
         if shared:
             named = first_few(f"`{name}` of {task}" for task, name in shared)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dataselect import report
-from dataselect.data.contamination import TaskOverlap
+from dataselect.data.contamination import TaskOverlap, figures
 
 #: What `eval.run.summary` returns: `mean`, and `tasks` by name.
 Summary = dict[str, dict[str, Any]]
@@ -27,11 +27,10 @@ def show(after: Summary, before: Summary | None) -> None:
     rows = []
     for task, scores in _by_task(after, "mean over tasks"):
         old = old_scores.get(task, {})
-        figures = (scores["score"], scores["score_stderr"], old.get("score"))
-        mark = " *" if task in contaminated or (contaminated and scores is after["mean"]) else ""
-        rows.append(
-            (f"{task}{mark}", *figures, scores["answer_nll_nats"], old.get("answer_nll_nats"))
-        )
+        score = (scores["score"], scores["score_stderr"], old.get("score"))
+        if task in contaminated or (contaminated and scores is after["mean"]):
+            task += " *"
+        rows.append((task, *score, scores["answer_nll_nats"], old.get("answer_nll_nats")))
     header = ("task", "score", "± s.e.", "score before", "nats/token", "nats before")
     report.table("Scores", rows, header)
     for task, counts in contaminated.items():
@@ -46,8 +45,11 @@ def show(after: Summary, before: Summary | None) -> None:
 
 def with_overlaps(after: Summary, overlaps: list[TaskOverlap]) -> Summary:
     """The same summary; a task with tests that chosen rows overlap says so, as `contamination`."""
-    found = {overlap.task: {"contamination": overlap.figures} for overlap in overlaps}
-    tasks = {task: scores | found.get(task, {}) for task, scores in after["tasks"].items()}
+    counts = figures(overlaps)
+    tasks = {
+        task: {**scores, "contamination": counts[task]} if task in counts else scores
+        for task, scores in after["tasks"].items()
+    }
     return {**after, "tasks": tasks}
 
 

@@ -35,15 +35,18 @@ class TaskOverlap:
         """Tülu 3's verdict: more than 2 % of the tests overlap."""
         return self.overlapping_tests > CONTAMINATED_SHARE * self.tests
 
-    @property
-    def figures(self) -> dict[str, Any]:
-        """What `metrics/` says of the task."""
-        return {
-            "tests": self.tests,
-            "overlapping_tests": self.overlapping_tests,
-            "rows": self.rows,
-            "contaminated": self.contaminated,
+
+def figures(overlaps: list[TaskOverlap]) -> dict[str, dict[str, Any]]:
+    """What `metrics/` says of each task."""
+    return {
+        overlap.task: {
+            "tests": overlap.tests,
+            "overlapping_tests": overlap.overlapping_tests,
+            "rows": overlap.rows,
+            "contaminated": overlap.contaminated,
         }
+        for overlap in overlaps
+    }
 
 
 def count_overlaps(overlaps: pl.LazyFrame, tests: pl.DataFrame) -> list[TaskOverlap]:

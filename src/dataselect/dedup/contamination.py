@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from dataselect import report
+from dataselect.compute.threads import threads
 from dataselect.data import tables
 from dataselect.dedup.overlaps import find_overlaps
-from dataselect.dedup.pool import RawPool
+from dataselect.dedup.pool import RawBlock, RawPool
 from dataselect.dedup.questions import index_questions
 from dataselect.dedup.settings import DecontaminateSettings
+from dataselect.report import Progress
 
 REASON = "overlaps a test"
 
@@ -20,6 +23,13 @@ REASON = "overlaps a test"
 _FOUND = {"number": pl.Int64} | {
     name: dtype for name, dtype in tables.schema("contamination").items() if name != "row"
 }
+
+
+class _Compared(NamedTuple):
+    """A block that was compared: its number of rows, and the pairs found, in `_FOUND`."""
+
+    rows: int
+    found: pl.DataFrame
 
 
 class Contamination:
@@ -48,17 +58,20 @@ class Contamination:
         oldest = pl.CompatLevel.oldest()
         schema = pl.DataFrame(schema=_FOUND).to_arrow(compat_level=oldest).schema
         drops = [pl.DataFrame(schema={"number": pl.Int64, "detail": pl.String})]
-        count = int(pool.kept.sum())
+        count, share = int(pool.kept.sum()), self._settings.share
+
+        def compare(block: RawBlock, _: Progress) -> _Compared:
+            pairs = find_overlaps(block.rows, questions, share)
+            return _Compared(block.rows.height, _named(pairs, block, names))
+
         with (
             report.progress("rows compared with tests", count) as progress,
+            threads(lambda: compare) as run,
             pq.ParquetWriter(self._path, schema, compression="lz4") as writer,
         ):
-            for numbers, rows in pool.blocks(["id", "source", "messages"]):
-                pairs = find_overlaps(rows, questions, self._settings.share)
-                found = _named(pairs, numbers, rows, names)
+            for _, found in run(pool.blocks(["id", "source", "messages"]), progress):
                 writer.write_table(found.to_arrow(compat_level=oldest))
                 drops.append(_drops(found))
-                progress(rows.height)
         if self._settings.action == "drop":
             dropped = pl.concat(drops)
             self._dropped = dropped["number"].to_numpy()
@@ -95,14 +108,12 @@ def overlapping_queries(
     return queries.select("task", "id")[numbers].rows()
 
 
-def _named(
-    pairs: pl.DataFrame, numbers: np.ndarray, rows: pl.DataFrame, names: pl.DataFrame
-) -> pl.DataFrame:
+def _named(pairs: pl.DataFrame, block: RawBlock, names: pl.DataFrame) -> pl.DataFrame:
     """Pairs of a block with the row's number, id and source, and the test's task and id."""
     row, test = pairs["row"], pairs["test"]
     columns = [
-        pl.Series("number", numbers)[row].alias("number"),
-        *rows.select("id", "source")[row],
+        pl.Series("number", block.numbers)[row].alias("number"),
+        *block.rows.select("id", "source")[row],
         *names[test],
         *pairs.drop("row", "test"),
     ]

@@ -21,7 +21,7 @@ from dataselect.dedup.words import Encoded
 
 #: Characters of turns that are compared at a time, and places of their n-grams in tests: some
 #: hundred MB.
-CHARACTERS, PLACES = 4_000_000, 2**20
+CHARACTERS, PLACES = 2_000_000, 2**20
 
 OVERLAPS = {
     "row": pl.Int64,

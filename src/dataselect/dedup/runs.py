@@ -23,9 +23,17 @@ Places = tuple[np.ndarray, np.ndarray]
 
 
 class _Keys(NamedTuple):
-    """The runs whose keys have one length: the keys' sorted hashes, their runs, the filter."""
+    """The runs whose keys have one length.
+
+    Attributes:
+        hashes: the keys' different hashes, sorted: uint64, h.
+        starts: where the runs of each hash begin in `runs`, and the end of the last: int64, h + 1.
+        runs: all runs, in the order of their hashes.
+        slots: the filter: whether a hash begins with these bits; bool.
+    """
 
     hashes: np.ndarray
+    starts: np.ndarray
     runs: np.ndarray
     slots: np.ndarray
 
@@ -109,10 +117,12 @@ def _rolling_hashes(codes: np.ndarray, lengths: list[int]) -> Iterator[tuple[int
 
 
 def _make_keys(hashes: np.ndarray, runs: np.ndarray) -> _Keys:
+    """Args: the keys' hashes, sorted, and their runs."""
     bits = min(len(runs) * SLOTS_PER_RUN, MAX_SLOTS - 1).bit_length()
     slots = np.zeros(1 << bits, dtype=bool)
     slots[_slots(hashes, slots)] = True
-    return _Keys(hashes, runs, slots)
+    different, starts = np.unique(hashes, return_index=True)
+    return _Keys(different, np.append(starts, len(runs)), runs, slots)
 
 
 def _slots(hashes: np.ndarray, slots: np.ndarray) -> np.ndarray:
@@ -123,8 +133,11 @@ def _slots(hashes: np.ndarray, slots: np.ndarray) -> np.ndarray:
 def _candidates(hashes: np.ndarray, keys: _Keys) -> Iterator[Places]:
     """The places where a key's hash stands, some at a time."""
     positions = np.flatnonzero(keys.slots[_slots(hashes, keys.slots)])
-    first = np.searchsorted(keys.hashes, hashes[positions], side="left")
-    counts = np.searchsorted(keys.hashes, hashes[positions], side="right") - first
+    hashes = hashes[positions]
+    numbers = np.minimum(np.searchsorted(keys.hashes, hashes), len(keys.hashes) - 1)
+    known = np.flatnonzero(keys.hashes[numbers] == hashes)
+    positions, numbers = positions[known], numbers[known]
+    first, counts = keys.starts[numbers], keys.starts[numbers + 1] - keys.starts[numbers]
     for part in parts(counts, CANDIDATES):
         yield (
             np.repeat(positions[part], counts[part]),

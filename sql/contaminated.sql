@@ -1,7 +1,7 @@
 -- Which rows of the pool overlap tests, and in what?
--- Change `task` (a name in `tests`, or all), `chosen` (true: only rows that were chosen), `most`, `width`.
+-- Change `task` (a name in `tests`, or all), `chosen`, `most`, `width`.
 SET VARIABLE task = 'all';
-SET VARIABLE chosen = false;
+SET VARIABLE chosen = false;  -- true: only rows that were chosen
 SET VARIABLE most = 10;   -- pairs shown, the most similar first
 SET VARIABLE width = 76;  -- letters of the test's question, and of what matches in the row (→)
 
@@ -14,6 +14,6 @@ WITH pairs AS (
 )
 SELECT short(turn(tests.messages, 'user', -1), getvariable('width')) || chr(10) || '→ '
        || short(pairs.text, getvariable('width')) AS text,
-       share, answer_found, task, test, pairs.id AS row_id
+       share, answer_found, pairs.task AS task, test, pairs.id AS row_id
 FROM pairs JOIN tests ON tests.task = pairs.task AND tests.id = pairs.test
-ORDER BY share DESC, row NULLS LAST, row_id, task, test;
+ORDER BY share DESC, row NULLS LAST, pairs.id, pairs.task, test;

@@ -132,6 +132,7 @@ def test_same_files_same_bytes(here):
     for name in ("pool.parquet", "dropped.parquet"):
         assert (here / "one" / name).read_bytes() == (here / "two" / name).read_bytes()
         assert sorted(p.name for p in (here / "one").iterdir()) == [
+            "contamination.parquet",
             "dropped.parquet",
             "pool.parquet",
         ]

@@ -62,7 +62,7 @@ class Contamination:
 
         def compare(block: RawBlock, _: Progress) -> _Compared:
             pairs = find_overlaps(block.rows, questions, share)
-            return _Compared(block.rows.height, _named(pairs, block, names))
+            return _Compared(block.rows.height, _with_names(pairs, block, names))
 
         with (
             report.progress("rows compared with tests", count) as progress,
@@ -108,7 +108,7 @@ def overlapping_queries(
     return queries.select("task", "id")[numbers].rows()
 
 
-def _named(pairs: pl.DataFrame, block: RawBlock, names: pl.DataFrame) -> pl.DataFrame:
+def _with_names(pairs: pl.DataFrame, block: RawBlock, names: pl.DataFrame) -> pl.DataFrame:
     """Pairs of a block with the row's number, id and source, and the test's task and id."""
     row, test = pairs["row"], pairs["test"]
     columns = [

@@ -76,18 +76,18 @@ def _compare(messages: pl.Series, questions: Questions, share: float) -> pl.Data
         .with_columns(turn=pl.int_range(pl.len()))
     )
     tests = len(questions.countable)
-    answers = _whole(_turns(turns, "assistant", questions), questions.answers, tests)
+    answers = _in_full(_turns(turns, "assistant", questions), questions.answers, tests)
     user = _turns(turns, "user", questions)
-    whole = _whole(user, questions.whole, tests)
+    complete = _in_full(user, questions.complete, tests)
     in_part, spans = _in_part(user, questions, share, answers["pair"].unique().to_numpy())
-    shares = pl.concat([whole.select("pair", share=pl.lit(1.0)), in_part])
+    shares = pl.concat([complete.select("pair", share=pl.lit(1.0)), in_part])
     found = answers.select("pair", answer_found=True)
     pairs = shares.join(found, on="pair", how="full", coalesce=True).with_columns(
         pl.col("share").fill_null(0.0), pl.col("answer_found").fill_null(value=False)
     )
     pairs = pairs.with_columns(question_found=pl.col("share") > share)
     only_answer = pairs.filter(~pl.col("question_found"))
-    spans = pl.concat([whole, spans, answers.join(only_answer, on="pair", how="semi")])
+    spans = pl.concat([complete, spans, answers.join(only_answer, on="pair", how="semi")])
     texts = matched_texts(turns["content"], spans)
     joined = pairs.sort("pair").join(texts, on="pair", how="left", maintain_order="left")
     return joined.with_columns(row=pl.col("pair") // tests, test=pl.col("pair") % tests).select(
@@ -114,7 +114,7 @@ def _spans(
     )
 
 
-def _whole(turns: _Turns, runs: Runs, tests: int) -> pl.DataFrame:
+def _in_full(turns: _Turns, runs: Runs, tests: int) -> pl.DataFrame:
     """The pairs of rows with texts of tests that stand whole in them: the first span of each."""
     positions, found = runs.index.find(turns.words.ids)
     hits, test = runs.postings.expand(found)

@@ -45,7 +45,7 @@ class Questions(NamedTuple):
         grams: the n-grams of long questions; to each belong positions in all questions' words.
         test_of: the test of each of these positions: int64.
         countable: words of each test's question that stand in one of `grams`: int64.
-        whole: the questions without such n-grams; to each belong tests.
+        complete: the questions without such n-grams; to each belong tests.
         answers: the long gold answers; to each belong tests.
     """
 
@@ -54,7 +54,7 @@ class Questions(NamedTuple):
     grams: Runs
     test_of: np.ndarray
     countable: np.ndarray
-    whole: Runs
+    complete: Runs
     answers: Runs
 
 
@@ -98,8 +98,8 @@ def index_questions(tests: pl.DataFrame, ngram: int) -> Questions:
         _grams(encoded, positions, numbers, ngram, codes),
         test_of,
         countable.astype(np.int64),
-        _whole_runs(questions, vocabulary, ngram, codes),
-        _whole_runs(long_answers, vocabulary, ngram, codes),
+        _complete_runs(questions, vocabulary, ngram, codes),
+        _complete_runs(long_answers, vocabulary, ngram, codes),
     )
 
 
@@ -172,18 +172,21 @@ def _grams(
 
 def _long_answers(tasks: pl.Series, answers: pl.DataFrame, ngram: int) -> pl.DataFrame:
     """The gold answers of at least `ngram` words that few tests of their task share."""
-    words = split_words(answers["text"].str.to_lowercase())
-    answers = answers.with_columns(item=words.list.join(" ")).filter(words.list.len() >= ngram)
+    words = split_words(answers["text"])
+    items = words.list.join(" ").str.to_lowercase()
+    answers = answers.with_columns(item=items).filter(words.list.len() >= ngram)
     return answers.filter(~_is_common(answers, tasks))
 
 
-def _whole_runs(texts: pl.DataFrame, vocabulary: Vocabulary, ngram: int, codes: np.ndarray) -> Runs:
+def _complete_runs(
+    texts: pl.DataFrame, vocabulary: Vocabulary, ngram: int, codes: np.ndarray
+) -> Runs:
     """Whole texts as runs of words; to each belong its tests.
 
     Args:
         texts: `test`, its number, and `text`, of at least a word.
     """
-    words = split_words(texts["text"].str.to_lowercase()).list.join(" ")
+    words = split_words(texts["text"]).list.join(" ").str.to_lowercase()
     groups = (
         texts.select("test", words=words)
         .group_by("words", maintain_order=True)

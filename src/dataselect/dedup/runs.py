@@ -78,6 +78,8 @@ class RunIndex:
                 between two texts.
         """
         found = [(np.empty(0, np.int64), np.empty(0, np.int64))]
+        if not self._keys:
+            return found[0]
         for length, hashes in _rolling_hashes(self._codes[ids], list(self._keys)):
             for positions, runs in _candidates(hashes, self._keys[length]):
                 equal = self._stand_at(ids, positions, runs)

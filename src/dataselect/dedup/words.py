@@ -51,22 +51,26 @@ class Vocabulary:
     """
 
     def __init__(self, texts: pl.Series) -> None:
-        words = split_words(texts.str.to_lowercase()).explode(empty_as_null=False)
-        different = words.drop_nulls().unique(maintain_order=True)
+        different = _lower(split_words(texts)).unique(maintain_order=True)
         self.size = different.len()
         self._numbers = pl.Enum(different)
 
     def encode(self, texts: pl.Series) -> Encoded:
         """The words of each text, lower-cased, as numbers."""
-        words = split_words(texts.str.to_lowercase())
+        words = split_words(texts)
         counts = words.list.len().to_numpy().astype(np.int64)
         starts = np.cumsum(counts + 1) - (counts + 1)
-        flat = words.explode(empty_as_null=False).cast(self._numbers, strict=False).to_physical()
+        flat = _lower(words).cast(self._numbers, strict=False).to_physical()
         ids = np.full(int(counts.sum()) + len(texts), UNKNOWN, dtype=np.int32)
         # Every text before a word has put one separator there.
         places = np.arange(flat.len()) + np.repeat(np.arange(len(texts)), counts)
         ids[places] = flat.cast(pl.Int32).fill_null(UNKNOWN).to_numpy()
         return Encoded(ids, starts, counts)
+
+
+def _lower(words: pl.Series) -> pl.Series:
+    """Lists of words as a single column of words, lower-cased."""
+    return words.explode(empty_as_null=False).str.to_lowercase()
 
 
 def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -59,6 +59,7 @@ class Contamination:
         schema = pl.DataFrame(schema=_FOUND).to_arrow(compat_level=oldest).schema
         drops = [pl.DataFrame(schema={"number": pl.Int64, "detail": pl.String})]
         count, share = int(pool.kept.sum()), self._settings.share
+        drop = self._settings.action == "drop"
 
         def compare(block: RawBlock, _: Progress) -> _Compared:
             pairs = find_overlaps(block.rows, questions, share)
@@ -71,9 +72,10 @@ class Contamination:
         ):
             for _, found in run(pool.blocks(["id", "source", "messages"]), progress):
                 writer.write_table(found.to_arrow(compat_level=oldest))
-                drops.append(_drops(found))
-        if self._settings.action == "drop":
-            dropped = pl.concat(drops)
+                if drop:
+                    drops.append(_drops(found))
+        dropped = pl.concat(drops)
+        if not dropped.is_empty():
             self._dropped = dropped["number"].to_numpy()
             pool.drop(self._dropped, REASON, dropped["detail"].to_list())
 

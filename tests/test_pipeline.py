@@ -192,31 +192,6 @@ def test_queries_among_the_tests_are_counted_and_named(project):
     assert counted["queries_in_tests"] == 1
 
 
-def test_chosen_rows_that_overlap_tests_are_shown_and_may_be_dropped(project):
-    """The pool is three tests and two other rows; all that are left are chosen."""
-    tests = pl.read_parquet(project / "data/tests.parquet").head(3)
-    task = tests["task"][0]
-    copies = tests.select("id", "messages", source=pl.lit("copies"))
-    others = pl.read_parquet(project / "data/pool-1.parquet").tail(2).select(copies.columns)
-    pl.concat([copies, others]).write_parquet(project / "data/copies.parquet")
-    settings = {"pool": {"path": "data/copies.parquet"}, "method": "random", "budget": 5}
-    path = project / "params.yaml"
-    before = path.read_text()
-    path.write_text(yaml.safe_dump(yaml.safe_load(before) | settings, sort_keys=False))
-    printed = " ".join(run("dvc", "repro", cwd=project).stdout.split())
-    assert "Tests that rows of the pool overlap task tests overlapping rows verdict" in printed
-    assert f"selected rows overlap task tests overlapping rows verdict {task} 5 3" in printed
-    assert f"* {task} is contaminated: rows that the model was trained on overlap 3" in printed
-    scores = json.loads((project / "metrics/eval.json").read_text())
-    counted = scores["tasks"][task]["contamination"]
-    assert (counted["overlapping_tests"], counted["contaminated"]) == (3, True)
-    repro(project, budget=2, decontaminate={"action": "drop"})
-    assert table(project, "selection")["source"].unique().to_list() != ["copies"]
-    assert table(project, "dropped")["reason"].unique().to_list() == ["overlaps a test"]
-    assert "contamination" not in (project / "metrics/eval.json").read_text()
-    path.write_text(before)
-
-
 def test_another_model_may_measure_the_pool(project):
     other = {"name": "demo/base_model"}
     assert "embed" in repro(project, "aggregate", method="rds", selector_model=other)
@@ -336,3 +311,25 @@ def test_experiments_run_in_the_workspace_and_in_a_queue(project):
     assert "plan" in graph
     assert "eval" in graph
     run("dvc", "plots", "show", "--json", cwd=project)
+
+
+def test_chosen_rows_that_overlap_tests_are_shown_and_may_be_dropped(tmp_path):
+    """The pool is three tests and two other rows; all that are left are chosen."""
+    pool = {"path": "data/copies.parquet"}
+    project = small_project(tmp_path, pool=pool, method="random", budget=5)
+    tests = pl.read_parquet(project / "data/tests.parquet").head(3)
+    task = tests["task"][0]
+    copies = tests.select("id", "messages", source=pl.lit("copies"))
+    others = pl.read_parquet(project / "data/pool-1.parquet").tail(2).select(copies.columns)
+    pl.concat([copies, others]).write_parquet(project / "data/copies.parquet")
+    printed = " ".join(run("dvc", "repro", cwd=project).stdout.split())
+    assert "Tests that rows of the pool overlap task tests overlapping rows verdict" in printed
+    assert f"selected rows overlap task tests overlapping rows verdict {task} 5 3 3" in printed
+    assert f"* {task} is contaminated: rows that the model was trained on overlap 3" in printed
+    scores = json.loads((project / "metrics/eval.json").read_text())
+    counted = scores["tasks"][task]["contamination"]
+    assert (counted["overlapping_tests"], counted["contaminated"]) == (3, True)
+    repro(project, budget=2, decontaminate={"action": "drop"})
+    assert sorted(table(project, "selection")["id"]) == sorted(others["id"])
+    assert table(project, "dropped")["reason"].unique().to_list() == ["overlaps a test"]
+    assert "contamination" not in (project / "metrics/eval.json").read_text()

@@ -99,7 +99,7 @@ def _turns(turns: pl.DataFrame, role: str, questions: Questions) -> _Turns:
     """The turns of a role as words; none where nothing is looked for in them."""
     looked_for = role == "user" or len(questions.answers.lengths)
     own = turns.filter(role=role) if looked_for else turns.clear()
-    words = questions.vocabulary.encode(own["content"])
+    words = questions.vocabulary.encode(own["content"].fill_null(""))
     return _Turns(words, own["row"].to_numpy(), own["turn"].to_numpy())
 
 

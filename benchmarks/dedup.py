@@ -21,8 +21,8 @@ from measuring import in_new_process, save_result, temporary_folder, timed
 
 from dataselect.compute import no_progress
 from dataselect.data import tables
-from dataselect.dedup.run import write_pool
 from dataselect.dedup.settings import PoolRules
+from dataselect.dedup.steps import write_pool
 
 ROWS = 5_800_000
 BLOCK_ROWS = 50_000

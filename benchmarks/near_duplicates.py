@@ -30,9 +30,9 @@ from measuring import in_new_process, save_result, temporary_folder, timed
 
 from dataselect.compute import no_progress
 from dataselect.data import tables
-from dataselect.dedup.run import write_pool
 from dataselect.dedup.sequences import unique_in_rows, word_sequences
 from dataselect.dedup.settings import NearDuplicateSettings, PoolRules
+from dataselect.dedup.steps import write_pool
 
 SIMILARITY = 0.8
 SAMPLED_REMOVED = 2_000

@@ -3,6 +3,9 @@
 
 CREATE OR REPLACE VIEW pool AS FROM read_parquet('out/pool.parquet');
 CREATE OR REPLACE VIEW dropped AS FROM read_parquet('out/dropped.parquet');
+CREATE OR REPLACE VIEW contamination AS FROM read_parquet('out/contamination.parquet');
+CREATE OR REPLACE VIEW selected_contamination AS
+FROM read_parquet('out/selected_contamination.parquet');
 CREATE OR REPLACE VIEW queries AS FROM read_parquet('out/queries.parquet');
 CREATE OR REPLACE VIEW tests AS FROM read_parquet('out/tests.parquet');
 CREATE OR REPLACE VIEW groups AS FROM read_parquet('out/groups.parquet');

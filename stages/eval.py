@@ -3,8 +3,9 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from dataselect.compare.runs import per_task, show
+from dataselect.compare.runs import per_task, show, with_overlaps
 from dataselect.data import files, tables
+from dataselect.data.contamination import read_selected_overlaps
 from dataselect.eval.run import EvalSection, evaluate, report_truncated, summary
 from dataselect.stage import stage
 
@@ -19,7 +20,7 @@ def main() -> None:
         frame = evaluate(trained, tables.read("tests", OUT / "tests.parquet"), section.options)
         tables.write("evaluation", frame, OUT / "evaluation.parquet")
         baseline = tables.read("evaluation", OUT / "baseline.parquet")
-        after = summary(frame)
+        after = with_overlaps(summary(frame), read_selected_overlaps(OUT))
         before = summary(baseline) if baseline.height else None
         truncated = report_truncated(frame)
         run.figures.update(run=asdict(section.run), **after, truncated_prompts=truncated)

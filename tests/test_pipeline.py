@@ -341,3 +341,25 @@ def test_an_experiment_runs_in_the_workspace(project):
     assert "plan" in graph
     assert "eval" in graph
     run("dvc", "plots", "show", "--json", cwd=project)
+
+
+def test_chosen_rows_that_overlap_tests_are_shown_and_may_be_dropped(tmp_path):
+    """The pool is three tests and two other rows; all that are left are chosen."""
+    pool = {"path": "data/copies.parquet"}
+    project = small_project(tmp_path, pool=pool, method="random", budget=5)
+    tests = pl.read_parquet(project / "data/tests.parquet").head(3)
+    task = tests["task"][0]
+    copies = tests.select("id", "messages", source=pl.lit("copies"))
+    others = pl.read_parquet(project / "data/pool-1.parquet").tail(2).select(copies.columns)
+    pl.concat([copies, others]).write_parquet(project / "data/copies.parquet")
+    printed = " ".join(run("dvc", "repro", cwd=project).stdout.split())
+    assert "Tests that rows of the pool overlap task tests overlapping rows verdict" in printed
+    assert f"selected rows overlap task tests overlapping rows verdict {task} 5 3 3" in printed
+    assert f"* {task} is contaminated: rows that the model was trained on overlap 3" in printed
+    scores = json.loads((project / "metrics/eval.json").read_text())
+    counted = scores["tasks"][task]["contamination"]
+    assert (counted["overlapping_tests"], counted["contaminated"]) == (3, True)
+    repro(project, budget=2, decontaminate={"action": "drop"})
+    assert sorted(table(project, "selection")["id"]) == sorted(others["id"])
+    assert table(project, "dropped")["reason"].unique().to_list() == ["overlaps a test"]
+    assert "contamination" not in (project / "metrics/eval.json").read_text()

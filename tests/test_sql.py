@@ -45,6 +45,12 @@ def out(tmp_path, monkeypatch):
         (5, "c0", "gamma", turns("Bye", "See you")),
     ])  # fmt: skip
     write("dropped", [("a9", "alpha", "empty", None, "pool.jsonl:9")])
+    write("contamination", [
+        (1, "a1", "alpha", "sum", "t1", 0.75, "[b]what is\n6", True, False),
+        (3, "b0", "beta", "song", "t0", 1.0, "Hum", True, True),
+        (None, "a8", "alpha", "sum", "t0", 1.0, "5+5", True, False),
+    ])  # fmt: skip
+    write("selected_contamination", [("sum", 2, 1, 1)])
     write("queries", [
         ("sum", "q0", turns("4+4?", "eight"), None),
         ("song", "q1", turns("Sing!", "La"), None),
@@ -153,6 +159,17 @@ def test_hardest_tests(out):
     ]
 
 
+def test_contaminated(out):
+    assert answer("contaminated") == [
+        ("Hum\n→ Hum", 1.0, True, "song", "t0", "b0"),
+        ("5+5?\n→ 5+5", 1.0, False, "sum", "t0", "a8"),
+        ("6+6?\n→ [b]what is 6", 0.75, False, "sum", "t1", "a1"),
+    ]
+    assert answer("contaminated", task="sum", most="1")[0][-1] == "a8"
+    chosen = answer("contaminated", chosen="true", width="6")
+    assert [row[0] for row in chosen] == ["Hum\n→ Hum", "6+6?\n→ [b]wh…"]
+
+
 def test_scores_are_one_row_a_pool_row_and_group(out, tmp_path):
     assert rows(tmp_path, 'FROM scores WHERE row IN (1, 3, 5) ORDER BY row, "group"') == [
         (1, "a1", 0, "q0", "sum", 0.75),
@@ -210,6 +227,7 @@ def test_a_result_without_rows_says_so(out, capsys):
         ("chosen_by", {"grup": "q0"}, "Did you mean `group`? There are: group, most, width."),
         ("chosen_by", {"group": "q00"}, "group: there is no `q00`. Did you mean `q0`?"),
         ("best_not_selected", {"group": "q11"}, "group: there is no `q11`. Did you mean `q1`?"),
+        ("contaminated", {"task": "sums"}, "task: there is no `sums`. Did you mean `sum`?"),
         ("hardest_tests", {"task": "sums"}, "task: there is no `sums`. Did you mean `sum`?"),
         (
             "chosen_by",

@@ -6,14 +6,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dataselect.aggregate.run import (
-    AggregateSection,
+from dataselect.aggregate._summary import (
     count_by_task,
     histogram,
-    read_scores,
-    select,
     source_shares,
     write_plots,
+)
+from dataselect.aggregate.run import (
+    AggregateSection,
+    read_scores,
+    select,
 )
 from dataselect.data import tables
 from dataselect.data.budget import TokenBudget

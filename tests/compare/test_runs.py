@@ -1,7 +1,8 @@
 """The table and the plot of a run's scores, beside those before training."""
 
 from dataselect import report
-from dataselect.compare.runs import per_task, show
+from dataselect.compare.runs import per_task, show, with_overlaps
+from dataselect.data.contamination import TaskOverlap
 
 
 def scores(value):
@@ -45,3 +46,23 @@ def test_the_plot_has_a_bar_per_task_and_their_mean():
         {"task": "b", "score": 0.25, "of": "before"},
         {"task": "mean", "score": 0.125, "of": "before"},
     ]
+
+
+def test_contaminated_tasks_and_the_mean_over_them_are_marked(monkeypatch, capsys):
+    monkeypatch.setattr(report.console, "width", 500)
+    overlaps = [TaskOverlap("a", 40, 1, 9), TaskOverlap("b", 50, 1, 2)]  # 2 % is not more than 2 %
+    after = with_overlaps(AFTER, overlaps)
+    assert after["tasks"]["a"] == {
+        **AFTER["tasks"]["a"],
+        "contamination": {"tests": 40, "overlapping_tests": 1, "rows": 9, "contaminated": True},
+    }
+    assert after["tasks"]["b"]["contamination"]["contaminated"] is False
+    assert with_overlaps(AFTER, []) == AFTER
+    rows, _ = shown(monkeypatch, after, BEFORE)
+    assert [row[0] for row in rows] == ["a *", "b", "mean over tasks *"]
+    assert [row[3] for row in rows] == [0.0, 0.25, 0.125]
+    assert capsys.readouterr().out == (
+        "* a is contaminated: rows that the model was trained on overlap 1 of its 40 tests. Its "
+        "score says little of other questions. To leave such rows out, set `decontaminate: "
+        "{action: drop}` in params.yaml.\n"
+    )

@@ -12,8 +12,8 @@ from dataselect.dedup.condition import needed_columns
 from dataselect.dedup.conversations import BadRow
 from dataselect.dedup.filter import RowFilter
 from dataselect.dedup.read import RawRow
-from dataselect.dedup.run import write_pool
 from dataselect.dedup.settings import PoolRules
+from dataselect.dedup.steps import write_pool
 from dataselect.plan.sample import sample_pool
 from tests.dedup import row, write
 from tests.helpers import change, mistake, planned

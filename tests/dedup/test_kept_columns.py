@@ -12,8 +12,8 @@ from dataselect.compute import no_progress
 from dataselect.dedup.conversations import BadRow
 from dataselect.dedup.kept_columns import ColumnSearch, check_keep, column_types, pack, unpack
 from dataselect.dedup.read import RawRow
-from dataselect.dedup.run import write_pool
 from dataselect.dedup.settings import PoolRules
+from dataselect.dedup.steps import write_pool
 from tests.dedup import row, write
 from tests.helpers import mistake
 

@@ -15,8 +15,8 @@ from dataselect.compute import no_progress
 from dataselect.data import tables
 from dataselect.dedup import minhash, raw, sequence_sets, similar_rows
 from dataselect.dedup.pool import NearDuplicateCounts
-from dataselect.dedup.run import write_pool
 from dataselect.dedup.settings import NearDuplicateSettings, PoolRules
+from dataselect.dedup.steps import write_pool
 from tests.dedup import row, write
 from tests.helpers import ROOT, change, mistake, planned
 
@@ -40,7 +40,8 @@ def run(rows, out="out", **settings):
     )
     pool = tables.read("pool", folder / "pool.parquet")
     dropped = tables.read("dropped", folder / "dropped.parquet").drop("place")
-    assert sorted(path.name for path in folder.iterdir()) == ["dropped.parquet", "pool.parquet"]
+    left = sorted(path.name for path in folder.iterdir())
+    assert left == ["contamination.parquet", "dropped.parquet", "pool.parquet"]
     return counts, pool["id"].to_list(), dropped.rows()
 
 
@@ -253,7 +254,7 @@ def test_blocks_change_nothing(monkeypatch):
 def test_threads_change_nothing(here):
     write("a.jsonl", near_copies(seed=5))
     script = (
-        "from pathlib import Path; from dataselect.dedup.run import write_pool;"
+        "from pathlib import Path; from dataselect.dedup.steps import write_pool;"
         "from dataselect.dedup.settings import NearDuplicateSettings, PoolRules;"
         "write_pool(['a.jsonl'], Path(OUT), rules=PoolRules(), progress=lambda *_: None,"
         "truncation=lambda rows: [False] * len(rows), near_duplicates=NearDuplicateSettings())"

@@ -7,8 +7,8 @@ import pytest
 from dataselect.compute import no_progress
 from dataselect.data import tables
 from dataselect.dedup.pool import PoolCounts
-from dataselect.dedup.run import write_pool
 from dataselect.dedup.settings import PoolRules
+from dataselect.dedup.steps import write_pool
 from tests.dedup import row, turns, write
 from tests.helpers import mistake
 
@@ -133,6 +133,7 @@ def test_same_files_same_bytes(here):
     for name in ("pool.parquet", "dropped.parquet"):
         assert (here / "one" / name).read_bytes() == (here / "two" / name).read_bytes()
         assert sorted(p.name for p in (here / "one").iterdir()) == [
+            "contamination.parquet",
             "dropped.parquet",
             "pool.parquet",
         ]

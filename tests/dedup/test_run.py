@@ -1,4 +1,4 @@
-"""The dedup stage: its four tables, and every test with its kind."""
+"""The dedup stage: its tables, and every test with its kind."""
 
 import shutil
 from dataclasses import replace
@@ -7,9 +7,10 @@ import pytest
 
 from dataselect.compute import no_progress
 from dataselect.data import tables
+from dataselect.data.contamination import TaskOverlap
 from dataselect.data.fingerprint import matching_files
 from dataselect.dedup.run import Deduped, DedupSection, dedup
-from dataselect.dedup.settings import PoolRules
+from dataselect.dedup.settings import DecontaminateSettings, PoolRules
 from dataselect.models.settings import TokenizerSettings
 from tests.dedup import row, write
 from tests.helpers import GOLDEN, ROOT, mistake
@@ -43,7 +44,7 @@ def section(in_scratch):
     )
 
 
-def test_four_tables_and_what_became_of_the_rows(section, in_scratch):
+def test_the_tables_and_what_became_of_the_rows(section, in_scratch):
     rows = []
     done = dedup(section, in_scratch / "out", rows.append)
     assert done == Deduped(
@@ -55,13 +56,20 @@ def test_four_tables_and_what_became_of_the_rows(section, in_scratch):
         turns={},
         near_duplicates=None,
         statistics=done.statistics,
+        overlaps=[],
     )
     assert (done.statistics.rows, done.statistics.turns) == (2, {2: 2})
     assert sum(rows) == 4
     heights = {}
-    for name in ("pool", "queries", "tests", "dropped"):
+    for name in ("pool", "queries", "tests", "dropped", "contamination"):
         heights[name] = tables.read(name, in_scratch / f"out/{name}.parquet").height
-    assert heights == {"pool": 2, "queries": 1, "tests": 5, "dropped": 2}
+    assert heights == {
+        "pool": 2,
+        "queries": 1,
+        "tests": 5,
+        "dropped": 2,
+        "contamination": 0,
+    }
 
 
 def test_without_tests_the_rest_is_the_same(section, in_scratch):
@@ -154,3 +162,29 @@ def test_conversations_that_end_with_a_user_turn_are_kept_and_counted(section, i
         3,
         {"begins with the assistant": 1, "ends with a user turn": 1},
     )
+
+
+def test_rows_that_overlap_tests_are_counted_or_dropped_by_task(section, in_scratch):
+    rows = [row("Say: 1?", "y", id="a"), row("z", "y", id="b"), row("1? 2? C?", "y", id="c")]
+    write("pool.jsonl", rows)
+    off = dedup(section, in_scratch / "off", no_progress)
+    reported = replace(section, decontaminate=DecontaminateSettings())
+    done = dedup(reported, in_scratch / "out", no_progress)
+    counts = [TaskOverlap("sums", 2, 2, 2), TaskOverlap("chats", 2, 0, 0)]
+    assert (off.overlaps, done.overlaps) == ([], [*counts, TaskOverlap("words", 1, 1, 1)])
+    for name in ("pool", "dropped", "queries", "tests"):
+        same = [(in_scratch / folder / f"{name}.parquet").read_bytes() for folder in ("off", "out")]
+        assert same[0] == same[1]
+    dropped = replace(section, decontaminate=DecontaminateSettings(action="drop"))
+    done = dedup(dropped, in_scratch / "dropped", no_progress)
+    assert (done.kept, done.dropped) == (1, {"overlaps a test": 2})
+    assert done.overlaps == [*counts, TaskOverlap("words", 1, 1, 1)]
+
+
+def test_queries_that_overlap_a_test_are_found_too(section, in_scratch):
+    write("queries.jsonl", [row("Sum: 2?", "a", id="q", task="sums"), row("1", "a", task="sums")])
+    assert dedup(section, in_scratch / "out", no_progress).queries_in_tests == []
+    looked_for = replace(section, decontaminate=DecontaminateSettings())
+    done = dedup(looked_for, in_scratch / "out", no_progress)
+    made = tables.read("queries", in_scratch / "out/queries.parquet")["id"][1]
+    assert done.queries_in_tests == [("sums", "q"), ("sums", made)]

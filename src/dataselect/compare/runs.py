@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dataselect import report
+from dataselect.data.contamination import TaskOverlap, figures
 
 #: What `eval.run.summary` returns: `mean`, and `tasks` by name.
 Summary = dict[str, dict[str, Any]]
@@ -13,6 +14,8 @@ Summary = dict[str, dict[str, Any]]
 def show(after: Summary, before: Summary | None) -> None:
     """Prints score and loss per task and their means, after training and before it.
 
+    A star marks the tasks that `with_overlaps` calls contaminated, and the means over them.
+
     Args:
         before: None where the model was not scored before training.
     """
@@ -20,13 +23,40 @@ def show(after: Summary, before: Summary | None) -> None:
         report.console.print("no tests: nothing is scored")
         return
     old_scores = dict(_by_task(before, "mean over tasks")) if before else {}
+    contaminated = _contaminated(after)
     rows = []
     for task, scores in _by_task(after, "mean over tasks"):
         old = old_scores.get(task, {})
-        figures = (scores["score"], scores["score_stderr"], old.get("score"))
-        rows.append((task, *figures, scores["answer_nll_nats"], old.get("answer_nll_nats")))
+        score = (scores["score"], scores["score_stderr"], old.get("score"))
+        if task in contaminated or (contaminated and scores is after["mean"]):
+            task += " *"
+        rows.append((task, *score, scores["answer_nll_nats"], old.get("answer_nll_nats")))
     header = ("task", "score", "± s.e.", "score before", "nats/token", "nats before")
     report.table("Scores", rows, header)
+    for task, counts in contaminated.items():
+        report.console.print(
+            f"* {task} is contaminated: rows that the model was trained on overlap "
+            f"{counts['overlapping_tests']:,} of its {counts['tests']:,} tests. Its score says "
+            "little of other questions. To leave such rows out, set `decontaminate: {action: "
+            "drop}` in params.yaml.",
+            markup=False,
+        )
+
+
+def with_overlaps(after: Summary, overlaps: list[TaskOverlap]) -> Summary:
+    """The same summary; a task with tests that chosen rows overlap says so, as `contamination`."""
+    counts = figures(overlaps)
+    tasks = {
+        task: {**scores, "contamination": counts[task]} if task in counts else scores
+        for task, scores in after["tasks"].items()
+    }
+    return {**after, "tasks": tasks}
+
+
+def _contaminated(summary: Summary) -> dict[str, dict[str, Any]]:
+    """The contaminated tasks of a summary, each with its counts."""
+    counts = {task: scores.get("contamination") for task, scores in summary["tasks"].items()}
+    return {task: found for task, found in counts.items() if found and found["contaminated"]}
 
 
 def per_task(after: Summary, before: Summary | None) -> list[dict[str, Any]]:

@@ -55,6 +55,29 @@ TABLES = {
         },
         nullable=("detail", "place"),
     ),
+    # Pairs of a row and a test. A row that was left out for its overlap has no number.
+    "contamination": Table(
+        {
+            "row": pl.Int64,
+            "id": pl.String,
+            "source": pl.String,
+            "task": pl.String,
+            "test": pl.String,
+            "share": pl.Float64,
+            "text": pl.String,
+            "question_found": pl.Boolean,
+            "answer_found": pl.Boolean,
+        },
+        nullable=("row",),
+    ),
+    "selected_contamination": Table(
+        {
+            "task": pl.String,
+            "tests": pl.Int64,
+            "overlapping_tests": pl.Int64,
+            "rows": pl.Int64,
+        },
+    ),
     "queries": Table(
         {
             "task": pl.String,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -11,13 +10,14 @@ import polars as pl
 
 from dataselect import report
 from dataselect.data import files, tables
+from dataselect.data.contamination import TaskOverlap, pool_overlaps
 from dataselect.data.fingerprint import File
+from dataselect.dedup.contamination import overlapping_queries
 from dataselect.dedup.long_prompts import PromptLimits, check_prompts
-from dataselect.dedup.near_duplicates import drop_near_duplicates
-from dataselect.dedup.pool import NearDuplicateCounts, PoolCounts, RawPool
-from dataselect.dedup.raw import Truncation, write_raw
+from dataselect.dedup.pool import NearDuplicateCounts
 from dataselect.dedup.settings import DecontaminateSettings, NearDuplicateSettings, PoolRules
 from dataselect.dedup.statistics import PoolStatistics, measure_pool
+from dataselect.dedup.steps import write_pool
 from dataselect.dedup.tasks import queries_in_tests, read_queries, read_tests, task_counts
 from dataselect.dedup.truncation import find_truncated
 from dataselect.eval.task_kinds import task_kinds
@@ -76,6 +76,7 @@ class Deduped:
         turns: what is unusual in the order of turns → kept rows; see `pool.PoolCounts`.
         near_duplicates: how many there are; None where none was looked for.
         statistics: what is in the pool.
+        overlaps: every task with its tests that rows overlap; empty where none is looked for.
     """
 
     read: int
@@ -86,10 +87,11 @@ class Deduped:
     turns: dict[str, int]
     near_duplicates: NearDuplicateCounts | None
     statistics: PoolStatistics
+    overlaps: list[TaskOverlap]
 
 
 def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
-    """Writes `pool.parquet`, `dropped.parquet`, `queries.parquet` and `tests.parquet`.
+    """Writes the tables of the pool, the dropped, the contamination, the queries and the tests.
 
     Args:
         out: the folder of the tables.
@@ -113,6 +115,8 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
         rules=section.rules,
         truncation=find_truncated(section.model, keep=section.rules.cut_off == "keep"),
         progress=progress,
+        tests=tests,
+        decontaminate=section.decontaminate,
         near_duplicates=section.near_duplicates,
     )
     tables.write("queries", queries, out / "queries.parquet")
@@ -126,43 +130,22 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
         counts.kept,
         counts.dropped,
         task_counts(queries, tests),
-        queries_in_tests(queries, tests),
+        _queries_in_tests(queries, tests, section.decontaminate),
         counts.turns,
         counts.near_duplicates,
         statistics,
+        pool_overlaps(out) if section.decontaminate else [],
     )
 
 
-def write_pool(
-    paths: list[str],
-    folder: Path,
-    *,
-    rules: PoolRules,
-    truncation: Truncation,
-    progress: Progress,
-    near_duplicates: NearDuplicateSettings | None = None,
-) -> PoolCounts:
-    """Writes `pool.parquet` and `dropped.parquet` into a folder.
-
-    Of rows with the same `duplicate_key` the first is kept. Memory does not grow with the pool:
-    rows stream through a file on disk, and DuckDB finds the duplicates, spilling where it must.
-
-    Args:
-        paths: the raw files, in order.
-        rules: how rows are read, and which are left out.
-        progress: called after every block of rows read.
-        near_duplicates: which rows are near-duplicates; None: none is looked for.
-
-    Raises:
-        InputError: a bad row (unless dropped), two rows with one id, or no row is left.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".dedup-") as scratch:
-        raw = Path(scratch) / "read.parquet"
-        write_raw(paths, raw, rules, truncation, progress)
-        pool = RawPool(raw)
-        found = drop_near_duplicates(pool, near_duplicates, raw.parent) if near_duplicates else None
-        return replace(pool.write(folder, rules.keep), near_duplicates=found)
+def _queries_in_tests(
+    queries: pl.DataFrame, tests: pl.DataFrame, settings: DecontaminateSettings | None
+) -> list[tuple[str, str]]:
+    """Task and id of the queries whose prompt is a test's, or that a test overlaps."""
+    found = {*queries_in_tests(queries, tests)}
+    if settings is not None:
+        found |= {*overlapping_queries(queries, tests, settings)}
+    return [name for name in queries.select("task", "id").iter_rows() if name in found]
 
 
 def _paths(given: list[File]) -> list[str]:

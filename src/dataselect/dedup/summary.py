@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dataselect import report
+from dataselect.data import contamination
 from dataselect.dedup import statistics_report
 from dataselect.dedup.run import Deduped
 from dataselect.errors import first_few
@@ -20,6 +21,7 @@ def figures(done: Deduped) -> dict[str, Any]:
         "dropped": done.dropped,
         "kept_turns": done.turns,
         "queries_in_tests": len(done.queries_in_tests),
+        "contamination": contamination.figures(done.overlaps),
         "pool": statistics_report.figures(done.statistics),
     }
     near = done.near_duplicates
@@ -41,6 +43,7 @@ def show(done: Deduped) -> None:
     report.table("Pool", lines)
     statistics_report.show(done.statistics)
     report.table("Tasks", done.tasks, ("task", "queries", "tests"))
+    contamination.show_overlaps("Tests that rows of the pool overlap", done.overlaps)
     if shared := done.queries_in_tests:
         named = first_few(f"`{name}` of {task}" for task, name in shared)
         report.console.print(

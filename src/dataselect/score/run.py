@@ -206,8 +206,7 @@ def _score_pool(
         first = 0
         for block in blocks:
             count = row_count(block)
-            span = slice(first, first + count)
-            yield ScoredBlock(ids[span], usable[span], block)
+            yield ScoredBlock(ids[first : first + count], usable[first : first + count], block)
             progress(count)
             first += count
 

@@ -1,7 +1,6 @@
 -- Which rows of the pool overlap tests, and in what?
--- Change `task` (a name in `tests`, or all), `chosen`, `most`, `width`.
+-- Change `task` (a name in `tests`, or all), `most`, `width`.
 SET VARIABLE task = 'all';
-SET VARIABLE chosen = false;  -- true: only rows that were chosen
 SET VARIABLE most = 10;   -- pairs shown, the most similar first
 SET VARIABLE width = 76;  -- letters of the test's question, and of what matches in the row (→)
 
@@ -9,7 +8,6 @@ WITH pairs AS (
     FROM contamination
     WHERE (getvariable('task') = 'all' OR
            task = one_of('task', getvariable('task'), (SELECT list(DISTINCT task) FROM tests)))
-      AND (NOT getvariable('chosen') OR row IN (SELECT row FROM selection))
     ORDER BY share DESC, row NULLS LAST, id, task, test LIMIT getvariable('most')
 )
 SELECT short(turn(tests.messages, 'user', -1), getvariable('width')) || chr(10) || '→ '

@@ -18,6 +18,8 @@ def main() -> None:
             selected = select(run.section, OUT)
         overlaps = write_selected_overlaps(OUT)
         run.figures.update(selected.figures, contamination=figures(overlaps))
+        if selected.tokens_by_source:
+            run.figures.update(tokens_by_source=selected.tokens_by_source)
         summary.write_plots(selected.table, OUT / "pool.parquet", Path("metrics/plots"))
         summary.show(selected, OUT / "pool.parquet")
         show_overlaps("Tests that selected rows overlap", overlaps)

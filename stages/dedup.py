@@ -1,4 +1,4 @@
-"""The raw pool, queries, tests → out/{pool,queries,tests,dropped}.parquet."""
+"""The raw pool, queries, tests → out/{pool,queries,tests,dropped,contamination}.parquet."""
 
 from pathlib import Path
 

@@ -20,7 +20,7 @@ def main() -> None:
         frame = evaluate(trained, tables.read("tests", OUT / "tests.parquet"), section.options)
         tables.write("evaluation", frame, OUT / "evaluation.parquet")
         baseline = tables.read("evaluation", OUT / "baseline.parquet")
-        after = with_overlaps(summary(frame), read_selected_overlaps(OUT))
+        after = with_overlaps(summary(frame), read_selected_overlaps(OUT, frame))
         before = summary(baseline) if baseline.height else None
         truncated = report_truncated(frame)
         run.figures.update(run=asdict(section.run), **after, truncated_prompts=truncated)

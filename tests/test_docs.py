@@ -234,6 +234,7 @@ HERE = {
         "dataselect sql sql/best_not_selected.sql most=1",
         "dataselect sql sql/hardest_tests.sql most=3",
         "dataselect sql sql/contaminated.sql most=3",
+        "dataselect sql sql/contaminated_chosen.sql most=3",
         "dvc plots show",
         "git add --all",
         "git commit -m 'a run'",

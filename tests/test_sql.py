@@ -50,7 +50,7 @@ def out(tmp_path, monkeypatch):
         (3, "b0", "beta", "song", "t0", 1.0, "Hum", True, True),
         (None, "a8", "alpha", "sum", "t0", 1.0, "5+5", True, False),
     ])  # fmt: skip
-    write("selected_contamination", [("sum", 2, 1, 1)])
+    write("selected_contamination", [(1, "a1", "sum", "t1")])
     write("queries", [
         ("sum", "q0", turns("4+4?", "eight"), None),
         ("song", "q1", turns("Sing!", "La"), None),
@@ -166,7 +166,7 @@ def test_contaminated(out):
         ("6+6?\n→ [b]what is 6", 0.75, False, "sum", "t1", "a1"),
     ]
     assert answer("contaminated", task="sum", most="1")[0][-1] == "a8"
-    chosen = answer("contaminated", chosen="true", width="6")
+    chosen = answer("contaminated_chosen", width="6")
     assert [row[0] for row in chosen] == ["Hum\n→ Hum", "6+6?\n→ [b]wh…"]
 
 

@@ -130,7 +130,8 @@ def test_the_order_of_the_pool_changes_nothing(project):
 
 
 def test_under_tulu_no_row_with_tools_is_trained_on(project):
-    change({"model": {"name": "model", "dtype": "float32"}, "method": "random"})
+    change({"model": {"name": "model", "dtype": "float32"}, "method": "random",
+            "pool": {"path": "pool.jsonl", "most_dropped": 1.0}})  # fmt: skip
     out = selected(project)
     pool = tables.read("pool", out / "pool.parquet")
     assert pool["id"].to_list() == ["plain0", "plain1", "plain2"]

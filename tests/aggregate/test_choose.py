@@ -47,7 +47,7 @@ def plain(lists, limits, lengths=None, weights=None):
         row = lists[group][0]
         if row not in chosen:
             kind, cost = int(limits.classes[row]), lengths[row]
-            if cost > left:
+            if cost > left and spare == left - lacking(kind):
                 return chosen, False
             if cost > spare + lacking(kind) or used[kind] + cost > limits.at_most[kind]:
                 closed.add(kind)
@@ -230,6 +230,18 @@ def test_too_few_candidates_are_refused_with_the_numbers():
     assert "code: 30 tokens wanted, 20 tokens in all its candidates." in mistake(
         top, blocks, columns(1), 6, limits
     )
+
+
+def test_a_long_row_leaves_another_sources_minimum_to_it():
+    """Of 1,000 tokens, b has used 690; its next row has more than what is left for a."""
+    lengths = [690, 400, *[10] * 60]
+    classes = np.asarray([0, 0, *[1] * 60])
+    scores = -np.arange(62, dtype=np.float32)[:, None]
+    limits = Quotas(1_000, classes, ["others", "a"], [0, 300], [1_000, 1_000], Lengths(lengths))
+    rows = top(in_blocks(scores, 9), columns(1), 62, limits).rows.tolist()
+    assert rows[0] == 0
+    assert 1 not in rows
+    assert sum(lengths[row] for row in rows if classes[row] == 1) == 310
 
 
 def test_exact_shares_in_tokens_leave_less_than_a_row_of_each():

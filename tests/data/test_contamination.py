@@ -40,7 +40,7 @@ def out(tmp_path):
 def test_the_pools_overlaps_with_rows_that_were_dropped_for_them(out):
     assert pool_overlaps(out) == [
         TaskOverlap("a", 50, 1, 2),
-        TaskOverlap("b", 49, 2, 2),
+        TaskOverlap("b", 49, 1, 1, rows_left_out=1),
         TaskOverlap("c", 1, 0, 0),
     ]
 
@@ -48,7 +48,12 @@ def test_the_pools_overlaps_with_rows_that_were_dropped_for_them(out):
 def test_of_the_chosen_rows_only_tasks_with_overlaps_are_written(out):
     written = write_selected_overlaps(out)
     assert written == [TaskOverlap("a", 50, 1, 1)]
-    assert read_selected_overlaps(out) == written
+    tests = tables.read("tests", out / "tests.parquet")
+    assert read_selected_overlaps(out, tests) == written
+    # Of the tests that are scored: here the first of each task, so that one of one overlaps.
+    used = tests.group_by("task", maintain_order=True).head(1)
+    assert read_selected_overlaps(out, used) == [TaskOverlap("a", 1, 1, 1)]
+    assert read_selected_overlaps(out, tests.filter(task="b")) == []
 
 
 def test_more_than_two_percent_is_contaminated():

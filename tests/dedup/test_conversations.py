@@ -54,6 +54,10 @@ FORMS = {
         {"system_prompt": "Be short.", "instruction": "Which?\n\n3, 5", "output": "5"},
         [SYSTEM, PROMPT, ANSWER],
     ),
+    "an empty completion beside a response": (
+        {"prompt": "Which?\n\n3, 5", "completion": "", "response": "5"},
+        [PROMPT, ANSWER],
+    ),
     "prompt and completion, texts": (
         {"prompt": "Which?\n\n3, 5", "completion": "5"},
         [PROMPT, ANSWER],

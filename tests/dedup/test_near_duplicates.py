@@ -155,6 +155,15 @@ def test_rows_that_call_other_tools_are_not_near():
     assert list(near_rows(dropped)) == ["again"]
 
 
+def test_a_list_of_tools_that_rows_share_makes_them_not_near():
+    tools = [{"type": "function", "function": {"name": f"tool{n}", "description": words(n, 20)}}
+             for n in range(6)]  # fmt: skip
+    texts = (words(0, 30), words(100, 30), words(200, 30))
+    rows = [row(text, "yes", id=text[:4], tools=tools) for text in texts]
+    _, _, dropped = run(rows, similarity=0.5)
+    assert near_rows(dropped) == {}
+
+
 def test_without_near_duplicates_nothing_changes():
     rows = [row(words(100 * i, 30), "x", id=f"r{i}") for i in range(30)]
     counts, pool, dropped = run(rows, similarity=0.5)

@@ -128,6 +128,16 @@ def test_a_question_of_which_nothing_is_left_matches_whole():
     assert pairs(pool(f"So {LONG}.", " ".join(WORDS[:19])), tests) == [(0, 0), (0, 1)]
 
 
+def test_a_question_that_many_tests_have_is_none():
+    """Every row that holds it would be paired with every one of them."""
+    others = [("a", f"thing {i}") for i in range(90)]
+    assert pairs(pool("Please continue."), table(*[("a", "Continue.")] * 9, *others)) == [
+        (0, test) for test in range(9)
+    ]
+    assert pairs(pool("Please continue."), table(*[("a", "Continue.")] * 10, *others)) == []
+    assert pairs(pool(LONG), table(*[("a", LONG)] * 10)) == []
+
+
 @pytest.mark.parametrize("ngram", [4, 8, 50])
 def test_a_short_question_matches_where_it_stands_whole(ngram):
     rows = pool("Well: ADD 2, and 3!", "add 2 and 35", "add 2 or 3", "2 and 3 add")

@@ -97,6 +97,17 @@ def test_sources_left_out_need_not_be_right():
     ]
 
 
+def test_the_condition_is_computed_for_wanted_sources_only_and_ids_are_made_alike():
+    rows = [row("x", "1", id=1, source="a", n=1), row("x", "2", id=2, source="a", n=3),
+            row("x", "3", id=1, source="b", n="none")]  # fmt: skip
+    path = write("a.jsonl", rows)
+    assert read(path, where="n > 1", sources={"b": None, "a": "A"}, id="prefix") == [
+        ("a/1", "A", "filtered by pool.where"),
+        ("a/2", "A", None),
+        ("b/1", "b", "source left out"),
+    ]
+
+
 def test_an_entry_of_sources_that_matches_nothing_ends_the_reading():
     path = write("m.jsonl", MERGED)
     assert "pool.sources: `wab` matches no source" in mistake(read, path, sources={"wab": "web"})

@@ -2,6 +2,7 @@
 
 import math
 
+import polars as pl
 import pytest
 
 from dataselect.data import tables
@@ -299,6 +300,17 @@ def test_whole_numbers_that_pandas_wrote_as_floats_are_ids_and_tasks():
 def test_an_answer_that_pandas_wrote_as_nan_is_none():
     frame = read_tests([write("t.jsonl", [row("x", "y", answer=math.nan)])], "all")
     assert frame["answer"].to_list() == ["y"]
+
+
+def test_parquet_files_give_every_column_that_json_lines_give(here):
+    full = row("2 + 2?", "4", id="t", task="sums", subtask="easy", prefill="So:", format="raw",
+               max_tokens=9, answers=["4", "four"], choices=["4", "5"], kind="pass_at_k",
+               check="assert 1")  # fmt: skip
+    pl.DataFrame([full]).write_parquet(here / "t.parquet")
+    path = write("t.jsonl", [full])
+    assert read_tests(["t.parquet"], "all").equals(read_tests([path], "all"))
+    assert read_queries(["t.parquet"], "all").equals(read_queries([path], "all"))
+    assert read_tests([path], "all")["check"].to_list() == ["assert 1"]
 
 
 def test_queries_may_use_tools():

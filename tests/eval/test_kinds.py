@@ -87,14 +87,20 @@ def test_code_runs_only_where_it_is_allowed_and_possible(monkeypatch):
 def test_a_package_or_a_column_that_is_lacking_is_named():
     lacking = Needs(packages=["json", "no_such_package"])
     assert mistake(check_needs, "k", lacking, "eval.kinds.t", False) == (
-        "eval.kinds.t: the kind `k` needs no_such_package: not installed. Run `pip install "
-        "'dataselect[metrics]'` (`make setup` does)."
+        "eval.kinds.t: the kind `k` needs no_such_package: not installed. Install it; `pip install "
+        "'dataselect[metrics]'` has what our own kinds need (`make setup` does)."
     )
+    for name in ("no.such.thing", ""):
+        assert "not installed" in mistake(check_needs, "k", Needs(packages=[name]), "t", False)
     tests = made_tests("pass_at_k", ("1?", "2"), ("3?", "4"))
     assert mistake(check_columns, "t", "k", Needs(columns=["check"]), tests) == (
         "tests.path: 2 of 2 tests of t have no `check`, which the kind `k` needs: 0, 1. Add it, or "
         "use another kind."
     )
+    blank = tests.with_columns(check=pl.lit(" "))
+    assert "2 of 2" in mistake(check_columns, "t", "k", Needs(columns=["check"]), blank)
+    message = mistake(check_columns, "t", "k", Needs(columns=["chek"]), tests)
+    assert message.startswith("the kind `k`: metadata.columns: tests have no column `chek`.")
 
 
 @pytest.mark.parametrize(
@@ -104,13 +110,23 @@ def test_a_package_or_a_column_that_is_lacking_is_named():
         ("metadata: {runs_code: 2}", "eval_kinds/own.yaml: metadata.runs_code: expected"),
         ("metadata: {packages: a}", "eval_kinds/own.yaml: metadata.packages: expected"),
         ("repeats: 0", "eval_kinds/own.yaml: repeats: expected"),
+        ("generation_kwargs: {do_sample: true, min_p: 0.1}",
+         "eval_kinds/own.yaml: generation_kwargs: min_p: outputs are drawn with"),
+        ("process_results: !function dataselect.eval.metrics.squadd",
+         "eval_kinds/own.yaml: !function dataselect.eval.metrics.squadd: there is no such"),
+        ("process_results: !function dataselect.eval.metric.squad",
+         "eval_kinds/own.yaml: !function dataselect.eval.metric.squad: there is no such"),
+        ("metadata: {k: [10, 1]}\nrepeats: 4",
+         "eval_kinds/own.yaml: metadata.k: expected at most the 1 samples"),
+        ("metadata: {k: [10, 1]}\nrepeats: 4\nfilter_list: [{name: a, filter: [{function: "
+         "take_first_k, k: 10}]}]", "eval_kinds/own.yaml: metadata.k: expected at most the 4"),
         (
             "generation_kwargs: {do_sample: true, temperature: 0}",
             "eval_kinds/own.yaml: temperature: expected greater than 0",
         ),
         ("generation_kwargs: {do_sample: true, top_p: 2}", "eval_kinds/own.yaml: top_p: expected"),
     ],
-)
+)  # fmt: skip
 def test_a_kind_that_is_wrong_is_refused(text, message):
     Path("eval_kinds/own.yaml").write_text(text)
     assert mistake(check_kind, "own", "eval.kinds.t").startswith(message)

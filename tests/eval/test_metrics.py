@@ -77,6 +77,8 @@ def test_brackets_are_told_apart_where_punctuation_counts():
         ("x^2 + 1", "\\boxed{1 + x^2}", 1),
         ("7", "first 7, then \\boxed{8}", 0),
         ("7", "", 0),
+        ("\\$18.90", "\\boxed{\\$18.90}", 1),  # as MATH writes an amount of money
+        ("\\$18.90", "It costs $18.90$.", 1),
     ],
 )
 def test_expressions_are_compared_by_value(gold, output, right):

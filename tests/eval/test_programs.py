@@ -17,6 +17,7 @@ from dataselect.eval.programs import (
 )
 from dataselect.eval.sandbox import Limits
 from tests.eval.test_sandbox import with_sandbox
+from tests.helpers import mistake
 
 #: The example problem and samples of the HumanEval repository, of which half are right.
 PROBLEM = "def return1():\n"
@@ -53,6 +54,7 @@ def test_the_estimate_is_that_of_all_choices_of_k():
 def test_a_check_follows_the_code_or_says_where_it_goes():
     assert check_program("check(f)", "f = 1") == "f = 1\ncheck(f)"
     assert check_program("a\n{{ output }}\nb {{ output }}", "c") == "a\nc\nb {{ output }}"
+    assert check_program("a {{output}}", "c\\1") == "a c\\1"
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,11 @@ def test_more_samples_are_needed_than_k():
         pass_at_k(doc(), [SAMPLES[:1]])
 
 
+def test_samples_must_be_a_list():
+    message = mistake(pass_at_k, doc(k=[1]), ["return 1"])
+    assert message.startswith("eval_kinds: pass_at_k needs a list of all samples")
+
+
 def test_a_kind_that_does_not_say_that_it_runs_code_runs_none():
     with pytest.raises(InputError, match="the kind of `t` runs programs and does not say so"):
         pass_at_k(doc(runs_code=False), [SAMPLES])
@@ -109,6 +116,9 @@ def test_a_kind_that_does_not_say_that_it_runs_code_runs_none():
         ("print(12)\nassert False", "12", 0),
         ("The answer is 12", "12", 0),
         ("print(0)", "0", 1),
+        ("print(1e-5)", "0.00001", 1),
+        ("print(1.2e20)", "120000000000000000000", 1),
+        ("print(1e-5, 7)", "7", 1),
     ],
 )
 def test_the_last_number_that_a_program_prints(program, gold, right):

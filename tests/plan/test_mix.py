@@ -100,5 +100,7 @@ def test_weights_are_for_tasks_in_turns(home):
     assert refused(method="rds", tasks=["sums"], mix={"tasks": {"sum": 2}}) == (
         "params.yaml: mix.tasks: no query is of a task `sum`. Did you mean `sums`? There are: sums."
     )
+    message = "params.yaml: mix.tasks: no query is of a task `sum`."
+    assert refused(method="rds", tasks="all", mix={"tasks": {"sum": 2}}).startswith(message)
     queries = read_yaml("params.yaml")["queries"] | {"tasks": ["other"]}
     assert "no query is of a task `sums`" in refused(queries=queries, mix=weights)

@@ -302,7 +302,7 @@ def test_another_order_of_sources_is_another_section(home):
 
 
 def test_the_pool_settings_of_the_docs_are_settings():
-    page = (ROOT / "docs/pools.md").read_text()
+    page = "".join((ROOT / f"docs/{name}.md").read_text() for name in ("pools", "formats"))
     blocks = map(yaml.safe_load, re.findall(r"^```yaml\n(.*?)^```$", page, re.M | re.S))
     examples = [block["pool"] for block in blocks if "pool" in block]
     assert {"science*": "science", "hard_coded": None} in [e.get("sources") for e in examples]

@@ -34,6 +34,15 @@ def test_a_column_that_no_parquet_file_has_ends_the_plan(parquet, settings, plac
     )
 
 
+def test_every_parquet_file_must_have_a_column_that_is_mapped(parquet):
+    parquet(columns={"source": "judge_score"})
+    assert mistake(planned).startswith(
+        "params.yaml: pool.columns: a.parquet has no column `judge_score`."
+    )
+    parquet(columns={"source": "id"})
+    assert planned().dedup.rules.columns == {"source": "id"}
+
+
 def test_names_that_clash_end_the_plan(parquet):
     parquet(keep=["judge_score", "Rank"])
     assert mistake(planned).startswith("pool.keep: item 2: `Rank` is a column that the tables")

@@ -9,7 +9,7 @@ import pytest
 from dataselect.aggregate.run import select
 from dataselect.compute import no_progress
 from dataselect.data import tables
-from dataselect.data.scores import Group, PoolInfo, Rows
+from dataselect.data.scores import Group, Pool, PoolInfo, Rows
 from dataselect.dedup.run import dedup
 from dataselect.score.column import column
 from dataselect.score.run import ScoreSection, score
@@ -26,12 +26,22 @@ NAN = float("nan")
     [("highest", [3, -1.5, -INF, -INF, -INF]), ("lowest", [-3, 1.5, -INF, -INF, -INF])],
 )
 def test_by_hand(best, expected):
-    prepared = column(name="x", best=best).prepare(PoolInfo(5, ["s"]), None)
     rows = Rows(list("abcde"), ["s"] * 5, columns={"x": np.array([3, -1.5, NAN, INF, -INF])})
-    scores = prepared.score(rows)
-    assert prepared.groups == [Group("pool", None)]
+    groups, blocks = column(name="x", best=best).score(Pool(PoolInfo(5, ["s"]), [rows]))
+    (scores,) = blocks
+    assert groups == [Group("pool", None)]
     assert scores.dtype == np.float32
     np.testing.assert_array_equal(scores, np.array(expected)[:, None])
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([16_777_217, 16_777_216, NAN, 1], [2, 1, -INF, 0]), ([1e39, 1e38], [1, 0])],
+)
+def test_numbers_that_32_bits_cannot_tell_apart_become_ranks(values, expected):
+    rows = Rows(list("abcd")[: len(values)], ["s"] * len(values), columns={"x": np.array(values)})
+    _, blocks = column(name="x").score(Pool(PoolInfo(len(values), ["s"]), [rows]))
+    assert np.concatenate(list(blocks))[:, 0].tolist() == expected
 
 
 @pytest.mark.parametrize(

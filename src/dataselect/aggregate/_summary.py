@@ -19,10 +19,16 @@ def show(selected: Selected, pool: Path) -> None:
     """Prints how many rows of every source and task were chosen."""
     shares = source_shares(selected.table, pool).rows()
     rows = [(name, held, chosen, f"{chosen / held:.1%}") for name, held, chosen, *_ in shares]
+    header = ("source", "pool", "selected", "chosen")
+    if tokens := selected.tokens_by_source:
+        rows = [(*row, tokens.get(row[0], 0)) for row in rows]
+        header = (*header, "tokens")
     if rest := rows[SOURCES_SHOWN:]:
-        total = (f"{len(rest)} more", sum(r[1] for r in rest), sum(r[2] for r in rest), "")
+        sums = {i: sum(int(row[i]) for row in rest) for i in range(1, len(header)) if i != 3}
+        total = tuple(sums.get(i, "") for i in range(len(header)))
+        total = (f"{len(rest)} more", *total[1:])
         rows = [*rows[:SOURCES_SHOWN], total]
-    report.table("Selected rows per source", rows, ("source", "pool", "selected", "chosen"))
+    report.table("Selected rows per source", rows, header)
     by_task, note = count_by_task(selected)
     if by_task:
         header = ("task", "selected", "turns used up")[: len(by_task[0])]

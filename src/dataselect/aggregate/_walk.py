@@ -98,11 +98,14 @@ class Walk:
         return [number for number, end in ends.items() if place >= end and number in self.open]
 
     def _choose(self, row: int, group: int, place: int) -> bool:
-        """Chooses a row if it fits; else closes its class, or all where it passes the budget."""
+        """Chooses a row if it fits; else closes its class, or all where it passes the budget.
+
+        What is left for minimums of other classes only is no reason to end the walk: it is theirs.
+        """
         number = self.lists[group].classes[place]
         tokens = self.quotas.tokens
         cost = 1 if tokens is None else self._tokens(tokens, row)
-        if cost > self.left:
+        if cost > self.left and self.reserved == self.unmet[number]:
             self._check_first(cost)
             self.open.clear()
             return False

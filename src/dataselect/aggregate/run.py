@@ -60,11 +60,13 @@ class Selected(NamedTuple):
             where groups take no turns, or have no task.
         figures: `rows`; `lines` of the training file, where `mix.epochs` repeats rows; and
             `tokens` of the rows, each once, where they were counted.
+        tokens_by_source: these, for each source; empty where they were not counted.
     """
 
     table: pl.DataFrame
     used_up: dict[str, int]
     figures: dict[str, int]
+    tokens_by_source: dict[str, int]
 
 
 def select(section: AggregateSection, out: Path) -> Selected:
@@ -98,9 +100,14 @@ def select(section: AggregateSection, out: Path) -> Selected:
     figures = {"rows": selection.height}
     if epochs:
         figures["lines"] = len(lines)
+    by_source: dict[str, int] = {}
     if tokens:
-        figures["tokens"] = sum(tokens.known[row] for row in picks.rows.tolist())
-    return Selected(selection, _by_task(groups, picks), figures)
+        counts = [tokens.known[row] for row in picks.rows.tolist()]
+        figures["tokens"] = sum(counts)
+        per_row = selection.select("source", tokens=pl.Series(counts, dtype=pl.Int64))
+        sums = per_row.group_by("source").agg(pl.col("tokens").sum()).sort("source")
+        by_source = dict(sums.iter_rows())
+    return Selected(selection, _by_task(groups, picks), figures, by_source)
 
 
 def _check_count(chosen: int, expected: int, row_count: int) -> None:

@@ -23,12 +23,14 @@ class TaskOverlap:
         tests: all tests of the task.
         overlapping_tests: those whose question stands in a row.
         rows: the rows in which it does.
+        rows_left_out: further rows, which are not in the pool for that reason.
     """
 
     task: str
     tests: int
     overlapping_tests: int
     rows: int
+    rows_left_out: int = 0
 
     @property
     def contaminated(self) -> bool:
@@ -43,24 +45,31 @@ def figures(overlaps: list[TaskOverlap]) -> dict[str, dict[str, Any]]:
             "tests": overlap.tests,
             "overlapping_tests": overlap.overlapping_tests,
             "rows": overlap.rows,
+            **({"rows_left_out": overlap.rows_left_out} if overlap.rows_left_out else {}),
             "contaminated": overlap.contaminated,
         }
         for overlap in overlaps
     }
 
 
-def count_overlaps(overlaps: pl.LazyFrame, tests: pl.DataFrame) -> list[TaskOverlap]:
-    """Every task of the tests with its overlaps; answers do not count.
+def count_overlaps(pairs: pl.DataFrame, tests: pl.DataFrame) -> list[TaskOverlap]:
+    """Every task of the tests with its overlaps.
 
     Args:
-        overlaps: of the table `contamination`.
-        tests: of the table `tests`: `task` is enough.
+        pairs: rows and tests whose question stands in them: `row`, null where the row was left
+            out of the pool for that; `id`, `task`, `test`.
+        tests: those that count: `task`, `id`.
     """
+    keys = tests.select("task", test="id")
+    in_pool = pl.col("row").is_not_null()
     counts = (
-        overlaps.filter("question_found")
+        pairs.join(keys, on=["task", "test"], how="semi")
         .group_by("task")
-        .agg(overlapping=pl.col("test").n_unique(), rows=pl.col("id").n_unique())
-        .collect()
+        .agg(
+            pl.col("test").filter(in_pool).n_unique(),
+            rows=pl.col("id").filter(in_pool).n_unique(),
+            rows_left_out=pl.col("id").filter(~in_pool).n_unique(),
+        )
     )
     all_tests = tests.group_by("task", maintain_order=True).agg(tests=pl.len())
     joined = all_tests.join(counts, on="task", how="left", maintain_order="left").fill_null(0)
@@ -68,42 +77,59 @@ def count_overlaps(overlaps: pl.LazyFrame, tests: pl.DataFrame) -> list[TaskOver
 
 
 def pool_overlaps(out: Path) -> list[TaskOverlap]:
-    """Every task with its tests that rows of the pool, or rows left out for that, overlap."""
-    overlaps = pl.scan_parquet(out / "contamination.parquet")
-    return count_overlaps(overlaps, tables.read("tests", out / "tests.parquet"))
+    """Every task with its tests that rows of the pool overlap."""
+    return count_overlaps(_pairs(out).collect(), tables.read("tests", out / "tests.parquet"))
 
 
 def write_selected_overlaps(out: Path) -> list[TaskOverlap]:
-    """Writes `selected_contamination.parquet`: the tasks with tests that chosen rows overlap."""
+    """Writes `selected_contamination.parquet`: the tests that chosen rows overlap.
+
+    Returns:
+        The tasks that have some.
+    """
     chosen = pl.scan_parquet(out / "selection.parquet").select("row")
-    overlaps = pl.scan_parquet(out / "contamination.parquet").join(chosen, on="row", how="semi")
-    counts = count_overlaps(overlaps, tables.read("tests", out / "tests.parquet"))
-    found = [task for task in counts if task.overlapping_tests]
-    rows = [(task.task, task.tests, task.overlapping_tests, task.rows) for task in found]
-    schema = tables.schema("selected_contamination")
-    frame = pl.DataFrame(rows, schema=schema, orient="row")
-    tables.write("selected_contamination", frame, out / "selected_contamination.parquet")
-    return found
+    pairs = _pairs(out).join(chosen, on="row", how="semi").sort("row", "task", "test").collect()
+    tables.write("selected_contamination", pairs, out / "selected_contamination.parquet")
+    return _with_some(count_overlaps(pairs, tables.read("tests", out / "tests.parquet")))
 
 
-def read_selected_overlaps(out: Path) -> list[TaskOverlap]:
-    """What `write_selected_overlaps` wrote."""
-    path = out / "selected_contamination.parquet"
-    return [TaskOverlap(*row) for row in tables.read("selected_contamination", path).iter_rows()]
+def read_selected_overlaps(out: Path, tests: pl.DataFrame) -> list[TaskOverlap]:
+    """The tasks with tests that chosen rows overlap, among those that were scored.
+
+    Args:
+        tests: those: `task`, `id`.
+    """
+    pairs = tables.read("selected_contamination", out / "selected_contamination.parquet")
+    return _with_some(count_overlaps(pairs, tests))
+
+
+def _pairs(out: Path) -> pl.LazyFrame:
+    """Rows and tests whose question stands in them: an answer alone does not count."""
+    pairs = pl.scan_parquet(out / "contamination.parquet").filter("question_found")
+    return pairs.select("row", "id", "task", "test")
+
+
+def _with_some(overlaps: list[TaskOverlap]) -> list[TaskOverlap]:
+    return [task for task in overlaps if task.overlapping_tests]
 
 
 def show_overlaps(title: str, overlaps: list[TaskOverlap]) -> None:
     """Prints a line for each task, and says which are contaminated; nothing without tasks."""
     if not overlaps:
         return
+    header = ("task", "tests", "overlapping", "rows", "rows left out", "verdict")
     rows = [
         (
             task.task,
             task.tests,
             task.overlapping_tests,
             task.rows,
+            task.rows_left_out,
             "contaminated" if task.contaminated else "",
         )
         for task in overlaps
     ]
-    report.table(title, rows, ("task", "tests", "overlapping", "rows", "verdict"))
+    if not any(task.rows_left_out for task in overlaps):
+        header = (*header[:4], header[5])
+        rows = [(*row[:4], row[5]) for row in rows]
+    report.table(title, rows, header)

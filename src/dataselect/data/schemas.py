@@ -72,10 +72,10 @@ TABLES = {
     ),
     "selected_contamination": Table(
         {
+            "row": pl.Int64,
+            "id": pl.String,
             "task": pl.String,
-            "tests": pl.Int64,
-            "overlapping_tests": pl.Int64,
-            "rows": pl.Int64,
+            "test": pl.String,
         },
     ),
     "queries": Table(

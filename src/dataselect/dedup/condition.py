@@ -41,6 +41,27 @@ def needed_columns(where: str | None) -> tuple[str, ...]:
     return tuple(columns.values())
 
 
+def compared_literals(where: str | None) -> set[tuple[str, str]]:
+    """The columns that a condition compares with a literal: name in lower case, the literal's kind.
+
+    Kinds are `STRING`, `BOOLEAN`, and others for numbers. DuckDB itself compares a text with a
+    number: it rounds 4.6 in a text to 5.
+    """
+    if where is None:
+        return set()
+    found = set()
+    for part in _parts(_parse(connect(), where), frozenset()):
+        if str(part.get("type", "")).startswith("COMPARE_"):
+            names = ("left", "right", "input", "lower", "upper")
+            operands = [*(part[name] for name in names if name in part), *part.get("children", ())]
+            literals = {o["literal"]["kind"] for o in operands if o["class"] == "CONSTANT"} - {
+                "NULL"
+            }
+            columns = [o["column_names"] for o in operands if o["class"] == "COLUMN_REF"]
+            found |= {(c[0].lower(), kind) for c in columns if len(c) == 1 for kind in literals}
+    return found
+
+
 def _parse(db: Any, where: str) -> dict[str, Any]:
     """The tree of an expression.
 

@@ -14,7 +14,6 @@ from dataselect.dedup.fields import (
     NoMessages,
     checked_text,
     is_missing,
-    is_number,
     json_type,
     turns_from_json,
     value_of,
@@ -81,8 +80,9 @@ def _parse_turns(record: dict[str, Any]) -> list[Message]:
         return _turns(
             turns_from_json(record["messages"], "messages"), "messages", "role", "content"
         )
-    system = value_of(record, "system") or value_of(record, "system_prompt")
-    head = [{"role": "system", "content": checked_text(system, "system")}] if system else []
+    named = [record.get(name) for name in ("system", "system_prompt")]
+    system = [checked_text(text, "system") for text in named if not is_missing(text)]
+    head = [{"role": "system", "content": text} for text in system[:1]]
     if not is_missing(record.get("conversations")):
         turns = turns_from_json(record["conversations"], "conversations")
         return head + _turns(turns, "conversations", "from", "value")
@@ -111,18 +111,17 @@ def _found(record: dict[str, Any]) -> str:
 
 def _alpaca(record: dict[str, Any]) -> list[Message]:
     parts = [record["instruction"], value_of(record, "input")]
-    texts = [
-        checked_text(part, "instruction and input") for part in parts if part or is_number(part)
-    ]
+    texts = [checked_text(part, "instruction and input") for part in parts if not is_missing(part)]
     user: Message = {"role": "user", "content": "\n\n".join(texts)}
     return [user, *_prompt_or_response("assistant", value_of(record, "output"), "output")]
 
 
 def _response(record: dict[str, Any]) -> list[Message]:
     """The turns of `completion`, else of `response`; none where both are missing."""
-    for column in ("completion", "response"):
-        if (value := value_of(record, column)) is not None:
-            return _prompt_or_response("assistant", value, column)
+    given = [name for name in ("completion", "response") if value_of(record, name) is not None]
+    filled = [name for name in given if not is_missing(record[name])]
+    for column in filled or given:
+        return _prompt_or_response("assistant", record[column], column)
     return []
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from dataselect.dedup.condition import connect, needed_columns
+from dataselect.dedup.condition import compared_literals, connect, needed_columns
 from dataselect.dedup.fields import BadRow
 from dataselect.dedup.kept_columns import is_int64, plain_value, to_float
 from dataselect.dedup.read import RawRow
@@ -25,6 +25,15 @@ TYPES = {
     "DOUBLE": pl.Float64,
     "VARCHAR": pl.String,
     "JSON": pl.String,
+}
+
+#: What a column of some type, or a literal of some kind, is; other literals are numbers.
+LITERALS = {
+    "BOOLEAN": "true or false",
+    "BIGINT": "number",
+    "DOUBLE": "number",
+    "VARCHAR": "text",
+    "STRING": "text",
 }
 
 #: Types to try for a null, and how many combinations: functions like `abs` need to know one.
@@ -53,6 +62,7 @@ class RowFilter:
     def __init__(self, where: str | None) -> None:
         self._where = where
         self.columns = needed_columns(where)
+        self._literals = compared_literals(where)
         self._db = connect() if where is not None else None
         self._null_types: dict[tuple[str, ...], tuple[str, ...]] = {}
 
@@ -102,9 +112,20 @@ class RowFilter:
         Raises:
             duckdb.Error: it cannot be computed.
         """
+        self._check_literals(kinds)
         if kinds not in self._null_types:
             self._null_types[kinds] = self._find_null_types(kinds)
         return self._query(kinds, self._null_types[kinds], values)
+
+    def _check_literals(self, kinds: tuple[str, ...]) -> None:
+        """Refuses a text that is compared with a number, or true and false with anything else."""
+        import duckdb
+
+        types = dict(zip(map(str.lower, self.columns), kinds, strict=True))
+        for column, literal in self._literals:
+            expected, found = LITERALS.get(types.get(column, "")), LITERALS.get(literal, "number")
+            if expected not in (None, found):
+                raise duckdb.InvalidInputException(f"{column}: {expected} compared with {found}")
 
     def _find_null_types(self, kinds: tuple[str, ...]) -> tuple[str, ...]:
         """Types of the nulls with which the condition has a meaning; the first where none has."""

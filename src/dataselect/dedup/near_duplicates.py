@@ -103,10 +103,14 @@ def _conversations(pool: RawPool) -> Iterator[tuple[int, pl.Series]]:
 
 
 def _with_tool_use(rows: pl.DataFrame) -> pl.Series:
-    """The rows' messages; where tools are used, with a turn more that holds tools and calls."""
+    """The rows' messages; where tools are called, with a turn more that holds the calls.
+
+    The tools that a row may call do not count: whole sets share one list of them.
+    """
     if not rows["tool_use"].count():
         return rows["messages"]
-    turn = pl.struct(role=pl.lit("tool"), content="tool_use")
+    calls = pl.col("tool_use").str.json_path_match("$.turns")
+    turn = pl.struct(role=pl.lit("tool"), content=calls.fill_null(""))
     with_turn = pl.col("messages").list.concat(pl.concat_list(turn))
     used = pl.col("tool_use").is_not_null()
     return rows.select(pl.when(used).then(with_turn).otherwise("messages").alias("messages"))[

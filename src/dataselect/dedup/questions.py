@@ -13,6 +13,9 @@ from dataselect.dedup.words import Encoded, Vocabulary, ranges, split_words
 #: What stands in more than this share of a task's tests, and in two at least, tells none apart.
 COMMON_SHARE = 0.05
 
+#: A question that stands whole in a turn must be that of more tests, so many at least.
+COMMON_QUESTIONS = 10
+
 
 class Postings(NamedTuple):
     """Which items belong to each run: `values`, run after run."""
@@ -91,6 +94,10 @@ def index_questions(tests: pl.DataFrame, ngram: int) -> Questions:
     )
     rest = np.flatnonzero((countable == 0) & (encoded.counts > 0))
     questions = pl.DataFrame({"test": rest, "text": texts.gather(rest)})
+    common = _is_common(
+        questions.select("test", item=_normal(texts.gather(rest))), tests["task"], COMMON_QUESTIONS
+    )
+    questions = questions.filter(~common)
     long_answers = _long_answers(tests["task"], answers, ngram)
     return Questions(
         vocabulary,
@@ -141,12 +148,13 @@ def _rare_grams(
     return positions[rare], numbers[rare]
 
 
-def _is_common(items: pl.DataFrame, tasks: pl.Series) -> pl.Series:
+def _is_common(items: pl.DataFrame, tasks: pl.Series, least: int = 2) -> pl.Series:
     """Whether an item stands in so many tests of its task that it tells none of them apart: bool.
 
     Args:
         items: `test`, its number, and `item`.
         tasks: the task of every test.
+        least: so many tests at least.
     """
     items = items.with_columns(task=tasks.gather(items["test"]))
     sizes = tasks.alias("task").to_frame().group_by("task").agg(tests=pl.len())
@@ -155,7 +163,7 @@ def _is_common(items: pl.DataFrame, tasks: pl.Series) -> pl.Series:
         sizes, on="task", how="left", maintain_order="left"
     )
     found = pl.col("found")
-    return joined.select((found > COMMON_SHARE * pl.col("tests")) & (found >= 2)).to_series()
+    return joined.select((found > COMMON_SHARE * pl.col("tests")) & (found >= least)).to_series()
 
 
 def _grams(
@@ -172,10 +180,14 @@ def _grams(
 
 def _long_answers(tasks: pl.Series, answers: pl.DataFrame, ngram: int) -> pl.DataFrame:
     """The gold answers of at least `ngram` words that few tests of their task share."""
-    words = split_words(answers["text"])
-    items = words.list.join(" ").str.to_lowercase()
-    answers = answers.with_columns(item=items).filter(words.list.len() >= ngram)
+    counts = split_words(answers["text"]).list.len()
+    answers = answers.with_columns(item=_normal(answers["text"])).filter(counts >= ngram)
     return answers.filter(~_is_common(answers, tasks))
+
+
+def _normal(texts: pl.Series) -> pl.Series:
+    """Texts as their words in lower case, with a space between two."""
+    return split_words(texts).list.join(" ").str.to_lowercase()
 
 
 def _complete_runs(
@@ -186,9 +198,8 @@ def _complete_runs(
     Args:
         texts: `test`, its number, and `text`, of at least a word.
     """
-    words = split_words(texts["text"]).list.join(" ").str.to_lowercase()
     groups = (
-        texts.select("test", words=words)
+        texts.select("test", words=_normal(texts["text"]))
         .group_by("words", maintain_order=True)
         .agg(pl.col("test").unique().sort())
     )

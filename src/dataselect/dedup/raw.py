@@ -54,6 +54,27 @@ RAW_SCHEMA = {
 
 
 @dataclass
+class NamedRow:
+    """A row of a file with its names.
+
+    Attributes:
+        raw: the row.
+        record: its columns, with our names beside the file's.
+        id: as `pool.id` makes it of the row's own; None where it has none.
+        source: as `pool.sources` names it.
+        reason: why the row is not wanted; None where it is.
+        error: what is wrong with it so far.
+    """
+
+    raw: RawRow
+    record: dict[str, Any]
+    id: str | None
+    source: str
+    reason: str | None
+    error: BadRow | None
+
+
+@dataclass
 class PoolRow:
     """A row of `RAW_SCHEMA`."""
 
@@ -100,8 +121,8 @@ def write_raw(
         for block in batched(read_pool_rows(paths, rules.columns, extra), ROWS_PER_BLOCK):
             search.look(block)
             rows = [
-                parse_row(row, rules, sources) if wanted else _filtered_row(row, rules, sources)
-                for row, wanted in zip(block, meets_condition(block), strict=True)
+                _left_out(row) if row.reason else parse_row(row, rules)
+                for row in name_rows(block, rules, sources, meets_condition)
             ]
             _mark_truncated(rows, truncation)
             for raw_row, row in zip(block, rows, strict=True):
@@ -121,26 +142,52 @@ def write_raw(
     search.check()
 
 
-def parse_row(raw: RawRow, rules: PoolRules, sources: SourceNames) -> PoolRow:
-    """A row of a file as a row of `RAW_SCHEMA`.
+def name_rows(
+    block: list[RawRow], rules: PoolRules, sources: SourceNames, meets_condition: RowFilter
+) -> list[NamedRow]:
+    """Rows of files with their ids and sources, and the reasons of those that are not wanted.
+
+    Raises:
+        InputError: the condition cannot be computed for a row whose source is wanted.
+    """
+    named = [_named_row(raw, rules, sources) for raw in block]
+    wanted = [row for row in named if row.reason is None]
+    # A row that is not wanted need not be right: neither for the condition nor for the parser.
+    for row, meets in zip(wanted, meets_condition([row.raw for row in wanted]), strict=True):
+        row.reason = None if meets else FILTERED
+    return named
+
+
+def _named_row(raw: RawRow, rules: PoolRules, sources: SourceNames) -> NamedRow:
+    name, source, error = None, raw.stem, None
+    if isinstance(raw.record, BadRow):
+        record, error = {}, raw.record
+    else:
+        record = rename(raw.record, rules.columns)
+    try:
+        name = name_field(record, "id")
+        source = name_field(record, "source", "dataset") or source
+    except BadRow as wrong:
+        error = wrong
+    if name and rules.id == "prefix":
+        name = f"{source}/{name}"
+    renamed = sources.rename(source)
+    reason = SOURCE_LEFT_OUT if renamed is None else None
+    return NamedRow(raw, record, name, renamed or source, reason, error)
+
+
+def parse_row(row: NamedRow, rules: PoolRules) -> PoolRow:
+    """A wanted row of a file as a row of `RAW_SCHEMA`.
 
     Raises:
         InputError: a bad row, unless they are dropped.
     """
-    name, source, place = None, raw.stem, raw.place
-    record = {} if isinstance(raw.record, BadRow) else rename(raw.record, rules.columns)
+    raw, place = row.raw, row.raw.place
     try:
-        name = name_field(record, "id")
-        source = name_field(record, "source", "dataset") or source
-        if name and rules.id == "prefix":
-            name = f"{source}/{name}"
-        renamed = sources.rename(source)
-        if renamed is None:  # a row that is not wanted need not be right
-            return PoolRow(name or place, source, None, None, place, SOURCE_LEFT_OUT)
-        source = renamed
-        if isinstance(raw.record, BadRow):
-            raise raw.record
-        turns, extra = parse_messages(record), pack(raw.record, rules.keep)
+        if row.error is not None:
+            raise row.error
+        assert not isinstance(raw.record, BadRow)
+        turns, extra = parse_messages(row.record), pack(raw.record, rules.keep)
     except BadRow as error:
         reason = f"{error}{note_lacking(raw.record, rules.columns)}"
         if rules.on_bad_row == "error":
@@ -149,24 +196,15 @@ def parse_row(raw: RawRow, rules: PoolRules, sources: SourceNames) -> PoolRow:
                 f"{place}: {reason}. Fix the row{named}, or set `pool.on_bad_row: drop` in "
                 "params.yaml to leave such rows out."
             ) from None
-        return PoolRow(name or place, source, None, None, place, "bad row", reason)
+        return PoolRow(row.id or place, row.source, None, None, place, "bad row", reason)
     key = duplicate_key(turns)
-    if rules.id == "content" or not name:
-        name = key[:20]
-    return PoolRow(name, source, turns, key, place, reason_to_drop(turns), extra=extra)
+    name = key[:20] if rules.id == "content" or not row.id else row.id
+    return PoolRow(name, row.source, turns, key, place, reason_to_drop(turns), extra=extra)
 
 
-def _filtered_row(raw: RawRow, rules: PoolRules, sources: SourceNames) -> PoolRow:
-    """A row that `pool.where` leaves out: whatever else is wrong with it does not matter."""
-    assert not isinstance(raw.record, BadRow)
-    record, name, source = rename(raw.record, rules.columns), None, raw.stem
-    try:
-        name = name_field(record, "id")
-        source = name_field(record, "source", "dataset") or source
-    except BadRow:
-        pass
-    renamed = sources.rename(source) or source
-    return PoolRow(name or raw.place, renamed, None, None, raw.place, FILTERED)
+def _left_out(row: NamedRow) -> PoolRow:
+    place = row.raw.place
+    return PoolRow(row.id or place, row.source, None, None, place, row.reason)
 
 
 def _mark_truncated(rows: list[PoolRow], truncation: Truncation) -> None:

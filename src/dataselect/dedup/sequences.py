@@ -7,12 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from dataselect.dedup.words import split_words
+
 #: Words in a sequence.
 SEQUENCE_WORDS = 5
-
-#: Scripts that put no space between words: each of their characters counts as a word.
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
-_WORD = rf"[{_UNSPACED}]|[\w--[{_UNSPACED}]]+"
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
@@ -36,13 +34,10 @@ def word_sequences(messages: pl.Series) -> Sequences:
         messages: conversations: `tables.MESSAGES`, b.
     """
     contents = pl.element().struct.field("content")
-    words = messages.to_frame("messages").select(
-        pl.col("messages")
-        .list.eval(contents)
-        .list.join("\n")
-        .str.to_lowercase()
-        .str.extract_all(_WORD)
+    texts = messages.to_frame("messages").select(
+        pl.col("messages").list.eval(contents).list.join("\n").str.to_lowercase()
     )["messages"]
+    words = split_words(texts)
     counts = words.list.len().to_numpy().astype(np.int64)
     hashes = words.filter(pl.Series(counts > 0)).explode(empty_as_null=False).hash(0).to_numpy()
     return _join_words(hashes, counts)

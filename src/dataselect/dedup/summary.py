@@ -47,6 +47,8 @@ def show(done: Deduped) -> None:
     if shared := done.queries_in_tests:
         named = first_few(f"`{name}` of {task}" for task, name in shared)
         report.console.print(
-            f"{len(shared):,} queries also stand among the tests: {named}. A method that uses "
-            "queries would choose rows by them: remove them from the queries or the tests."
+            f"{len(shared):,} queries stand among the tests, or overlap one: {named}. A method "
+            "that uses queries would choose rows by them: remove them from the queries or the "
+            "tests.",
+            markup=False,
         )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import polars as pl
 from annotated_types import Gt, Le
 
-from dataselect.errors import InputError, first_few
+from dataselect.errors import InputError, did_you_mean, first_few
 from dataselect.eval.sandbox import check_sandbox
 from dataselect.settings import NonNegativeInt, PositiveInt, check_settings, settings_of
 
-if TYPE_CHECKING:
-    import polars as pl
+#: Ways to draw that generation knows and `sampling.Draws` does not.
+OTHER_SAMPLERS = frozenset(("min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "top_h"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,11 @@ def check_drawing(settings: dict[str, Any], generation: dict[str, Any], where: s
     Raises:
         InputError: a temperature or number that cannot be drawn with.
     """
+    for name in OTHER_SAMPLERS.intersection(generation):
+        raise InputError(
+            f"{where}: generation_kwargs: {name}: outputs are drawn with `temperature`, `top_p` "
+            "and `top_k` only. Remove it."
+        )
     given = _declared(Drawing, settings)
     if generation.get("do_sample"):
         given |= _declared(Drawing, generation)
@@ -91,11 +97,11 @@ def check_needs(kind: str, kind_needs: Needs, where: str, run_code: bool) -> Non
         InputError: it runs code, and that is not allowed or not possible; or a package is not
             installed.
     """
-    lacking = [name for name in kind_needs.packages if not importlib.util.find_spec(name)]
+    lacking = [name for name in kind_needs.packages if not _is_installed(name)]
     if lacking:
         raise InputError(
-            f"{where}: the kind `{kind}` needs {', '.join(lacking)}: not installed. Run `pip "
-            "install 'dataselect[metrics]'` (`make setup` does)."
+            f"{where}: the kind `{kind}` needs {', '.join(lacking)}: not installed. Install it; "
+            "`pip install 'dataselect[metrics]'` has what our own kinds need (`make setup` does)."
         )
     if not kind_needs.runs_code:
         return
@@ -107,6 +113,13 @@ def check_needs(kind: str, kind_needs: Needs, where: str, run_code: bool) -> Non
     check_sandbox()
 
 
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # a package around it is not there; an empty name
+        return False
+
+
 def check_columns(task: str, kind: str, kind_needs: Needs, tests: pl.DataFrame) -> None:
     """Checks that the tests of a task fill the columns that its kind reads.
 
@@ -114,8 +127,16 @@ def check_columns(task: str, kind: str, kind_needs: Needs, tests: pl.DataFrame) 
         InputError: naming tests that do not.
     """
     for column in kind_needs.columns:
-        known = column in tests.columns
-        empty = tests.filter(tests[column].is_null()) if known else tests
+        if column not in tests.columns:
+            raise InputError(
+                f"the kind `{kind}`: metadata.columns: tests have no column `{column}`. "
+                f"{did_you_mean(column, tests.columns)}"
+            )
+        values = tests[column]
+        is_blank = values.is_null()
+        if values.dtype == pl.String:
+            is_blank |= values.str.strip_chars() == ""
+        empty = tests.filter(is_blank)
         if not empty.is_empty():
             raise InputError(
                 f"tests.path: {empty.height} of {tests.height} tests of {task} have no "

@@ -72,7 +72,7 @@ def bbh(doc: dict[str, Any], outputs: list[str]) -> dict[str, float]:
     """
     found = re.search(r"[Tt]he answer is (.*?)\.", outputs[0])
     answer_text = (found[1] if found else outputs[0]).strip()
-    removed = NO_PUNCTUATION if kind_settings(doc)["ignore_punctuation"] else {}
+    removed = NO_PUNCTUATION if kind_settings(doc).get("ignore_punctuation", True) else {}
 
     def normal(text: str) -> str:
         return text.lower().translate(removed)
@@ -92,7 +92,8 @@ def math(doc: dict[str, Any], outputs: list[str]) -> dict[str, float]:
 
 def _as_latex(gold: str) -> str:
     """A gold answer in the delimiters without which LaTeX is not recognised."""
-    return gold if "$" in gold or "\\boxed" in gold else f"${gold}$"
+    # An escaped dollar is an amount of money, as MATH writes it.
+    return gold if re.search(r"(?<!\\)\$|\\boxed", gold) else f"${gold}$"
 
 
 def bleu(doc: dict[str, Any], outputs: list[str]) -> dict[str, float]:
@@ -103,7 +104,7 @@ def bleu(doc: dict[str, Any], outputs: list[str]) -> dict[str, float]:
     from sacrebleu.metrics.bleu import BLEU
 
     score = BLEU(effective_order=True).sentence_score(outputs[0], doc["answers"])
-    return {"sentence_bleu": score.score / 100}
+    return {"sentence_bleu": min(1.0, score.score / 100)}
 
 
 def rouge_l(doc: dict[str, Any], outputs: list[str]) -> dict[str, float]:
@@ -111,7 +112,7 @@ def rouge_l(doc: dict[str, Any], outputs: list[str]) -> dict[str, float]:
 
     The kind's setting `use_stemmer` says whether endings of English words count.
     """
-    scorer = _rouge_scorer(kind_settings(doc)["use_stemmer"])
+    scorer = _rouge_scorer(kind_settings(doc).get("use_stemmer", False))
     return {"rouge_l": scorer.score_multi(doc["answers"], outputs[0])["rougeL"].fmeasure}
 
 

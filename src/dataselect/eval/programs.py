@@ -15,7 +15,10 @@ from dataselect.eval.metrics import kind_settings, last_number
 from dataselect.eval.sandbox import Limits, run_program
 
 #: Stands for the output in a test's `check`; without it, the check follows the output.
-OUTPUT_MARK = "{{ output }}"
+OUTPUT_MARK = re.compile(r"\{\{\s*output\s*\}\}")
+
+#: A number as Python prints it: small and large ones with an exponent.
+PRINTED = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+\b(?!.*\d)", re.DOTALL)
 
 
 def pass_at_k(doc: dict[str, Any], outputs: list[list[str]]) -> dict[str, float]:
@@ -33,6 +36,11 @@ def pass_at_k(doc: dict[str, Any], outputs: list[list[str]]) -> dict[str, float]
         InputError: there are fewer samples than some k, or the sandbox cannot be set up.
     """
     limits, samples = _limits(doc), outputs[0]
+    if not isinstance(samples, list):
+        raise InputError(
+            "eval_kinds: pass_at_k needs a list of all samples of a test; found one output. Add "
+            "the filter `take_first_k` to the kind's file, as in eval_kinds/pass_at_k.yaml."
+        )
     programs = [check_program(doc["check"], code_in(sample)) for sample in samples]
     ks = kind_settings(doc)["k"]
     if max(ks) > len(samples):
@@ -55,8 +63,8 @@ def unbiased_pass_at_k(samples: int, right: int, k: int) -> float:
 
 def check_program(check: str, code: str) -> str:
     """The program that checks a code: a test's `check` with the code in it, or before it."""
-    if OUTPUT_MARK in check:
-        return check.replace(OUTPUT_MARK, code, 1)
+    if OUTPUT_MARK.search(check):
+        return OUTPUT_MARK.sub(lambda _: code, check, count=1)
     return f"{code}\n{check}"
 
 
@@ -77,7 +85,9 @@ def program_of_thought(doc: dict[str, Any], outputs: list[str]) -> dict[str, flo
     The kind's setting `relative_tolerance` says how far they may be apart, as a share of gold's.
     """
     outcome = run_program(code_in(outputs[0]), _limits(doc))
-    printed, tolerance = last_number(outcome.output), kind_settings(doc)["relative_tolerance"]
+    tolerance = kind_settings(doc).get("relative_tolerance", 1e-4)
+    exponent = PRINTED.search(outcome.output)
+    printed = float(exponent[0]) if exponent else last_number(outcome.output)
     golds = [last_number(text) for text in doc["answers"]]
     near = printed is not None and any(
         gold is not None and abs(printed - gold) <= tolerance * abs(gold) for gold in golds
@@ -106,4 +116,4 @@ def _limits(doc: dict[str, Any]) -> Limits:
             f"eval_kinds: the kind of `{doc['id']}` runs programs and does not say so. Add "
             "`metadata: {runs_code: true}` to its file."
         )
-    return Limits(seconds=settings["seconds"])
+    return Limits(seconds=settings.get("seconds", Limits.seconds))

@@ -35,6 +35,7 @@ import os, resource, sys
 for name, limit in zip(sys.argv[1::2], sys.argv[2::2]):
     resource.setrlimit(getattr(resource, "RLIMIT_" + name), (int(limit), int(limit)))
 program = sys.stdin.buffer.read()
+os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
 os.write(1, b"started\\n")
 os.dup2(os.open("/dev/null", os.O_WRONLY), 2)
 sys.argv = ["program.py"]

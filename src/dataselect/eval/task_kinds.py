@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +48,38 @@ def check_kind(kind: str, where: str, run_code: bool = False) -> None:
         )
     own_output_limit(kind)
     check_drawing(kind_settings(kind), _block(kind, "generation_kwargs"), str(kind_file(kind)))
+    _check_functions(kind)
+    _check_samples(kind)
     check_needs(kind, _needs(kind), where, run_code)
+
+
+def _check_functions(kind: str) -> None:
+    """Refuses a name of a function of ours that there is not."""
+    text = kind_file(kind).read_text(encoding="utf-8")
+    for module, name in re.findall(r"!function\s+(dataselect[\w.]*)\.(\w+)", text):
+        try:
+            known = dir(importlib.import_module(module))
+        except ImportError:
+            known = []
+        if name not in known:
+            raise InputError(
+                f"{kind_file(kind)}: !function {module}.{name}: there is no such function. Fix it."
+            )
+
+
+def _check_samples(kind: str) -> None:
+    """Refuses a kind whose metric wants more samples than are drawn, or are left by its filter."""
+    wanted, settings = kind_metadata(kind).get("k"), kind_settings(kind)
+    if not isinstance(wanted, list) or not all(isinstance(k, int) for k in wanted):
+        return
+    filters = [step for each in settings.get("filter_list") or () for step in each["filter"]]
+    kept = [step.get("k", 1) for step in filters if step.get("function") == "take_first_k"]
+    drawn = min([settings.get("repeats") or 1, *(kept or [1])])
+    if max(wanted) > drawn:
+        raise InputError(
+            f"{kind_file(kind)}: metadata.k: expected at most the {drawn} samples that `repeats` "
+            f"and the filter `take_first_k` give; found {max(wanted)}. Raise both, or lower it."
+        )
 
 
 class _KindLoader(yaml.SafeLoader):

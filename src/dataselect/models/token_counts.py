@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from dataselect.data.examples import conversations
+from dataselect.data.schemas import TOOL_USE
 
 if TYPE_CHECKING:
     from dataselect.models.chat import Chat
@@ -40,7 +41,10 @@ class TokenCounts:
             InputError: the tokenizer cannot be loaded, or lacks something.
         """
         wanted = pl.scan_parquet(self._pool).filter(pl.col("row").is_in(rows))
-        found = wanted.collect()
+        columns = [
+            name for name in ("row", "messages", *TOOL_USE) if name in wanted.collect_schema()
+        ]
+        found = wanted.select(columns).collect()
         for block in found.iter_slices(ROWS_PER_BLOCK):
             encoded = self._chat.encode(conversations(block))
             lengths = [len(row.ids) for row in encoded]

@@ -185,9 +185,8 @@ def _train(section: TrainSection, selected: int | TokenBudget, home: Path) -> Co
     seconds = next(entry["train_runtime"] for entry in history if "train_runtime" in entry)
     token_seconds = seconds / sum(len(row.ids) for row in trained)
     row_tokens = sum(len(row.ids) for row in encoded) / len(encoded)
-    is_tokens = isinstance(selected, TokenBudget)
-    rows = max(1, round(selected.tokens / row_tokens)) if is_tokens else selected
-    tokens = rows * row_tokens * recipe.passes(rows)
+    chosen = selected.tokens if isinstance(selected, TokenBudget) else selected * row_tokens
+    tokens = chosen * recipe.passes(max(1, round(chosen / row_tokens)))
     size = sum(p.numel() * p.element_size() for p in net.parameters())
     cost = Cost(token_seconds * tokens, training_flops(net, int(tokens)), size)
     return cost.divided_by(_gpus(recipe))

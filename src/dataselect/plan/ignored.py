@@ -23,6 +23,8 @@ def ignored_keys(params: dict[str, Any], sections: Plan) -> str | None:
     groups = params.get("groups", TopLevel.groups)
     if groups not in (TopLevel.groups, sections.score.scorer.settings.get("groups")):
         names.append("groups")
+    if params.get("decontaminate") and params.get("tests") is None:
+        names.append("decontaminate (there are no tests)")
     return f"ignored by `{params['method']}`: {', '.join(names)}" if names else None
 
 

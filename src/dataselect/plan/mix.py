@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 
+from dataselect.data import fingerprint
 from dataselect.data.budget import TokenBudget
+from dataselect.data.files import resolve
 from dataselect.data.mix import MixSettings, divide, read_bounds
+from dataselect.dedup.tasks import read_queries
 from dataselect.errors import InputError, did_you_mean
 from dataselect.plan.method import ChosenParts
 from dataselect.plan.params import Params
@@ -81,7 +84,11 @@ def _check_tasks(mix: MixSettings, params: Params, parts: ChosenParts, method: s
         )
     same = params.queries is None or params.queries.tasks == "same"
     tasks = params.top.tasks if same else params.queries.tasks
-    for task in mix.tasks if isinstance(tasks, list) else ():
+    if tasks == "all" and params.queries is not None:
+        files = fingerprint.matching_files(params.queries.path, "queries.path")
+        queries = read_queries([resolve(file.path) for file in files], "all")
+        tasks = queries["task"].unique(maintain_order=True).to_list()
+    for task in mix.tasks:
         if task not in tasks:
             hint = did_you_mean(task, tasks)
             raise InputError(f"params.yaml: mix.tasks: no query is of a task `{task}`. {hint}")

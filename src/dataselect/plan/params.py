@@ -151,7 +151,7 @@ def check_params(params: dict[str, Any]) -> Params:
         pool=block(PoolSettings, "pool"),
         queries=optional(QueriesParams, "queries"),
         tests=optional(TestsParams, "tests"),
-        mix=optional(MixSettings, "mix"),
+        mix=optional(MixSettings, "mix") if params.get("mix") else None,
         near_duplicates=optional(NearDuplicateSettings, "near_duplicates"),
         # Left out, it is on; `null` switches it off.
         decontaminate=optional(DecontaminateSettings, "decontaminate", absent={}),

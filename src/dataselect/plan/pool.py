@@ -10,6 +10,7 @@ from dataselect.data.fingerprint import File
 from dataselect.dedup.kept_columns import ColumnSearch, check_keep, named_columns
 from dataselect.dedup.languages import check_languages
 from dataselect.dedup.settings import PoolRules, PoolSettings
+from dataselect.errors import InputError, did_you_mean
 from dataselect.settings import settings_of
 
 
@@ -29,10 +30,32 @@ def pool_rules(pool: PoolSettings, scorer_columns: Sequence[str], files: list[Fi
     places = {f"pool.keep: item {number}": name for number, name in enumerate(rules.keep, 1)}
     check_keep(places | {f"methods.yaml: the scorer's column `{name}`": name for name in added})
     rules = replace(rules, keep=[*rules.keep, *added])
-    _check_columns(named_columns(rules), [resolve(file.path) for file in files])
+    paths = [resolve(file.path) for file in files]
+    _check_columns(named_columns(rules), paths)
+    _check_mapped(rules.columns, paths)
     if rules.languages:
         check_languages()
     return rules
+
+
+def _check_mapped(columns: dict[str, str], paths: Iterable[str]) -> None:
+    """Checks that Parquet files have the columns that `pool.columns` names: each must have all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for path in paths if columns else ():
+        if not path.endswith((".parquet", ".pq")):
+            continue
+        try:
+            names = pq.read_schema(path).names
+        except (OSError, pa.ArrowException):  # the stage says what is wrong with the file
+            continue
+        for theirs in columns.values():
+            if theirs not in names:
+                raise InputError(
+                    f"params.yaml: pool.columns: {path} has no column `{theirs}`. "
+                    f"{did_you_mean(theirs, names)}"
+                )
 
 
 def _check_columns(named: dict[str, str], paths: Iterable[str]) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 from dataselect.compute.prefetch import batched
 from dataselect.dedup.columns import read_pool_rows
 from dataselect.dedup.filter import RowFilter
-from dataselect.dedup.raw import ROWS_PER_BLOCK, SOURCE_LEFT_OUT, PoolRow, parse_row
-from dataselect.dedup.read import RawRow
+from dataselect.dedup.raw import ROWS_PER_BLOCK, NamedRow, PoolRow, name_rows, parse_row
 from dataselect.dedup.settings import PoolRules
 from dataselect.dedup.sources import SourceNames
 
@@ -30,20 +29,16 @@ def sample_pool(
         The number of rows, and the sample in the columns of the pool's table. A row that cannot be
         understood, or has nothing to learn from, is not in it.
     """
-    draw, sources = random.Random(0), SourceNames(rules.sources)
+    draw = random.Random(0)
     rules = replace(rules, on_bad_row="drop")
     kept: list[PoolRow | None] = []
     rows = 0
-    for raw in _rows(files, rules, progress):
-        # Reservoir sampling over all rows, usable or not: only a row that takes a place is parsed,
-        # and where some sources are left out, every row.
-        row = parse_row(raw, rules, sources) if rules.sources else None
-        if row and row.reason == SOURCE_LEFT_OUT:
-            continue
+    for named in _wanted_rows(files, rules, progress):
+        # Reservoir sampling over all rows, usable or not: only a row that takes a place is parsed.
         place = rows if rows < limit else draw.randrange(rows + 1)
         rows += 1
         if place < limit:
-            row = row or parse_row(raw, rules, sources)
+            row = parse_row(named, rules)
             kept[place : place + 1] = [row if row.reason is None else None]
     usable = [row for row in kept if row is not None]
     # A place, not an id: several rows of a sample may have one id.
@@ -53,12 +48,14 @@ def sample_pool(
     ]
 
 
-def _rows(files: list[str], rules: PoolRules, progress: Callable[[int], None]) -> Iterator[RawRow]:
-    """The rows that meet the condition, and those that cannot be read."""
-    meets_condition = RowFilter(rules.where)
+def _wanted_rows(
+    files: list[str], rules: PoolRules, progress: Callable[[int], None]
+) -> Iterator[NamedRow]:
+    """The rows of wanted sources that meet the condition, and those that cannot be read."""
+    sources, meets_condition = SourceNames(rules.sources), RowFilter(rules.where)
     rows = read_pool_rows(files, rules.columns, meets_condition.columns)
     for block in batched(rows, ROWS_PER_BLOCK):
-        for raw, wanted in zip(block, meets_condition(block), strict=True):
+        for row in name_rows(block, rules, sources, meets_condition):
             progress(1)
-            if wanted:
-                yield raw
+            if row.reason is None:
+                yield row

@@ -48,6 +48,14 @@ def params() -> None:
 
 
 @app.command()
+def tasks() -> None:
+    """List the papers' tasks: queries, tests, shots, how they are scored, what they need."""
+    from dataselect.plan.tasks import show_tasks
+
+    show_tasks()
+
+
+@app.command()
 def adopt(
     stage: Annotated[str, typer.Argument(help="The stage: embed.")],
     tolerance: Annotated[

@@ -20,6 +20,7 @@ from dataselect.models.config import read_config
 from dataselect.models.load import is_folder
 from dataselect.models.positions import context_length
 from dataselect.models.settings import ModelSettings
+from dataselect.plan.tasks import with_paths
 from dataselect.settings import check_settings
 from dataselect.train.fit import Recipe, check_batch
 
@@ -131,6 +132,10 @@ def check_params(params: dict[str, Any]) -> Params:
         InputError: an unknown or missing key, or a value of the wrong type or range.
     """
     _check_keys(params)
+    params = {
+        **params,
+        **{side: with_paths(params.get(side), side) for side in ("queries", "tests")},
+    }
     plain = ("tasks", "budget", "seed", "groups")
     top = check_settings(TopLevel, {k: params[k] for k in plain if k in params}, "params.yaml")
     top["budget"] = parse_budget(top["budget"])

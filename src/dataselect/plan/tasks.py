@@ -1,0 +1,66 @@
+"""Tasks by name in params.yaml: `tests: {from: [gsm8k]}` instead of a path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from dataselect import report
+from dataselect.data.files import resolve
+from dataselect.errors import InputError
+from dataselect.tasks import load_task, task_names
+
+#: Where a task's files are fetched to.
+FOLDER = Path("remote/tasks")
+
+
+def with_paths(block: Any, side: Literal["queries", "tests"]) -> Any:
+    """A block of params.yaml with the paths of the tasks' files instead of their names.
+
+    Args:
+        block: `queries` or `tests`.
+
+    Raises:
+        InputError: `path` stands beside `from`; a task does not exist, has no such rows, or was
+            not fetched.
+    """
+    if not isinstance(block, dict) or "from" not in block:
+        return block
+    where, named = f"params.yaml: {side}.from", block["from"]
+    if "path" in block:
+        raise InputError(f"{where}: `path` is given too. Keep one of them.")
+    names = [named] if isinstance(named, str) else named
+    if not isinstance(names, list) or not names:
+        raise InputError(f"{where}: expected names of tasks, found {named!r:.60}. Name one.")
+    others = {name: value for name, value in block.items() if name != "from"}
+    return {**others, "path": [_file(name, side, where) for name in names]}
+
+
+def _file(name: Any, side: str, where: str) -> str:
+    task = load_task(name, where)
+    if getattr(task, side) is None:
+        raise InputError(f"{where}: the task `{name}` has no {side}. Remove it from the list.")
+    path = str(FOLDER / str(name) / f"{side}.parquet")
+    if not Path(resolve(path)).is_file():
+        raise InputError(
+            f"{where}: the task `{name}` was not fetched. Run "
+            f"`dvc repro {FOLDER}/dvc.yaml:task@{name}`."
+        )
+    return path
+
+
+def show_tasks() -> None:
+    """Prints a table of all tasks."""
+    rows = []
+    for name in task_names():
+        task = load_task(name, "tasks")
+        queries, tests = task.published
+        fetched = "yes" if Path(resolve(str(FOLDER / name))).is_dir() else "no"
+        rows.append((name, queries, tests, task.shots, task.kind or "–", fetched))
+    header = ("task", "queries", "tests", "shots", "kind", "fetched")
+    report.table("Tasks of the papers: published numbers of rows", rows, header)
+    needs = {name: load_task(name, "tasks").needs for name in task_names()}
+    for name, settings in needs.items():
+        if settings:
+            report.console.print(f"{name} needs {', '.join(settings)}")
+    report.console.print(f"To fetch a task: dvc repro {FOLDER}/dvc.yaml:task@NAME")

@@ -1,0 +1,119 @@
+"""The papers' tasks by name: where their rows come from, and how these become queries and tests.
+
+The file `tasks/<name>.py` has a function `<name>` that returns a `Task`. The rows that a task makes
+are files' rows as docs/settings.md describes them: `messages` with `answer` and the like.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataselect.errors import InputError, did_you_mean
+
+#: A row: its columns by name.
+Row = dict[str, Any]
+
+#: The name of one of a task's sources → its rows, in order.
+ReadSource = Callable[[str], Iterable[Row]]
+
+#: Rows that a task makes of its sources.
+MakeRows = Callable[[ReadSource], Iterable[Row]]
+
+#: Prompts and examples as published, a JSON file for each task that has some.
+SHOTS = Path(__file__).parent / "shots"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set on a hub, or one of its files.
+
+    Attributes:
+        name: of the data set, or a local folder of the same form.
+        config: of the data set.
+        split: of the data set.
+        file: read this file of the data set instead: JSON or JSON lines, or inside a zip as
+            `eval.zip/eval/arena_hard.jsonl`; also packed as `.gz`.
+    """
+
+    name: str
+    config: str | None = None
+    split: str = "train"
+    file: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is known of a task.
+
+    Attributes:
+        sources: where its rows come from, by a name of our own.
+        queries: makes the query set that the papers drew, in their order; None where there is none.
+        tests: makes the tests; None for a query set alone.
+        kind: how an output is scored: a file of `eval_kinds/`; None without tests.
+        shots: how many solved examples a test's prompt shows.
+        published: how many queries and tests the paper had, to compare with.
+        needs: settings without which the task cannot be scored, such as `eval.run_code: true`.
+    """
+
+    sources: dict[str, Source]
+    queries: MakeRows | None
+    tests: MakeRows | None
+    kind: str | None
+    shots: int = 0
+    published: tuple[int, int]
+    needs: tuple[str, ...] = ()
+
+
+def task_names() -> list[str]:
+    """The names of all tasks, in alphabetical order."""
+    others = ("run", "sources")
+    paths = Path(__file__).parent.glob("[!_]*.py")
+    return sorted(path.stem for path in paths if path.stem not in others)
+
+
+def load_task(name: str, where: str) -> Task:
+    """A task by its name.
+
+    Args:
+        where: the place in the user's file, for the message.
+
+    Raises:
+        InputError: there is no such task.
+    """
+    if name not in task_names():
+        hint = did_you_mean(name, task_names())
+        raise InputError(f"{where}: no task is called `{name}`. {hint}")
+    return getattr(importlib.import_module(f"dataselect.tasks.{name}"), name)()
+
+
+def published_shots(name: str) -> Any:
+    """What a JSON file of `shots/` holds."""
+    return json.loads((SHOTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def user(text: str) -> list[Row]:
+    """A conversation of a single user turn."""
+    return [{"role": "user", "content": text}]
+
+
+def dialogue(prompt: str, response: str) -> list[Row]:
+    """A conversation of a user turn and its response."""
+    return [*user(prompt), {"role": "assistant", "content": response}]
+
+
+def as_shuffled(rows: Iterable[Row], limit: int | None = None) -> list[Row]:
+    """Rows in the order that `datasets.Dataset.shuffle(seed=42)` gives them, as the papers' code.
+
+    Args:
+        limit: only the first of them.
+    """
+    import numpy as np
+
+    listed = list(rows)
+    order = np.random.default_rng(42).permutation(len(listed))[:limit]
+    return [listed[i] for i in order]

@@ -1,0 +1,96 @@
+"""Makes the files of a task: its queries and its tests, and what they were made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from dataselect.data import files
+from dataselect.errors import InputError
+from dataselect.report import Progress
+from dataselect.tasks import MakeRows, ReadSource, Row, Task
+from dataselect.tasks.sources import newest_commit, read_source
+
+#: The columns of a task's files, as docs/settings.md describes them.
+SCHEMA = {
+    "task": pl.String,
+    "id": pl.String,
+    "subtask": pl.String,
+    "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
+    "prefill": pl.String,
+    "format": pl.String,
+    "max_tokens": pl.Int64,
+    "answer": pl.String,
+    "answers": pl.List(pl.String),
+    "choices": pl.List(pl.String),
+    "kind": pl.String,
+    "check": pl.String,
+}
+
+
+@dataclass(frozen=True)
+class Made:
+    """How many queries and tests were made, and data set → the commit that they come from."""
+
+    queries: int
+    tests: int
+    commits: dict[str, str | None]
+
+
+def make_task(
+    name: str, task: Task, folder: Path, revisions: dict[str, str], progress: Progress
+) -> Made:
+    """Writes `queries.parquet`, `tests.parquet` and `source.json` into a folder.
+
+    What a task has not, neither has the folder.
+
+    Args:
+        revisions: data set → the revision that is wanted; of others, the newest.
+        progress: called with 1 for every row read.
+
+    Raises:
+        InputError: a source cannot be read, has another form, or gives no row.
+    """
+    names = dict.fromkeys(source.name for source in task.sources.values())
+    commits = {source: revisions.get(source) or newest_commit(source) for source in names}
+
+    def read(key: str) -> Iterator[Row]:
+        source = task.sources[key]
+        for row in read_source(source, commits[source.name]):
+            progress(1)
+            yield row
+
+    write = partial(_write, name, task, read, folder)
+    made = Made(write(task.queries, "queries"), write(task.tests, "tests"), commits)
+    files.write_json(folder / "source.json", commits)
+    return made
+
+
+def _write(
+    name: str, task: Task, read: ReadSource, folder: Path, make: MakeRows | None, side: str
+) -> int:
+    """Writes the queries or the tests; returns their number."""
+    if make is None:
+        return 0
+    kind = {"kind": task.kind} if side == "tests" else {}
+    try:
+        rows = [{"task": name, **kind, **row} for row in make(read)]
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise InputError(
+            f"{name}: {side}: a row of its sources has another form than expected "
+            f"({type(error).__name__}: {error}). Set the revision that the task was written for."
+        ) from None
+    if not rows:
+        raise InputError(f"{name}: {side}: its sources have no row. Check the revision.")
+    columns = [column for column in SCHEMA if any(column in row for row in rows)]
+    frame = pl.DataFrame(
+        {column: [row.get(column) for row in rows] for column in columns},
+        schema={column: SCHEMA[column] for column in columns},
+    )
+    with files.atomic_write(folder / f"{side}.parquet") as temporary:
+        frame.write_parquet(temporary)
+    return frame.height

@@ -14,7 +14,7 @@ from typing import Any
 
 from dataselect import report
 from dataselect.data import tables
-from dataselect.eval.run import summary
+from dataselect.eval.summary import summary
 
 #: What `benchmarks/methods.py` measured on the demo; committed, as it takes an hour.
 DEMO = Path("benchmarks/results/demo.json")

@@ -28,7 +28,7 @@ from filelock import FileLock
 
 from dataselect.data import tables
 from dataselect.eval.cost import read_metrics
-from dataselect.eval.run import summary
+from dataselect.eval.summary import summary
 from dataselect.plan.params import read_yaml
 
 ROOT = Path(__file__).parent.parent

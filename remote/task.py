@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from dataselect import report
-from dataselect.errors import InputError
+from dataselect.errors import InputError, first_few
 from dataselect.plan.params import read_yaml
 from dataselect.tasks import load_task
 from dataselect.tasks.run import make_task
@@ -28,6 +28,10 @@ def main() -> None:
         sys.exit(f"task: {error}")
     rows = zip(("queries", "tests"), (made.queries, made.tests), task.published, strict=True)
     report.table(f"Task {name}", list(rows), ("", "rows", "published"))
+    if made.overlapping:
+        report.console.print(
+            f"{len(made.overlapping)} queries overlap tests: {first_few(made.overlapping)}"
+        )
     unpinned = {source: commit for source, commit in made.commits.items()
                 if commit and source not in revisions}  # fmt: skip
     for source, commit in unpinned.items():

@@ -6,7 +6,8 @@ from pathlib import Path
 from dataselect.compare.runs import per_task, show, with_overlaps
 from dataselect.data import files, tables
 from dataselect.data.contamination import read_selected_overlaps
-from dataselect.eval.run import EvalSection, evaluate, report_truncated, summary
+from dataselect.eval.run import EvalSection, evaluate, report_truncated
+from dataselect.eval.summary import summary
 from dataselect.stage import stage
 
 OUT = Path("out")

@@ -37,6 +37,7 @@ MAY_IMPORT = {
     },
     "reference": {"embed", "train", "data", "models", "compute", "numerics", "settings"},
     "compare": {"data", "eval", "settings"},
+    "tasks": {"data", "dedup"},
     "sql": {"data"},
 }
 EVERYTHING = {"plan", "cli", "__init__"}

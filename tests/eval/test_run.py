@@ -20,8 +20,8 @@ from dataselect.eval.run import (
     EvalSettings,
     evaluate,
     report_truncated,
-    summary,
 )
+from dataselect.eval.summary import summary
 from dataselect.models.chat import Chat, load_chat, mark_last_response
 from dataselect.models.load import load_causal, load_tokenizer
 from dataselect.models.nll import token_losses
@@ -84,6 +84,22 @@ def test_a_summary_by_hand():
         "answer_nll_nats": 2.0,
         "answer_nll_nats_stderr": 0.5,
     }
+
+
+def test_a_task_of_subtasks_has_the_mean_of_their_means():
+    rows = [
+        ("bbh", "1", "em", 1.0, 1.0, "x", False, [{"metric": "f1", "value": 1.0}], "easy"),
+        ("bbh", "2", "em", 1.0, 1.0, "x", False, [{"metric": "f1", "value": 1.0}], "easy"),
+        ("bbh", "3", "em", 1.0, 1.0, "x", False, [{"metric": "f1", "value": 0.5}], "easy"),
+        ("bbh", "4", "em", 0.0, float("nan"), "x", False, [{"metric": "f1", "value": 0.0}], "hard"),
+        ("bbh", "5", "em", 1.0, 2.0, "x", False, None, "hard"),
+    ]
+    scores = summary(table("evaluation", rows))["tasks"]["bbh"]
+    assert scores["score"] == 0.75  # (1 + ½) / 2, not 4/5
+    assert scores["score_stderr"] == 0.25  # √(0² + ½²) / 2
+    assert scores["answer_nll_nats"] == 1.5
+    assert scores["other_metrics"] == {"f1": round((2.5 / 3 + 0.0) / 2, 6)}
+    assert scores["tests"] == 5
 
 
 def test_a_task_without_any_loss_is_left_out_of_the_mean():

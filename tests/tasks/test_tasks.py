@@ -53,6 +53,10 @@ def made(name):
     return tables
 
 
+def overlapping(name):
+    return make_task(name, load_task(name, "test"), Path("made"), {}, no_progress).overlapping
+
+
 def order(count):
     """The order in which the published code has `count` queries: datasets' shuffle with seed 42."""
     return np.random.default_rng(42).permutation(count).tolist()
@@ -232,7 +236,7 @@ def test_humaneval():
     assert query["prefill"] == prefill
     assert query["messages"] == turns("Write f1.", "    return 1\n")
     assert [row["id"] for row in tests] == ["HumanEval/0", "HumanEval/2", "HumanEval/3"]
-    program = "def f0():\n    return 1\n" + tests[0]["check"]
+    program = tests[0]["check"].replace("{{ output }}", "    return 1")
     exec(compile(program, "test", "exec"), {})  # our own text
     assert tests[0]["check"].endswith("\ncheck(f0)\n")
 
@@ -247,6 +251,18 @@ def test_query_sets_without_tests():
         assert tests == []
         found = {row["messages"][0]["content"]: row["messages"][1]["content"] for row in queries}
         assert found == {f"P{i}": f"{letter}{i}" for i in range(3)}
+
+
+def test_queries_that_overlap_tests_are_named():
+    text = "Who was the first to walk alone across the whole of the great northern desert?"
+    train = [squad_row("same", "Ada did.", text, "Ada"), squad_row("other", "No.", "Who?", "x")]
+    test = [
+        squad_row("near", "Ada did.", text.replace("Who", "Tell me who"), "Ada"),
+        *(squad_row(f"t{i}", f"A passage on the thing number {i}.", f"What is {i}?", "it")
+          for i in range(30)),
+    ]  # fmt: skip
+    data_set("rajpurkar/squad", {("default", "train"): train, ("default", "validation"): test})
+    assert overlapping("squad") == ["same"]
 
 
 def test_rows_of_another_form_are_refused():

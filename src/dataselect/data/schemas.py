@@ -100,8 +100,9 @@ TABLES = {
             "answers": pl.List(pl.String),
             **ENCODING,
             "check": pl.String,
+            "subtask": pl.String,
         },
-        nullable=("choices", "kind", "answers", *ENCODING, "check"),
+        nullable=("choices", "kind", "answers", *ENCODING, "check", "subtask"),
     ),
     # One 32-bit float per group. Where every row is in a single group, `group` names it, and the
     # array has one number. Scores hardly shrink and never repeat: light compression reads faster.
@@ -139,7 +140,8 @@ TABLES = {
             "output": pl.String,
             "truncated": pl.Boolean,
             "other_metrics": pl.List(pl.Struct({"metric": pl.String, "value": pl.Float64})),
+            "subtask": pl.String,
         },
-        nullable=("answer_nll_nats", "output", "other_metrics"),
+        nullable=("answer_nll_nats", "output", "other_metrics", "subtask"),
     ),
 }

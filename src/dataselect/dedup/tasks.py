@@ -170,7 +170,7 @@ def _is_count(value: Any) -> bool:
 
 def _parse_test(raw: RawRow) -> list[Any]:
     """The columns of the tests table."""
-    task, name, turns, _, *encoding = _parse_row(raw)
+    task, name, turns, subtask, *encoding = _parse_row(raw)
     if isinstance(turns, ToolConversation):
         raise BadRow("tool use: expected a test without tools; their use is not evaluated here")
     record: dict[str, Any] = raw.record  # ty: ignore[invalid-assignment]
@@ -187,7 +187,7 @@ def _parse_test(raw: RawRow) -> list[Any]:
     choices = [choice.strip() for choice in choices] if choices else choices
     several = golds if len(golds) > 1 else None
     check = text_field(record, "check")
-    return [task, name, turns, golds[0], choices, kind, several, *encoding, check]
+    return [task, name, turns, golds[0], choices, kind, several, *encoding, check, subtask]
 
 
 def _gold_answers(record: dict[str, Any]) -> list[str]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Lt
 
@@ -148,7 +147,7 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
     )
     truncated = [prompt.truncated or i in encoder.truncated for i, prompt in enumerate(prompts)]
     frame = tests.select(
-        "task", "id", answer_nll_nats=pl.Series(nll), truncated=pl.Series(truncated)
+        "task", "id", "subtask", answer_nll_nats=pl.Series(nll), truncated=pl.Series(truncated)
     )
     joined = frame.join(scored, on=["task", "id"], how="left", maintain_order="left")
     return joined.select(list(tables.schema("evaluation")))
@@ -163,46 +162,3 @@ def report_truncated(evaluation: pl.DataFrame) -> int:
             "their output: their beginnings are cut off (`eval.long_prompts: truncate`)"
         )
     return count
-
-
-def summary(evaluation: pl.DataFrame) -> dict[str, dict[str, Any]]:
-    """Score and loss with their standard errors: `mean` over tasks, and `tasks` by name.
-
-    A task's error is that of a mean over its tests; the mean's is √Σ(error²) / tasks. The loss is
-    None where no test of a task has one. A task whose kind has several metrics also has
-    `other_metrics`: the mean of each but the first, which is the score.
-    """
-    tasks: dict[str, dict[str, Any]] = {}
-    for (task,), part in evaluation.group_by("task", maintain_order=True):
-        tasks[str(task)] = {
-            "tests": part.height,
-            **_mean_and_error("score", part["value"]),
-            **_mean_and_error("answer_nll_nats", part["answer_nll_nats"].drop_nans()),
-            **_other_metrics(part["other_metrics"]),
-        }
-    mean: dict[str, Any] = {}
-    for name in ("score", "answer_nll_nats"):
-        present = [scores for scores in tasks.values() if scores[name] is not None]
-        values = [scores[name] for scores in present]
-        errors = [scores[f"{name}_stderr"] for scores in present]
-        mean[name] = round(sum(values) / len(values), 6) if values else None
-        error = math.sqrt(sum(e * e for e in errors)) / len(errors) if errors else None
-        mean[f"{name}_stderr"] = None if error is None else round(error, 6)
-    return {"mean": mean, "tasks": tasks}
-
-
-def _other_metrics(values: pl.Series) -> dict[str, dict[str, float]]:
-    rows = values.drop_nulls().explode(empty_as_null=False).to_frame().unnest("other_metrics")
-    means = rows.group_by("metric", maintain_order=True).mean().iter_rows()
-    named = {metric: round(value, 6) for metric, value in means}
-    return {"other_metrics": named} if named else {}
-
-
-def _mean_and_error(name: str, values: pl.Series) -> dict[str, float | None]:
-    if values.is_empty():
-        return {name: None, f"{name}_stderr": None}
-    deviation = float(values.std() or 0.0)  # ty: ignore[invalid-argument-type]
-    return {
-        name: round(float(values.mean()), 6),  # ty: ignore[invalid-argument-type]
-        f"{name}_stderr": round(deviation / math.sqrt(len(values)), 6),
-    }

@@ -59,8 +59,7 @@ def show_tasks() -> None:
         rows.append((name, queries, tests, task.shots, task.kind or "–", fetched))
     header = ("task", "queries", "tests", "shots", "kind", "fetched")
     report.table("Tasks of the papers: published numbers of rows", rows, header)
-    needs = {name: load_task(name, "tasks").needs for name in task_names()}
-    for name, settings in needs.items():
-        if settings:
+    for name in task_names():
+        if settings := load_task(name, "tasks").required:
             report.console.print(f"{name} needs {', '.join(settings)}")
     report.console.print(f"To fetch a task: dvc repro {FOLDER}/dvc.yaml:task@NAME")

@@ -57,7 +57,7 @@ class Task:
         kind: how an output is scored: a file of `eval_kinds/`; None without tests.
         shots: how many solved examples a test's prompt shows.
         published: how many queries and tests the paper had, to compare with.
-        needs: settings without which the task cannot be scored, such as `eval.run_code: true`.
+        required: settings without which the task cannot be scored, such as `eval.run_code: true`.
     """
 
     sources: dict[str, Source]
@@ -66,7 +66,7 @@ class Task:
     kind: str | None
     shots: int = 0
     published: tuple[int, int]
-    needs: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
 
 
 def task_names() -> list[str]:

@@ -34,7 +34,7 @@ def humaneval() -> Task:
         tests=_tests,
         kind="pass_at_k",
         published=(16, 148),
-        needs=("eval.run_code: true",),
+        required=("eval.run_code: true",),
     )
 
 
@@ -57,11 +57,12 @@ def _tests(read: ReadSource) -> Iterator[Row]:
     for row in read("problems"):
         if row["task_id"] in used:
             continue
+        checked = f"{row['prompt']}{{{{ output }}}}\n{row['test']}"
         yield {
             "id": row["task_id"],
             "messages": dialogue(instructions[row["task_id"]], row["canonical_solution"]),
             "prefill": PREFILL + row["prompt"],
-            "check": f"{row['test']}\ncheck({row['entry_point']})\n",
+            "check": f"{checked}\ncheck({row['entry_point']})\n",
         }
 
 

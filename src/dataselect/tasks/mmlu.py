@@ -63,7 +63,6 @@ def _tests(read: ReadSource) -> Iterator[Row]:
     for row in _numbered(read("test")):
         yield {
             "id": row["id"],
-            "subtask": row["subject"],
             # The space belongs to the letter: so tokenizers write it after a colon.
             "messages": dialogue(_prompt(row), " " + LETTERS[row["answer"]]),
             "prefill": PREFILL,

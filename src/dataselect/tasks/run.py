@@ -10,6 +10,9 @@ from pathlib import Path
 import polars as pl
 
 from dataselect.data import files
+from dataselect.dedup.contamination import overlapping_queries
+from dataselect.dedup.settings import DecontaminateSettings
+from dataselect.dedup.tasks import queries_in_tests, read_queries, read_tests
 from dataselect.errors import InputError
 from dataselect.report import Progress
 from dataselect.tasks import MakeRows, ReadSource, Row, Task
@@ -34,10 +37,19 @@ SCHEMA = {
 
 @dataclass(frozen=True)
 class Made:
-    """How many queries and tests were made, and data set → the commit that they come from."""
+    """What was made of a task.
+
+    Attributes:
+        queries: their number.
+        tests: likewise.
+        overlapping: ids of the queries whose question is also a test's, or that a test overlaps by
+            the rule of `decontaminate`.
+        commits: data set → the commit that its rows come from.
+    """
 
     queries: int
     tests: int
+    overlapping: list[str]
     commits: dict[str, str | None]
 
 
@@ -65,9 +77,25 @@ def make_task(
             yield row
 
     write = partial(_write, name, task, read, folder)
-    made = Made(write(task.queries, "queries"), write(task.tests, "tests"), commits)
+    made = Made(
+        queries=write(task.queries, "queries"),
+        tests=write(task.tests, "tests"),
+        overlapping=_overlapping(folder) if task.queries and task.tests else [],
+        commits=commits,
+    )
     files.write_json(folder / "source.json", commits)
     return made
+
+
+def _overlapping(folder: Path) -> list[str]:
+    """The ids of the queries that stand among the tests, or that a test overlaps."""
+    queries = read_queries([str(folder / "queries.parquet")], "all")
+    tests = read_tests([str(folder / "tests.parquet")], "all")
+    found = {*queries_in_tests(queries, tests)}
+    found |= {*overlapping_queries(queries, tests, DecontaminateSettings())}
+    return [
+        name for task, name in queries.select("task", "id").iter_rows() if (task, name) in found
+    ]
 
 
 def _write(

@@ -2,12 +2,11 @@
 
 import json
 
-import polars as pl
 import pytest
 from benchmarks import demo_table
 
 from dataselect.data import tables
-from tests.helpers import ROOT, run
+from tests.helpers import ROOT, run, table
 
 LABEL = {"method": "rds", "budget": 300, "seed": 0}
 MEAN = {"score": 0.5, "score_stderr": 0.1, "answer_nll_nats": 2.0, "answer_nll_nats_stderr": 0.3}
@@ -20,10 +19,9 @@ def run_outputs(in_scratch):
     (in_scratch / "plan.json").write_text(json.dumps(plan))
     (in_scratch / "metrics").mkdir()
     write_scores(in_scratch, LABEL)
-    rows = [("t", "1", "exact_match", 1.0, 4.0, "x", False, None)]
-    rows += [("t", "2", "exact_match", 0.0, 2.0, "y", False, None)]
-    frame = pl.DataFrame(rows, schema=tables.schema("evaluation"), orient="row")
-    tables.write("evaluation", frame, in_scratch / "out/baseline.parquet")
+    rows = [("t", "1", "exact_match", 1.0, 4.0, "x", False)]
+    rows += [("t", "2", "exact_match", 0.0, 2.0, "y", False)]
+    tables.write("evaluation", table("evaluation", rows), in_scratch / "out/baseline.parquet")
     return in_scratch
 
 

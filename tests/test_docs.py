@@ -201,6 +201,8 @@ NOT_RUN = {
     "ray start --head": "needs a cluster; compute/test_ray.py starts one in its process",
     "ray start --address=HEAD:6379": "needs a cluster",
     "dvc repro remote/dvc.yaml": "needs a network; test_remote.py fetches from folders",
+    "dvc repro remote/tasks/dvc.yaml:task@gsm8k": "needs a network; test_remote.py fetches from a "
+    "folder",
     "dvc repro demo/dvc.yaml": "minutes: trains the demo's base model",
     "python demo/pretrain.py": "minutes: trains the demo's base model",
 }
@@ -228,6 +230,7 @@ ELSEWHERE = {
 HERE = {
     "run": [
         "dataselect estimate",
+        "dataselect tasks",
         "dvc repro",
         "dataselect sql sql/share_per_source.sql",
         "dataselect sql sql/chosen_by.sql most=3",

@@ -1,6 +1,7 @@
 """Fetching a data set, from local folders in the form of a hub's."""
 
 import json
+import re
 
 import polars as pl
 import pytest
@@ -45,6 +46,29 @@ def test_a_data_set_that_does_not_exist_leaves_no_file(dataset, tmp_path):
         fetch(out, name=str(tmp_path / "no-such-folder"))
     assert not out.exists()
     assert not list(tmp_path.glob(".pool*"))
+
+
+@pytest.mark.slow
+def test_a_task_is_fetched_and_named_in_params(tmp_path):
+    home = copy_project(tmp_path)
+    folder = home / "openai/gsm8k"
+    (folder / "main").mkdir(parents=True)
+    rows = [{"question": "1 + 1?", "answer": "It is 2.\n#### 2"}]
+    pl.DataFrame(rows).write_parquet(folder / "main/test-00000-of-00001.parquet")
+    files = [{"split": "test", "path": "main/test-*.parquet"}]
+    configs = {"configs": [{"config_name": "main", "data_files": files}]}
+    (folder / "README.md").write_text(f"---\n{yaml.safe_dump(configs)}---\n")
+    printed = run("dvc", "repro", "remote/tasks/dvc.yaml:task@gsm8k", cwd=home).stdout
+    assert re.search(r"^ queries +8 +8", printed, re.M), printed
+    assert re.search(r"^ tests +1 +1,319", printed, re.M), printed
+    tests = pl.read_parquet(home / "remote/tasks/gsm8k/tests.parquet")
+    assert tests["answer"].to_list() == ["2"]
+    named = {side: {"from": ["gsm8k"]} for side in ("queries", "tests")}
+    change({**named, "eval": {"long_prompts": "truncate"}}, home / "params.yaml")
+    run("dvc", "repro", "dedup", cwd=home)
+    counts = json.loads((home / "plan.json").read_text())["dedup"]
+    assert counts["queries"][0]["path"] == "remote/tasks/gsm8k/queries.parquet"
+    assert pl.read_parquet(home / "out/tests.parquet")["kind"].to_list() == ["last_number"]
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ from dataselect.dedup.steps import write_pool
 SIMILARITY = 0.8
 SAMPLED_REMOVED = 2_000
 SAMPLED_ROWS = 10_000
-SIZES = (100_000, 300_000)
+SIZES = (100_000, 300_000, 1_000_000)
 FULL_SIZE = 5_800_000
 STEP = ("step_seconds", "step_cpu_seconds")
 COPIES = 10  # every tenth made-up row nearly repeats another

@@ -44,6 +44,7 @@ def tables() -> dict[str, tuple[str, str]]:
         "coverage": ("docs/methods.md", coverage(_result("coverage"))),
         "estimate": ("docs/large-pools.md", estimate(_result("estimate"))),
         "scale": ("docs/large-pools.md", scale()),
+        "contamination": ("docs/pools.md", contamination(_result("contamination"))),
         "near_duplicates": ("docs/pools.md", near_duplicates(_result("near_duplicates"))),
     }
 
@@ -201,6 +202,18 @@ def _dedup(result: dict[str, Any]) -> tuple[str, str, float, int, str]:
     return ("dedup", amount, run["seconds"], run["peak_mb"], against)
 
 
+def contamination(result: dict[str, Any]) -> str:
+    """What the search for rows that overlap tests takes, and finds."""
+    run = result["stage"]
+    return (
+        f"{result['rows'] / 1e6:.1f} M made-up rows of real lengths against {result['tests']:,} "
+        f"tests: {run['seconds'] / 60:.1f} minutes on {result['machine']['cores']} cores, "
+        f"{run['peak_mb'] / 1000:.1f} GB of memory; {run['copies_found']} of 200 planted copies of "
+        f"tests were found, and {run['decoys_found']} of 200 rows with 40 % of a test. "
+        "(`python benchmarks/contamination.py`)"
+    )
+
+
 def near_duplicates(result: dict[str, Any]) -> str:
     """Ours beside the other tools on the same rows, and by the pool's size."""
     lines = [
@@ -227,8 +240,8 @@ def near_duplicates(result: dict[str, Any]) -> str:
     ]
     far = result["extrapolated"]
     note = (
-        f"{result['rows']:,} real rows, on {result['machine']['cores']} cores that were not "
-        "idle. “Right”: of a sample of the rows found, how many have a row of their group "
+        f"{result['rows']:,} real rows, on {result['machine']['cores']} cores. "
+        "“Right”: of a sample of the rows found, how many have a row of their group "
         f"that is at least {result['similarity']} similar by our words. “Recall”: of all such "
         "pairs of a sample of rows, how many are in a group. The seconds of this stage are those "
         "that the step adds; its memory is the stage's. semhash got random word vectors, as its "

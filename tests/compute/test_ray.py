@@ -45,6 +45,7 @@ def on_ray(cluster):
     return partial(ray, address=cluster.address)  # an engine, once it is called
 
 
+@pytest.mark.torture
 def test_a_cluster_writes_the_same_bytes(pool, by_one_process, on_ray):
     done = embed(SECTION, pool, rows=8, engine=on_ray())
     assert shard_bytes(pool) == by_one_process

@@ -40,10 +40,12 @@ def pool_rules(pool: PoolSettings, scorer_columns: Sequence[str], files: list[Fi
 
 def _check_mapped(columns: dict[str, str], paths: Iterable[str]) -> None:
     """Checks that Parquet files have the columns that `pool.columns` names: each must have all."""
+    if not columns:
+        return
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    for path in paths if columns else ():
+    for path in paths:
         if not path.endswith((".parquet", ".pq")):
             continue
         try:

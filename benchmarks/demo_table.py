@@ -32,10 +32,11 @@ def main() -> None:
     spread = f"; of several seeds: their spread, from\n{DEMO}" if several else ""
     report.console.print(f"± of a run: standard error over its tests{spread}.")
     if changed := changed_files():
+        found = "the same scores as" if same_scores() else "other scores than"
         report.console.print(
-            f"{', '.join(changed)}: changed, with {'the same' if same_scores() else 'other'} "
-            "scores as committed.\nCommit them to keep them, or bring back the committed files: "
-            "`git checkout HEAD -- .`"
+            f"{', '.join(changed)}: changed; {found} those committed.\nCommit them to keep them, "
+            f"or bring back the committed files: `git checkout HEAD -- {' '.join(changed)}`",
+            markup=False,
         )
 
 
@@ -67,6 +68,8 @@ def comparison_rows() -> list[tuple[Any, ...]]:
     name = "this run"
     if label != plan["eval"]["run"]:  # the pipeline has not run to its end since
         name = f"an earlier run ({label['method']}, budget {label['budget']}, seed {label['seed']})"
+    if contaminated := scores["mean"].get("contaminated_tasks"):
+        name += f" ({contaminated} contaminated tasks)"
     rows = [(name, *_figures(scores["mean"]))]
     baseline = tables.read("evaluation", "out/baseline.parquet")
     if baseline.height:

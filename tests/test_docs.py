@@ -243,7 +243,7 @@ HERE = {
         "git commit -m 'a run'",
         "dvc get . out/selection.parquet --rev HEAD -o other.parquet",
         "dataselect sql sql/overlap.sql other=other.parquet",
-        "dvc exp show --drop '.*' --keep 'Experiment|State|method|budget|mean.score$'",
+        "dvc exp show --drop '.*' --keep 'Experiment|State|method|budget|mean.score$|contaminated'",
         "dvc metrics diff --targets metrics/eval.json",
         "dvc params diff --targets params.yaml",
         "dvc dag",

@@ -355,7 +355,8 @@ def test_chosen_rows_that_overlap_tests_are_shown_and_may_be_dropped(tmp_path):
     printed = " ".join(run("dvc", "repro", cwd=project).stdout.split())
     assert "Tests that rows of the pool overlap task tests overlapping rows verdict" in printed
     assert f"selected rows overlap task tests overlapping rows verdict {task} 5 3 3" in printed
-    assert f"* {task} is contaminated: rows that the model was trained on overlap 3" in printed
+    assert "* contaminated: rows that the model was trained on overlap its tests" in printed
+    assert f"its tests: {task} (3 of 5 tests)" in printed
     scores = json.loads((project / "metrics/eval.json").read_text())
     counted = scores["tasks"][task]["contamination"]
     assert (counted["overlapping_tests"], counted["contaminated"]) == (3, True)

@@ -62,7 +62,8 @@ def test_contaminated_tasks_and_the_mean_over_them_are_marked(monkeypatch, capsy
     assert [row[0] for row in rows] == ["a *", "b", "mean over tasks *"]
     assert [row[3] for row in rows] == [0.0, 0.25, 0.125]
     assert capsys.readouterr().out == (
-        "* a is contaminated: rows that the model was trained on overlap 1 of its 40 tests. Its "
-        "score says little of other questions. To leave such rows out, set `decontaminate: "
+        "* contaminated: rows that the model was trained on overlap its tests: a (1 of 40 tests). "
+        "Such a score says little of other questions. To leave such rows out, set `decontaminate: "
         "{action: drop}` in params.yaml.\n"
     )
+    assert after["mean"]["contaminated_tasks"] == 1

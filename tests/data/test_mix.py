@@ -108,8 +108,8 @@ def test_a_name_stands_before_patterns_and_patterns_stand_for_many():
         "by its name, or change the patterns."
     )
     assert mistake(match_sources, ["cod"], sources, "here").startswith(
-        "here: `cod` is no source of the pool, and matches none that no other entry names. Did "
-        "you mean `code`? There are:"
+        "here: `cod` is no source of the pool: none has that name, all its rows were dropped, or "
+        "other entries name all that match. Did you mean `code`? There are:"
     )
 
 

@@ -97,7 +97,7 @@ def test_a_column_that_no_row_has_is_named_with_the_nearest():
     search.look([RawRow("a:3", "a", {"license": None, "id": 1})])
     assert mistake(search.check) == (
         "pool.where: no row of the pool has a column `judge_scor`. Did you mean `judge_score`? "
-        "There are: judge_score, license, id. Fix it."
+        "There are: judge_score, license, id. A text stands in single quotes. Fix it."
     )
     search.look([RawRow("a:4", "a", {"judge_scor": 3})])
     search.check()

@@ -28,9 +28,10 @@ def test_columns_that_a_file_has_are_planned(parquet):
 )  # fmt: skip
 def test_a_column_that_no_parquet_file_has_ends_the_plan(parquet, settings, place):
     parquet(**settings)
+    quotes = " A text stands in single quotes." if "where" in settings else ""
     assert mistake(planned) == (
         f"{place}: no row of the pool has a column `judge_scor`. Did you mean `judge_score`? "
-        "There are: id, prompt, completion, judge_score. Fix it."
+        f"There are: id, prompt, completion, judge_score.{quotes} Fix it."
     )
 
 

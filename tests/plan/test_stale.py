@@ -42,7 +42,8 @@ def test_the_files_of_the_planned_run_stay(ran, in_scratch):
 
 def test_another_pool_removes_all_and_a_second_time_nothing(ran, in_scratch):
     ran(dedup={"code": "another", "rate": 1e-05})
-    assert remove_stale() == f"removed, because they belong to another run: {', '.join(DECIDED_BY)}"
+    removed = f"removed, because they belong to another run: {', '.join(DECIDED_BY)}. With"
+    assert (remove_stale() or "").startswith(removed)
     assert left(in_scratch) == set()
     assert remove_stale() is None
 
@@ -63,7 +64,8 @@ def test_other_training_keeps_what_the_selection_decides(ran, in_scratch):
 
 def test_scores_of_a_run_that_no_lock_file_knows_are_removed(ran, in_scratch):
     (in_scratch / "dvc.lock").unlink()
-    assert remove_stale() == f"removed, because they belong to another run: {', '.join(DECIDED_BY)}"
+    removed = f"removed, because they belong to another run: {', '.join(DECIDED_BY)}. With"
+    assert (remove_stale() or "").startswith(removed)
 
 
 def test_a_lock_file_that_is_not_yaml_is_one_message(ran, in_scratch):

@@ -33,12 +33,15 @@ def show(after: Summary, before: Summary | None) -> None:
         rows.append((task, *score, scores["answer_nll_nats"], old.get("answer_nll_nats")))
     header = ("task", "score", "± s.e.", "score before", "nats/token", "nats before")
     report.table("Scores", rows, header)
-    for task, counts in contaminated.items():
+    if contaminated:
+        named = ", ".join(
+            f"{task} ({counts['overlapping_tests']:,} of {counts['tests']:,} tests)"
+            for task, counts in contaminated.items()
+        )
         report.console.print(
-            f"* {task} is contaminated: rows that the model was trained on overlap "
-            f"{counts['overlapping_tests']:,} of its {counts['tests']:,} tests. Its score says "
-            "little of other questions. To leave such rows out, set `decontaminate: {action: "
-            "drop}` in params.yaml.",
+            f"* contaminated: rows that the model was trained on overlap its tests: {named}. Such "
+            "a score says little of other questions. To leave such rows out, set `decontaminate: "
+            "{action: drop}` in params.yaml.",
             markup=False,
         )
 
@@ -50,7 +53,9 @@ def with_overlaps(after: Summary, overlaps: list[TaskOverlap]) -> Summary:
         task: {**scores, "contamination": counts[task]} if task in counts else scores
         for task, scores in after["tasks"].items()
     }
-    return {**after, "tasks": tasks}
+    marked = _contaminated({"tasks": tasks})
+    mean = {**after["mean"], "contaminated_tasks": len(marked)} if marked else after["mean"]
+    return {**after, "mean": mean, "tasks": tasks}
 
 
 def _contaminated(summary: Summary) -> dict[str, dict[str, Any]]:

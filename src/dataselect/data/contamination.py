@@ -133,3 +133,11 @@ def show_overlaps(title: str, overlaps: list[TaskOverlap]) -> None:
         header = (*header[:4], header[5])
         rows = [(*row[:4], row[5]) for row in rows]
     report.table(title, rows, header)
+    if any(task.overlapping_tests or task.rows_left_out for task in overlaps):
+        report.console.print(
+            "A test overlaps a row that holds most of its question. Above "
+            f"{CONTAMINATED_SHARE:.0%} of the tests a task is called contaminated. Both texts: "
+            "dataselect sql sql/contaminated.sql; to leave such rows out: `decontaminate: {action: "
+            "drop}`.",
+            markup=False,
+        )

@@ -168,8 +168,8 @@ def match_sources(patterns: Iterable[str], sources: Iterable[str], where: str) -
     for name in patterns:
         if name not in matched.values():
             raise InputError(
-                f"{where}: `{name}` is no source of the pool, and matches none that no other entry "
-                f"names. {did_you_mean(name, sources)}"
+                f"{where}: `{name}` is no source of the pool: none has that name, all its rows "
+                f"were dropped, or other entries name all that match. {did_you_mean(name, sources)}"
             )
     return matched
 

@@ -62,6 +62,22 @@ def compared_literals(where: str | None) -> set[tuple[str, str]]:
     return found
 
 
+def measured_columns(where: str | None) -> set[str]:
+    """The columns of which a condition takes the length, in lower case.
+
+    Of a list, which is JSON here, DuckDB would count the characters.
+    """
+    if where is None:
+        return set()
+    measured = set()
+    for call in _parts(_parse(connect(), where), frozenset()):
+        if call["class"] == "FUNCTION" and call["function_name"] in ("len", "length", "strlen"):
+            inner = [argument["expression"] for argument in call["arguments"]]
+            names = [part["column_names"] for part in inner if part["class"] == "COLUMN_REF"]
+            measured |= {name[0].lower() for name in names if len(name) == 1}
+    return measured
+
+
 def _parse(db: Any, where: str) -> dict[str, Any]:
     """The tree of an expression.
 

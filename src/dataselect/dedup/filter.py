@@ -9,7 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from dataselect.dedup.condition import compared_literals, connect, needed_columns
+from dataselect.dedup.condition import (
+    compared_literals,
+    connect,
+    measured_columns,
+    needed_columns,
+)
 from dataselect.dedup.fields import BadRow
 from dataselect.dedup.kept_columns import is_int64, plain_value, to_float
 from dataselect.dedup.read import RawRow
@@ -42,6 +47,10 @@ COMBINATIONS = 256
 
 Values = list[tuple[Any, ...]]
 
+#: Types of a condition's result, as DuckDB names them: `JSON` is a member that is true or false,
+#: and a null alone has the type INTEGER.
+CONDITION_TYPES = ("BOOLEAN", "JSON", '"NULL"', "NULL")
+
 
 class RowFilter:
     """Says which rows meet a condition; each by its own values and their types alone.
@@ -63,6 +72,7 @@ class RowFilter:
         self._where = where
         self.columns = needed_columns(where)
         self._literals = compared_literals(where)
+        self._measured = measured_columns(where)
         self._db = connect() if where is not None else None
         self._null_types: dict[tuple[str, ...], tuple[str, ...]] = {}
 
@@ -122,6 +132,9 @@ class RowFilter:
         import duckdb
 
         types = dict(zip(map(str.lower, self.columns), kinds, strict=True))
+        for column in self._measured:
+            if types.get(column) == "JSON":
+                raise duckdb.InvalidInputException(f"{column}: the length of the text of its JSON")
         for column, literal in self._literals:
             expected, found = LITERALS.get(types.get(column, "")), LITERALS.get(literal, "number")
             if expected not in (None, found):
@@ -157,10 +170,16 @@ class RowFilter:
         self._db.register("block", pl.DataFrame(data).to_arrow())
         # The line break ends a comment at the condition's end.
         query = (
-            f"SELECT coalesce(CAST(({self._where}\n) AS BOOLEAN), false) "
+            f"SELECT ({self._where}\n) AS met "
             f"FROM (SELECT {', '.join(columns) or 'number'} FROM block ORDER BY number)"
         )
-        return [result for (result,) in self._db.execute(query).fetchall()]
+        import duckdb
+
+        done = self._db.execute(query)
+        kind, results = str(done.description[0][1]), done.fetchall()
+        if kind not in CONDITION_TYPES:
+            raise duckdb.InvalidInputException("it is no condition, but a number or a text")
+        return [result in (True, "true") for (result,) in results]
 
     def _first_failing(self, kinds: tuple[str, ...], values: Values) -> int:
         """The number of the first row for which the condition cannot be computed."""
@@ -189,10 +208,14 @@ class RowFilter:
             f"{name} = {json.dumps(value, ensure_ascii=False, default=plain_value)[:40]}"
             for name, value in zip(self.columns, values, strict=True)
         )
+        hint = "`try_cast(column AS DOUBLE)` is null where a value is no number"
+        if "JSON" in reason:
+            hint = (
+                "`column->>'name'` is the text in an object, `json_array_length(column)` a length"
+            )
         return InputError(
             f"{row.place}: pool.where cannot be computed: {reason}. The row has {found}. Fix the "
-            "row, or the condition: `try_cast(column AS DOUBLE)` is null where a value is no "
-            "number."
+            f"row, or the condition: {hint}."
         )
 
 

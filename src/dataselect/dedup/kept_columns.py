@@ -51,6 +51,8 @@ class ColumnSearch:
         if self.missing and self._found:
             name, setting = next(iter(self.missing.items()))
             hint = did_you_mean(name, self._found)
+            if setting == "pool.where":
+                hint += " A text stands in single quotes."
             raise InputError(f"{setting}: no row of the pool has a column `{name}`. {hint} Fix it.")
 
 

@@ -69,6 +69,11 @@ def _header(place: str, cells: list[str]) -> list[str]:
     names = [cell.strip() for cell in cells]
     if not _is_unicode(cells):
         raise InputError(f"{place}: not UTF-8. Save the file as UTF-8.")
+    if len(names) == 1 and ";" in names[0]:
+        raise InputError(
+            f"{place}: expected names between commas (.csv) or tabs (.tsv); found "
+            f"`{names[0]:.60}`. Save the file with commas."
+        )
     repeated = [cell for cell in dict.fromkeys(names) if cell and names.count(cell) > 1]
     if repeated:
         raise InputError(

@@ -10,6 +10,7 @@ from dataselect import report
 from dataselect.data import contamination
 from dataselect.dedup import statistics_report
 from dataselect.dedup.run import Deduped
+from dataselect.dedup.unusable import NO_FORM
 from dataselect.errors import first_few
 
 
@@ -41,6 +42,12 @@ def show(done: Deduped) -> None:
     if near := done.near_duplicates:
         lines += [("near-duplicates found", near.rows), ("groups of them", near.groups)]
     report.table("Pool", lines)
+    if NO_FORM in done.dropped:
+        report.console.print(
+            "To keep rows with tools, set `model: {chat: model}`, where the model's own template "
+            "writes tools: docs/formats.md.",
+            markup=False,
+        )
     statistics_report.show(done.statistics)
     report.table("Tasks", done.tasks, ("task", "queries", "tests"))
     contamination.show_overlaps("Tests that rows of the pool overlap", done.overlaps)

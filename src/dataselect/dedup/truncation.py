@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dataselect.data.tables import Message
 from dataselect.data.tool_use import ToolConversation
 from dataselect.dedup.raw import Truncation
+from dataselect.dedup.unusable import NO_FORM
 from dataselect.models.settings import TokenizerSettings
 
 if TYPE_CHECKING:
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 
 #: More bytes than a built-in chat format puts around a turn.
 HEADER_BYTES = 64
-
-#: Why a row with tools is left out where `model.chat` is not `model`.
-NO_FORM = "tool use, for which the chat format has no form"
 
 #: More bytes than it puts before the first turn, if any.
 OPENING_BYTES = {"alpaca": 128}

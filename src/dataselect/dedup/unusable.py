@@ -11,6 +11,9 @@ from dataselect.errors import InputError
 #: How many rows a message shows, and how many characters of each.
 SHOWN, SHOWN_CHARACTERS = 3, 160
 
+#: Why a row with tools is left out where `model.chat` is not `model`.
+NO_FORM = "tool use, for which the chat format has no form"
+
 
 class UnusableRows:
     """Counts the rows that cannot be used, by reason, and keeps the first."""
@@ -47,9 +50,12 @@ class UnusableRows:
         counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self._reasons.items()))
         share = f"{unusable:,} of {self._read:,} rows ({unusable / self._read:.0%})"
         first = "\n".join(self._first)
+        tools = (
+            "set `model: {chat: model}` for rows with tools, " if NO_FORM in self._reasons else ""
+        )
         raise InputError(
             f"pool.path: {share} cannot be used; `pool.most_dropped` allows a share of {limit:g}. "
-            f"Found {counts}. The first rows:\n{first}\nFix the rows, name their columns in "
+            f"Found {counts}. The first rows:\n{first}\nFix the rows, {tools}name their columns in "
             "`pool.columns`, or raise `pool.most_dropped` (at most 1) in params.yaml."
         )
 

@@ -54,7 +54,12 @@ def remove_stale(home: Path = Path()) -> str | None:
     ]
     for name in stale:
         (home / name).unlink()
-    return f"removed, because they belong to another run: {', '.join(stale)}" if stale else None
+    if not stale:
+        return None
+    return (
+        f"removed, because they belong to another run: {', '.join(stale)}. With that run's "
+        "settings, `dvc repro` brings them back"
+    )
 
 
 def _section(ran: dict[str, Any], stage: str) -> Any:

@@ -299,10 +299,9 @@ def experiments(project):
     return sum(kind in ("branch_base", "branch_commit") for kind in kinds)
 
 
-def rows_of(shown):
-    """What DVC knows of every commit and experiment that `dvc exp show --json` lists."""
+def experiment_rows(shown):
+    """Every experiment that `dvc exp show` lists, without the workspace and the commits."""
     for row in shown:
-        yield row["data"]
         for experiment in row.get("experiments") or []:
             yield from (rev["data"] for rev in experiment["revs"])
 
@@ -310,7 +309,7 @@ def rows_of(shown):
 def assert_labels(project):
     """Asserts that no experiment shows another's scores."""
     shown = run("dvc", "exp", "show", "--json", cwd=project).stdout
-    for row in rows_of(json.loads(shown)):
+    for row in experiment_rows(json.loads(shown)):
         params, metrics = row["params"]["params.yaml"]["data"], row.get("metrics", {})
         if label := metrics.get("metrics/eval.json", {}).get("data", {}).get("run"):
             assert label == {name: params[name] for name in ("method", "budget", "seed")}

@@ -39,6 +39,7 @@ def refused(name, home):
     return done.stderr[len(start) : -len(end)]
 
 
+@pytest.mark.slow
 def test_without_a_mistake_it_runs_and_aggregate_refuses_a_budget_above_the_pool(home):
     for name in ("plan", "dedup", "embed", "score", "aggregate"):
         done = stage(name, home)
@@ -112,6 +113,7 @@ def test_plan_refuses_what_is_not_yaml_and_leaves_the_last_plan(home):
     ],
     ids=["a line that is not JSON", "an id twice", "no query"],
 )
+@pytest.mark.slow
 def test_dedup_refuses(home, file, rows, message):
     lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
     (home / f"{file}.jsonl").write_text("".join(line + "\n" for line in lines))
@@ -119,6 +121,7 @@ def test_dedup_refuses(home, file, rows, message):
     assert refused("dedup", home) == message
 
 
+@pytest.mark.slow
 def test_dedup_leaves_bad_rows_out_if_so_wanted(home):
     with (home / "pool.jsonl").open("a") as file:
         file.write("{not json\n")

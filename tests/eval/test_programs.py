@@ -74,6 +74,7 @@ def test_the_code_of_an_output(output, code):
 
 
 @with_sandbox
+@pytest.mark.slow
 def test_humanevals_own_examples():
     scores = pass_at_k(doc(), [SAMPLES])
     assert scores == {"pass@2": pytest.approx(1 - 3 / 15), "pass@1": pytest.approx(0.5)}

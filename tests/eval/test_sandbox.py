@@ -106,6 +106,7 @@ def test_a_fork_bomb_is_small_and_ends():
 @pytest.mark.parametrize(
     "program", ["while True: pass", "import time\nwhile True: time.sleep(1)"], ids=["busy", "idle"]
 )
+@pytest.mark.slow
 def test_an_endless_loop_is_ended_with_all_that_it_started(program):
     limits = Limits(seconds=0.3, memory_bytes=(1 << 30) + 8 * os.getpid())
     assert not run_here("import os\nos.fork()\n" + program, limits).succeeded

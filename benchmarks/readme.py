@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pool_tables import contamination, near_duplicates
+
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 RECIPES = ("share_per_source.sql", "chosen_by.sql group=velish most=3")
@@ -200,57 +202,6 @@ def _dedup(result: dict[str, Any]) -> tuple[str, str, float, int, str]:
     amount = f"{result['rows']:,} rows, {result['file_mb']:,} MB"
     against = f"{result['stage_over_duckdb']} × the time of plain DuckDB, the same rows"
     return ("dedup", amount, run["seconds"], run["peak_mb"], against)
-
-
-def contamination(result: dict[str, Any]) -> str:
-    """What the search for rows that overlap tests takes, and finds."""
-    run = result["stage"]
-    return (
-        f"{result['rows'] / 1e6:.1f} M made-up rows of real lengths against {result['tests']:,} "
-        f"tests: {run['seconds'] / 60:.1f} minutes on {result['machine']['cores']} cores, "
-        f"{run['peak_mb'] / 1000:.1f} GB of memory; {run['copies_found']} of 200 planted copies of "
-        f"tests were found, and {run['decoys_found']} of 200 rows with 40 % of a test. "
-        "(`python benchmarks/contamination.py`)"
-    )
-
-
-def near_duplicates(result: dict[str, Any]) -> str:
-    """Ours beside the other tools on the same rows, and by the pool's size."""
-    lines = [
-        "| tool | rows found | right | recall | seconds | peak memory |",
-        "|---|---|---|---|---|---|",
-    ]
-    names = {
-        "ours": "this stage",
-        "text-dedup": "text-dedup {version}",
-        "semhash": "semhash {version}",
-    }
-    for name, label in names.items():
-        if run := result.get(name):
-            seconds = run.get("step_seconds", run["seconds"])
-            shares = (run["precision"], run["recall"])
-            found = ["–", "–", "–"] if "encoder" in run else [f"{run['rows_found']:,}"]
-            found += [f"{share:.1%}" for share in shares] if len(found) == 1 else []
-            figures = [*found, f"{seconds:,.0f}", f"{run['peak_mb']:,} MB"]
-            lines.append(f"| {' | '.join([label.format(**run), *figures])} |")
-    made = [
-        f"{run['rows']:,} took {run['step_seconds']:.0f} s ({run['step_cpu_seconds']:.0f} s of "
-        f"processor time, {run['peak_mb']:,} MB)"
-        for run in result["by_rows"]
-    ]
-    far = result["extrapolated"]
-    note = (
-        f"{result['rows']:,} real rows, on {result['machine']['cores']} cores. "
-        "“Right”: of a sample of the rows found, how many have a row of their group "
-        f"that is at least {result['similarity']} similar by our words. “Recall”: of all such "
-        "pairs of a sample of rows, how many are in a group. The seconds of this stage are those "
-        "that the step adds; its memory is the stage's. semhash got random word vectors, as its "
-        "model comes from a hub: what it finds with them says nothing. Of made-up rows, "
-        f"{' and '.join(made)}; in proportion, {far['rows'] / 1e6:.1f} M rows would take "
-        f"{far['step_cpu_seconds'] / 60:.0f} minutes of processor time (an extrapolation). "
-        "(`python benchmarks/near_duplicates.py`)"
-    )
-    return "\n".join([*lines, "", note])
 
 
 def _spread(values: list[float]) -> str:

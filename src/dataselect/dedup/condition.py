@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from dataselect.errors import InputError
 
@@ -17,16 +17,39 @@ REFUSED_PARTS = {
 }
 
 
+class Condition(NamedTuple):
+    """What a condition reads of a row.
+
+    Attributes:
+        columns: the columns, as they are first written.
+        literals: the columns that it compares with a literal: name in lower case, the literal's
+            kind: `STRING`, `BOOLEAN`, and others for numbers. DuckDB itself compares a text with a
+            number: it rounds 4.6 in a text to 5.
+        measured: the columns of which it takes the length, in lower case. Of a list, which is JSON
+            here, DuckDB would count the characters.
+    """
+
+    columns: tuple[str, ...] = ()
+    literals: frozenset[tuple[str, str]] = frozenset()
+    measured: frozenset[str] = frozenset()
+
+
 def needed_columns(where: str | None) -> tuple[str, ...]:
-    """The columns that a condition reads, found by DuckDB's own parser; none of no condition.
+    """The columns that a condition reads; none of no condition: see `read_condition`."""
+    return read_condition(where).columns
+
+
+def read_condition(where: str | None) -> Condition:
+    """What a condition reads, found by DuckDB's own parser; nothing of no condition.
 
     Raises:
         InputError: it is no expression over the columns of a single row.
     """
     if where is None:
-        return ()
+        return Condition()
     db = connect()
     columns: dict[str, str] = {}  # SQL does not tell upper from lower case
+    literals, measured = set[tuple[str, str]](), set[str]()
     for part in _parts(_parse(db, where), frozenset()):
         if part["class"] in REFUSED_PARTS:
             raise InputError(
@@ -35,47 +58,35 @@ def needed_columns(where: str | None) -> tuple[str, ...]:
             )
         if part["class"] == "FUNCTION":
             _check_function(db, part["function_name"])
+            measured |= _measured(part)
         if part["class"] == "COLUMN_REF":
             name = part["column_names"][0]
             columns.setdefault(name.lower(), name)
-    return tuple(columns.values())
-
-
-def compared_literals(where: str | None) -> set[tuple[str, str]]:
-    """The columns that a condition compares with a literal: name in lower case, the literal's kind.
-
-    Kinds are `STRING`, `BOOLEAN`, and others for numbers. DuckDB itself compares a text with a
-    number: it rounds 4.6 in a text to 5.
-    """
-    if where is None:
-        return set()
-    found = set()
-    for part in _parts(_parse(connect(), where), frozenset()):
         if str(part.get("type", "")).startswith("COMPARE_"):
-            names = ("left", "right", "input", "lower", "upper")
-            operands = [*(part[name] for name in names if name in part), *part.get("children", ())]
-            literals = {o["literal"]["kind"] for o in operands if o["class"] == "CONSTANT"} - {
-                "NULL"
-            }
-            columns = [o["column_names"] for o in operands if o["class"] == "COLUMN_REF"]
-            found |= {(c[0].lower(), kind) for c in columns if len(c) == 1 for kind in literals}
-    return found
+            literals |= _compared(part)
+    return Condition(tuple(columns.values()), frozenset(literals), frozenset(measured))
 
 
-def measured_columns(where: str | None) -> set[str]:
-    """The columns of which a condition takes the length, in lower case.
+def _compared(comparison: dict[str, Any]) -> set[tuple[str, str]]:
+    """Its bare columns with the kinds of its literals, but for null."""
+    names = ("left", "right", "input", "lower", "upper")
+    operands = [comparison[name] for name in names if name in comparison]
+    operands += comparison.get("children", ())
+    kinds = {o["literal"]["kind"] for o in operands if o["class"] == "CONSTANT"} - {"NULL"}
+    return {(name, kind) for name in _bare_columns(operands) for kind in kinds}
 
-    Of a list, which is JSON here, DuckDB would count the characters.
-    """
-    if where is None:
+
+def _measured(call: dict[str, Any]) -> set[str]:
+    """The bare columns that a call takes the length of."""
+    if call["function_name"] not in ("len", "length", "strlen"):
         return set()
-    measured = set()
-    for call in _parts(_parse(connect(), where), frozenset()):
-        if call["class"] == "FUNCTION" and call["function_name"] in ("len", "length", "strlen"):
-            inner = [argument["expression"] for argument in call["arguments"]]
-            names = [part["column_names"] for part in inner if part["class"] == "COLUMN_REF"]
-            measured |= {name[0].lower() for name in names if len(name) == 1}
-    return measured
+    return _bare_columns([argument["expression"] for argument in call["arguments"]])
+
+
+def _bare_columns(parts: list[dict[str, Any]]) -> set[str]:
+    """Those of the parts that are a column and no member of one, in lower case."""
+    names = [part["column_names"] for part in parts if part["class"] == "COLUMN_REF"]
+    return {name[0].lower() for name in names if len(name) == 1}
 
 
 def _parse(db: Any, where: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from dataselect.dedup.overlaps import find_overlaps
 from dataselect.dedup.pool import RawBlock, RawPool
 from dataselect.dedup.questions import index_questions
 from dataselect.dedup.settings import DecontaminateSettings
+from dataselect.dedup.tasks import queries_in_tests
 from dataselect.report import Progress
 
 REASON = "overlaps a test"
@@ -97,6 +98,20 @@ class Contamination:
                 listed = in_pool | pl.Series(np.isin(numbers, self._dropped))
                 frame = block.with_columns(row=pl.when(in_pool).then(row))
                 put(frame.filter(listed).select(list(tables.schema("contamination"))))
+
+
+def queries_among_tests(
+    queries: pl.DataFrame, tests: pl.DataFrame, settings: DecontaminateSettings | None
+) -> list[tuple[str, str]]:
+    """Task and id of the queries whose prompt is a test's, or that a test overlaps, in their order.
+
+    Args:
+        settings: what overlaps; None: only equal prompts count.
+    """
+    found = {*queries_in_tests(queries, tests)}
+    if settings is not None:
+        found |= {*overlapping_queries(queries, tests, settings)}
+    return [name for name in queries.select("task", "id").iter_rows() if name in found]
 
 
 def overlapping_queries(

@@ -9,12 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from dataselect.dedup.condition import (
-    compared_literals,
-    connect,
-    measured_columns,
-    needed_columns,
-)
+from dataselect.dedup.condition import connect, read_condition
 from dataselect.dedup.fields import BadRow
 from dataselect.dedup.kept_columns import is_int64, plain_value, to_float
 from dataselect.dedup.read import RawRow
@@ -70,9 +65,7 @@ class RowFilter:
 
     def __init__(self, where: str | None) -> None:
         self._where = where
-        self.columns = needed_columns(where)
-        self._literals = compared_literals(where)
-        self._measured = measured_columns(where)
+        self.columns, self._literals, self._measured = read_condition(where)
         self._db = connect() if where is not None else None
         self._null_types: dict[tuple[str, ...], tuple[str, ...]] = {}
 

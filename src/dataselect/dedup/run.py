@@ -12,13 +12,13 @@ from dataselect import report
 from dataselect.data import files, tables
 from dataselect.data.contamination import TaskOverlap, pool_overlaps
 from dataselect.data.fingerprint import File
-from dataselect.dedup.contamination import overlapping_queries
+from dataselect.dedup.contamination import queries_among_tests
 from dataselect.dedup.long_prompts import PromptLimits, check_prompts
 from dataselect.dedup.pool import NearDuplicateCounts
 from dataselect.dedup.settings import DecontaminateSettings, NearDuplicateSettings, PoolRules
 from dataselect.dedup.statistics import PoolStatistics, measure_pool
 from dataselect.dedup.steps import write_pool
-from dataselect.dedup.tasks import queries_in_tests, read_queries, read_tests, task_counts
+from dataselect.dedup.tasks import read_queries, read_tests, task_counts
 from dataselect.dedup.truncation import find_truncated
 from dataselect.eval.task_kinds import task_kinds
 from dataselect.models.settings import TokenizerSettings
@@ -130,22 +130,12 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
         counts.kept,
         counts.dropped,
         task_counts(queries, tests),
-        _queries_in_tests(queries, tests, section.decontaminate),
+        queries_among_tests(queries, tests, section.decontaminate),
         counts.turns,
         counts.near_duplicates,
         statistics,
         pool_overlaps(out) if section.decontaminate else [],
     )
-
-
-def _queries_in_tests(
-    queries: pl.DataFrame, tests: pl.DataFrame, settings: DecontaminateSettings | None
-) -> list[tuple[str, str]]:
-    """Task and id of the queries whose prompt is a test's, or that a test overlaps."""
-    found = {*queries_in_tests(queries, tests)}
-    if settings is not None:
-        found |= {*overlapping_queries(queries, tests, settings)}
-    return [name for name in queries.select("task", "id").iter_rows() if name in found]
 
 
 def _paths(given: list[File]) -> list[str]:

@@ -87,7 +87,7 @@ class Outcome:
 
 
 def run_program(program: str, limits: Limits | None = None) -> Outcome:
-    """Runs a Python program that nobody has read.
+    """Runs a Python program that is not trusted.
 
     Args:
         program: its text.
@@ -160,7 +160,7 @@ def _wait(process: subprocess.Popen, deadline: float) -> int | None:
 
 
 def _sealed_file(content: bytes) -> int:
-    """A file in memory, open for reading at its start, that nobody can write to any more."""
+    """A file in memory, open for reading at its start, that can't be written to any more."""
     file = os.memfd_create("program", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
     with open(file, "wb", closefd=False) as stream:
         stream.write(content)

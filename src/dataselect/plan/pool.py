@@ -40,17 +40,9 @@ def pool_rules(pool: PoolSettings, scorer_columns: Sequence[str], files: list[Fi
 
 def _check_mapped(columns: dict[str, str], paths: Iterable[str]) -> None:
     """Checks that Parquet files have the columns that `pool.columns` names: each must have all."""
-    if not columns:
-        return
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    for path in paths:
-        if not path.endswith((".parquet", ".pq")):
-            continue
-        try:
-            names = pq.read_schema(path).names
-        except (OSError, pa.ArrowException):  # the stage says what is wrong with the file
+    for path in paths if columns else ():
+        names = _parquet_columns(path)
+        if names is None:
             continue
         for theirs in columns.values():
             if theirs not in names:
@@ -66,17 +58,23 @@ def _check_columns(named: dict[str, str], paths: Iterable[str]) -> None:
     Args:
         named: column → the setting that names it.
     """
-    if not named:
-        return
+    search = ColumnSearch(named)
+    for path in paths:
+        names = _parquet_columns(path) if search.missing else None
+        if names is None:
+            return
+        search.add(names)
+    search.check()
+
+
+def _parquet_columns(path: str) -> list[str] | None:
+    """The names in a Parquet file's head; None of another file, or of one that cannot be read."""
+    if not path.endswith((".parquet", ".pq")):
+        return None
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    search = ColumnSearch(named)
-    for path in paths:
-        if not search.missing or not path.endswith((".parquet", ".pq")):
-            return
-        try:
-            search.add(pq.read_schema(path).names)
-        except (OSError, pa.ArrowException):  # the stage says what is wrong with the file
-            return
-    search.check()
+    try:
+        return pq.read_schema(path).names
+    except (OSError, pa.ArrowException):  # the stage says what is wrong with the file
+        return None

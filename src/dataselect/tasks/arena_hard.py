@@ -8,31 +8,10 @@ hamishivi/automated-instruction-selection@df71a04; its file is in its authors' e
 
 from __future__ import annotations
 
-import random
-
-from dataselect.tasks import ReadSource, Row, Source, Task, as_shuffled, dialogue
-
-QUERIES = 500
+from dataselect.tasks import Task
+from dataselect.tasks._query_sets import query_set
 
 
 def arena_hard() -> Task:
-    """A query set without tests: for models that are to chat well in general."""
-    return Task(
-        sources={"queries": Source("hamishivi/lsds_data", file="eval.zip/eval/arena_hard.jsonl")},
-        queries=_queries,
-        tests=None,
-        kind=None,
-        published=(QUERIES, 0),
-    )
-
-
-def _queries(read: ReadSource) -> list[Row]:
-    rows = list(enumerate(read("queries")))
-    random.Random(42).shuffle(rows)
-    return as_shuffled(
-        {
-            "id": f"prompt-{number}",
-            "messages": dialogue(row["prompt"].strip(), row["label"].strip()),
-        }
-        for number, row in rows[:QUERIES]
-    )
+    """Arena-Hard's query set."""
+    return query_set("arena_hard.jsonl", response="label", count=500)

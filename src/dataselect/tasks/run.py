@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 
 from dataselect.data import files
-from dataselect.dedup.contamination import overlapping_queries
+from dataselect.dedup.contamination import queries_among_tests
 from dataselect.dedup.settings import DecontaminateSettings
-from dataselect.dedup.tasks import queries_in_tests, read_queries, read_tests
+from dataselect.dedup.tasks import read_queries, read_tests
 from dataselect.errors import InputError
 from dataselect.report import Progress
 from dataselect.tasks import MakeRows, ReadSource, Row, Task
@@ -91,11 +91,7 @@ def _overlapping(folder: Path) -> list[str]:
     """The ids of the queries that stand among the tests, or that a test overlaps."""
     queries = read_queries([str(folder / "queries.parquet")], "all")
     tests = read_tests([str(folder / "tests.parquet")], "all")
-    found = {*queries_in_tests(queries, tests)}
-    found |= {*overlapping_queries(queries, tests, DecontaminateSettings())}
-    return [
-        name for task, name in queries.select("task", "id").iter_rows() if (task, name) in found
-    ]
+    return [name for _, name in queries_among_tests(queries, tests, DecontaminateSettings())]
 
 
 def _write(

@@ -8,35 +8,10 @@ hamishivi/automated-instruction-selection@df71a04; its file is in its authors' e
 
 from __future__ import annotations
 
-import random
-
-from dataselect.tasks import ReadSource, Row, Source, Task, as_shuffled, dialogue
-
-QUERIES = 100
+from dataselect.tasks import Task
+from dataselect.tasks._query_sets import query_set
 
 
 def wildchat() -> Task:
-    """A query set without tests: for models that are to chat well in general."""
-    return Task(
-        sources={
-            "queries": Source(
-                "hamishivi/lsds_data", file="eval.zip/eval/wildchat_100_prompts.jsonl"
-            )
-        },
-        queries=_queries,
-        tests=None,
-        kind=None,
-        published=(QUERIES, 0),
-    )
-
-
-def _queries(read: ReadSource) -> list[Row]:
-    rows = list(enumerate(read("queries")))
-    random.Random(42).shuffle(rows)
-    return as_shuffled(
-        {
-            "id": f"prompt-{number}",
-            "messages": dialogue(row["prompt"].strip(), row["response"].strip()),
-        }
-        for number, row in rows[:QUERIES]
-    )
+    """WildChat's query set."""
+    return query_set("wildchat_100_prompts.jsonl", response="response", count=100)

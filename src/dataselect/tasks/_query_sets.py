@@ -1,0 +1,37 @@
+"""Query sets without tests, from the file that the RDS+ paper's authors published."""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+
+from dataselect.tasks import ReadSource, Row, Source, Task, as_shuffled, dialogue
+
+
+def query_set(file: str, *, response: str, count: int) -> Task:
+    """A task of queries alone: for models that are to chat well in general.
+
+    Args:
+        file: of `prompt` and a response, in the folder `eval` of eval.zip.
+        response: the column that has the response.
+        count: how many rows are drawn, as the published code draws them.
+    """
+    return Task(
+        sources={"queries": Source("hamishivi/lsds_data", file=f"eval.zip/eval/{file}")},
+        queries=partial(_draw, response=response, count=count),
+        tests=None,
+        kind=None,
+        published=(count, 0),
+    )
+
+
+def _draw(read: ReadSource, *, response: str, count: int) -> list[Row]:
+    rows = list(enumerate(read("queries")))
+    random.Random(42).shuffle(rows)
+    return as_shuffled(
+        {
+            "id": f"prompt-{number}",
+            "messages": dialogue(row["prompt"].strip(), row[response].strip()),
+        }
+        for number, row in rows[:count]
+    )

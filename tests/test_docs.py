@@ -203,6 +203,8 @@ NOT_RUN = {
     "dvc repro remote/dvc.yaml": "needs a network; test_remote.py fetches from folders",
     "dvc repro remote/tasks/dvc.yaml:task@gsm8k": "needs a network; test_remote.py fetches from a "
     "folder",
+    "dvc repro remote/pools/dvc.yaml:pool@mathinstruct": "needs a network; test_remote.py fetches "
+    "from a folder",
     "dvc repro demo/dvc.yaml": "minutes: trains the demo's base model",
     "python demo/pretrain.py": "minutes: trains the demo's base model",
 }
@@ -231,6 +233,7 @@ HERE = {
     "run": [
         "dataselect estimate",
         "dataselect tasks",
+        "dataselect pools",
         "dvc repro",
         "dataselect sql sql/share_per_source.sql",
         "dataselect sql sql/chosen_by.sql most=3",

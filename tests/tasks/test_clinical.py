@@ -122,7 +122,7 @@ def test_files_of_different_lengths_are_refused():
 def test_training_reports_are_a_pool():
     radsum(train=[("mild edema .", "edema ."), ("", "lost")])
     pl.DataFrame(list(clinical.training_rows())).write_parquet("pool.parquet")
-    (row,) = (raw.fields for raw in read_rows(["pool.parquet"]))
+    (row,) = (raw.record for raw in read_rows(["pool.parquet"]))
     assert row["id"] == "train-0"
     assert row["source"] == "mimic-iii"
     assert row["messages"] == turns(prompt("mild edema ."), "edema .")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -36,17 +37,19 @@ class ShardTotals:
     earlier_seconds: float = 0.0
 
 
-def write_record(path: Path, tokens: int, flops: float, seconds: float) -> None:
+def write_record(
+    path: Path, tokens: int, flops: float, seconds: float, versions: Mapping[str, str | None]
+) -> None:
     """Notes beside a shard what it took, and the versions that computed it.
 
     Not in the shard itself, whose bytes are the same whenever they are computed.
     """
     record = {"tokens": tokens, "flops": flops, "seconds": seconds}
-    files.write_json(path.with_suffix(".json"), {**record, "versions": library_versions()})
+    files.write_json(path.with_suffix(".json"), {**record, "versions": dict(versions)})
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """What a shard took: `seconds`, `tokens`, `flops`; and `versions`, of `LIBRARIES`."""
+    """What a shard took: `seconds`, `tokens`, `flops`; and `versions` of libraries."""
     record = path.with_suffix(".json")
     empty = {"seconds": 0.0, "tokens": 0, "flops": 0.0, "versions": {}}
     return empty | (json.loads(record.read_text()) if record.exists() else {})

@@ -62,7 +62,7 @@ class LatentModel(PreTrainedModel):
 """
 
 
-def save(folder):
+def save(folder, eos_token="</s>"):
     """Writes the model's folder; returns it."""
     import torch
     from safetensors.torch import save_file
@@ -85,7 +85,7 @@ def save(folder):
     _write(folder, "1_Pooling/config.json", {**pooling, "include_prompt": False})
     _write(folder, "sentence_bert_config.json", {"max_seq_length": 90, "do_lower_case": False})
     (folder / "2_Normalize").mkdir()
-    _save_tokenizer(folder)
+    _save_tokenizer(folder, eos_token)
     generator = torch.Generator().manual_seed(0)
     shapes = {
         "tokens.weight": (300, 16),
@@ -102,7 +102,7 @@ def save(folder):
     return folder
 
 
-def _save_tokenizer(folder):
+def _save_tokenizer(folder, eos_token):
     """A token for every byte, with a beginning-of-text token, and left padding."""
     from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 
@@ -116,7 +116,7 @@ def _save_tokenizer(folder):
         single="<s> $A", special_tokens=[("<s>", 0)]
     )
     tokenizer.save(str(folder / "tokenizer.json"))
-    names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
+    names = {"bos_token": "<s>", "eos_token": eos_token, "pad_token": "<pad>"}
     options = {"tokenizer_class": "PreTrainedTokenizerFast", "padding_side": "left"}
     _write(folder, "tokenizer_config.json", {**names, **options, "model_max_length": 90})
 

@@ -116,6 +116,7 @@ def main() -> None:
     stream, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # what libraries print would be read as a reply
+    sys.stdout = sys.stderr  # which shows a line at once
     calls: SimpleQueue = SimpleQueue()
     threading.Thread(target=_read_calls, args=(stream, calls), daemon=True).start()
     worker = Worker()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -35,6 +35,28 @@ class ShardTotals:
     tokens: int = 0
     flops: float = 0.0
     earlier_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class RemoteFeaturizer:
+    """A featurizer that computes in another process, with libraries of its own.
+
+    Attributes:
+        featurizer: what computes.
+        versions: of those libraries, under names that say where they are.
+    """
+
+    featurizer: Callable[..., dict[str, Any]]
+    versions: Mapping[str, str]
+
+    def __call__(self, *arguments: Any) -> dict[str, Any]:
+        return self.featurizer(*arguments)
+
+
+def versions_of(featurizer: Callable[..., Any]) -> Mapping[str, str | None]:
+    """The versions that a featurizer computes with: of `LIBRARIES`, unless it has its own."""
+    is_remote = isinstance(featurizer, RemoteFeaturizer)
+    return featurizer.versions if is_remote else library_versions()
 
 
 def write_record(

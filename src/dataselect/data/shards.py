@@ -12,7 +12,6 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,7 +29,7 @@ from dataselect.compute.memory import is_out_of_memory
 from dataselect.data import files, tables
 from dataselect.data.chunking import chunks
 from dataselect.data.examples import content_columns, examples
-from dataselect.data.shard_records import ShardTotals, library_versions, read_record, write_record
+from dataselect.data.shard_records import ShardTotals, read_record, versions_of, write_record
 from dataselect.data.tables import Message
 from dataselect.errors import InputError
 from dataselect.report import Progress
@@ -43,25 +42,6 @@ ROWS_PER_SHARD = 2_048
 #: may be an `Example`; `side` is "pool" or "queries". No row's values may depend on other rows.
 #: Where a row has nothing to measure, or the model overflows, a number is NaN or infinite.
 Featurizer = Callable[[list[list[Message]], str, Progress], dict[str, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class RemoteFeaturizer:
-    """A featurizer that computes in another process, with libraries of its own.
-
-    Attributes:
-        featurizer: what computes.
-        versions: of those libraries, which a shard's record names instead of the installed ones.
-    """
-
-    featurizer: Featurizer
-    versions: dict[str, str]
-
-    def __call__(
-        self, rows: list[list[Message]], side: str, progress: Progress
-    ) -> dict[str, np.ndarray]:
-        return self.featurizer(rows, side, progress)
-
 
 #: A file in a folder of shards that holds the key whose hash names the folder.
 KEY_FILE = "key.json"
@@ -195,8 +175,7 @@ def _start_worker(load: Callable[[], Featurizer]) -> Work:
                 meter = Meter(progress)
                 arrays = featurizer(examples(job.block), job.side, meter)
                 seconds = round(time.perf_counter() - start, 2)
-                remote = isinstance(featurizer, RemoteFeaturizer)
-                versions = featurizer.versions if remote else library_versions()
+                versions = versions_of(featurizer)
                 write_record(job.path, meter.tokens, meter.flops, seconds, versions)
                 with files.atomic_write(job.path) as temporary:
                     save_file(arrays, temporary)

@@ -140,12 +140,13 @@ class SentenceModel:
         """
         import torch
 
-        length = len(self.net.tokenizer(prompt, add_special_tokens=False)["input_ids"])
-        features = self.net.tokenize([prompt + text for text in texts])
-        device = next(self.net.parameters()).device
-        features = {name: value.to(device) for name, value in features.items()}
+        tokenizer, device = self.net.tokenizer, next(self.net.parameters()).device
+        length = len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        options = {"padding": True, "truncation": True, "max_length": self.net.max_seq_length}
+        features = tokenizer([prompt + text for text in texts], return_tensors="pt", **options)
         with torch.inference_mode():
-            vectors = self.net({**features, "prompt_length": length})["sentence_embedding"]
+            vectors = self.net({**features.to(device), "prompt_length": length})
+        vectors = vectors["sentence_embedding"]
         return vectors.float().cpu().numpy()
 
 

@@ -12,7 +12,8 @@ from dataselect.compute.memory import is_out_of_memory
 from dataselect.data import files
 from dataselect.data.checkpoints import Checkpoint
 from dataselect.data.examples import own_limit as limit_of
-from dataselect.data.shards import Featurizer, RemoteFeaturizer
+from dataselect.data.shard_records import RemoteFeaturizer
+from dataselect.data.shards import Featurizer
 from dataselect.embed import Feature
 from dataselect.embed._sentence_model import SentenceModel
 from dataselect.embed._sentence_process import SentenceProcess, WorkerError
@@ -49,10 +50,9 @@ def sentence_embeddings(
             `.venvs/nv_embed/bin/python`; null: in this one.
 
     Raises:
-        InputError, when it is loaded: sentence-transformers is not installed; or the model cannot
-            be loaded, is not a transformer, needs code of its own that may not run, or has only
-            pickled weights; or there is no such interpreter. Later: the process of another
-            interpreter has ended.
+        InputError, when it is loaded: sentence-transformers or the interpreter is not installed;
+            or the model cannot be loaded, is not a transformer, needs code of its own that may not
+            run, or has only pickled weights. Later: the other interpreter's process has ended.
 
     Source: the Embed baseline of arXiv 2503.01807 (GTR-base, NV-Embed-v2). As in its code
     (hamishivi/automated-instruction-selection@df71a04) the text is the whole conversation in the

@@ -1,10 +1,14 @@
 """Messages between processes."""
 
 import io
+from pathlib import Path
 
 import pytest
 
+from dataselect.embed import _sentence_worker
 from dataselect.embed._sentence_worker import Worker, read_message, write_message
+from dataselect.plan import code
+from tests.helpers import ROOT
 
 
 def written(*messages):
@@ -30,3 +34,12 @@ def test_a_message_that_breaks_off_is_none(missing):
 def test_a_call_before_the_model_is_loaded_fails():
     with pytest.raises(AttributeError):
         Worker().do("encode", {"texts": [], "prompt": ""})
+
+
+def test_the_code_of_the_worker_decides_the_features(monkeypatch):
+    parts = (ROOT / "stages" / "embed.py", "embed.run", "embed.sentence_embeddings")
+    before = code.code_hash(*parts)
+    for name in ("_sentence_worker", "_sentence_model"):
+        path = Path(_sentence_worker.__file__).with_name(f"{name}.py")
+        monkeypatch.setattr(code, "EXCLUDED", {*code.EXCLUDED, path})
+        assert code.code_hash(*parts) != before

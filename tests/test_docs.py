@@ -203,6 +203,8 @@ NOT_RUN = {
     "dvc repro remote/dvc.yaml": "needs a network; test_remote.py fetches from folders",
     "dvc repro remote/tasks/dvc.yaml:task@gsm8k": "needs a network; test_remote.py fetches from a "
     "folder",
+    "dvc repro remote/pools/dvc.yaml:pool@tulu2_unfiltered_200k": "needs a network; test_remote.py "
+    "fetches from folders",
     "dvc repro demo/dvc.yaml": "minutes: trains the demo's base model",
     "python demo/pretrain.py": "minutes: trains the demo's base model",
 }
@@ -211,11 +213,11 @@ NOT_RUN = {
 PIPELINE = "test_pipeline.py::test_an_experiment_runs_in_the_workspace"
 QUEUE = "test_pipeline.py::test_experiments_run_in_a_queue"
 S3 = "test_s3.py::project"
-PROFILES = "plan/test_profiles.py::test_a_profile_is_a_plan"
+PROFILES = "plan/test_profiles.py::test_a_profile_is_written_and_replaces_a_file_only_by_force"
 
 #: Commands that another test runs.
 ELSEWHERE = {
-    "cp profiles/rds_single_task.yaml params.yaml": PROFILES,
+    "dataselect profile tulu2_200k-gsm8k --write params.yaml --force": PROFILES,
     "dvc exp run -S method=random": PIPELINE,
     "dvc exp run --queue -S 'method=rds,random' -S budget=100,300": QUEUE,
     "dvc exp run --run-all": QUEUE,
@@ -231,6 +233,10 @@ HERE = {
     "run": [
         "dataselect estimate",
         "dataselect tasks",
+        "dataselect profile",
+        "dataselect profile tulu2-gsm8k",
+        "dataselect profile tulu2_200k-gsm8k",
+        "dataselect profile tulu2_200k-gsm8k --method less --seed 1",
         "dvc repro",
         "dataselect sql sql/share_per_source.sql",
         "dataselect sql sql/chosen_by.sql most=3",

@@ -23,7 +23,8 @@ def list_profiles() -> None:
     """Prints every profile with what it is, and the values of the words in capitals."""
     for name, word, values, entry in patterns():
         report.console.print(Text(name, style="bold"))
-        lines = [entry["about"].replace(f"-{word}", "-…") if word else entry["about"]]
+        about = entry.get("about", "")
+        lines = [about.replace(f"-{word}", "-…") if word else about]
         if word:
             lines.append(f"{word}: {', '.join(map(str, values))}")
         for line in lines:
@@ -78,13 +79,13 @@ def _comments(composed: Composed) -> dict[str, str]:
     if profile.selector:
         about = _about_model(profile.selector, composed)
         comments["selector_model"] = f"Measures the rows. {about}"
-    needs = [
+    required = [
         f"{name} needs {setting}"
         for name, task in composed.tasks.items()
         for setting in task.required
     ]
-    if needs:
-        comments["eval"] = f"{'; '.join(needs)}: docs/evaluation.md."
+    if required:
+        comments["eval"] = f"{'; '.join(required)}: docs/evaluation.md."
     return comments
 
 

@@ -79,13 +79,13 @@ def _comments(composed: Composed) -> dict[str, str]:
     if profile.selector:
         about = _about_model(profile.selector, composed)
         comments["selector_model"] = f"Measures the rows. {about}"
-    required = [
-        f"{name} needs {setting}"
-        for name, task in composed.tasks.items()
-        for setting in task.required
-    ]
+    required: dict[str, list[str]] = {}
+    for name, task in composed.tasks.items():
+        for setting in task.required:
+            required.setdefault(setting, []).append(name)
     if required:
-        comments["eval"] = f"{'; '.join(required)}: docs/evaluation.md."
+        listed = [f"{setting}: for {', '.join(names)}" for setting, names in required.items()]
+        comments["eval"] = f"Needed: {'; '.join(listed)}. See docs/evaluation.md."
     return comments
 
 

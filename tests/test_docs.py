@@ -205,6 +205,8 @@ NOT_RUN = {
     "folder",
     "dvc repro remote/pools/dvc.yaml:pool@tulu2_unfiltered_200k": "needs a network; test_remote.py "
     "fetches from folders",
+    "dvc repro remote/pools/dvc.yaml:pool@mathinstruct": "needs a network; test_remote.py fetches "
+    "from a folder",
     "dvc repro demo/dvc.yaml": "minutes: trains the demo's base model",
     "python demo/pretrain.py": "minutes: trains the demo's base model",
 }
@@ -237,6 +239,7 @@ HERE = {
         "dataselect profile tulu2-gsm8k",
         "dataselect profile tulu2_200k-gsm8k",
         "dataselect profile tulu2_200k-gsm8k --method less --seed 1",
+        "dataselect pools",
         "dvc repro",
         "dataselect sql sql/share_per_source.sql",
         "dataselect sql sql/chosen_by.sql most=3",

@@ -7,7 +7,6 @@ import zipfile
 import polars as pl
 import pytest
 import yaml
-from remote.fetch import fetch
 
 from tests.helpers import ROOT, copy_project, run
 from tests.test_pipeline import ran
@@ -68,8 +67,7 @@ def project(tmp_path, monkeypatch):
         archive.writestr("eval/codex_humaneval/HumanEval_dev.jsonl.gz", packed)
     pool = pl.read_parquet(ROOT / "demo/world/pool.parquet").head(4_000)
     rows = pool.select("id", "messages", pl.col("source").alias("dataset")).to_dicts()
-    data_set(tmp_path / "pool", train=rows)
-    fetch(home / "remote/pools/tulu2_unfiltered_200k.parquet", name=str(tmp_path / "pool"))
+    data_set(home / "hamishivi/200k-tulu-2-unbalanced", train=rows)
     return home
 
 
@@ -77,7 +75,7 @@ def test_the_profile_runs_from_the_hub_to_the_scores(project):
     shown = run("dataselect", "profile", "smoke", cwd=project).stdout
     commands = [line.split() for line in shown.partition("Next:\n")[2].splitlines()]
     assert [command[0] for command in commands] == ["dvc"] * 4 + ["dataselect", "dvc"]
-    for command in commands[1:-1]:  # the pool was fetched from a folder
+    for command in commands[:-1]:
         run(*command, cwd=project)
     order = ran(run(*commands[-1], cwd=project).stdout)
     assert [name for name in order if name != "baseline"] == [

@@ -44,7 +44,8 @@ def profile_cost(composed: Composed) -> Cost | None:
     profile's, `pool.where`, makes it unknown.
     """
     params, parts = composed.params, composed.parts
-    rows = None if params["pool"].get("where") else composed.pool.get("rows")
+    filtered = params["pool"].get("where") is not None
+    rows = composed.pool.rows if composed.pool and not filtered else None
     checked = check_params({k: v for k, v in params.items() if k not in ("queries", "tests")})
     method = params["method"]
     own = method_entry(read_yaml("methods.yaml"), method).model

@@ -14,7 +14,8 @@ from dataselect.data import files
 from dataselect.errors import InputError
 from dataselect.plan.params import read_yaml
 from dataselect.plan.profile_cost import show_cost
-from dataselect.plan.profiles import FOLDER, POOLS, Composed, compose, patterns
+from dataselect.plan.pools import FOLDER as POOLS
+from dataselect.plan.profiles import FOLDER, Composed, compose, patterns
 
 WIDTH = 96
 
@@ -68,7 +69,11 @@ def as_yaml(composed: Composed) -> str:
 def _comments(composed: Composed) -> dict[str, str]:
     """A comment for each block of params.yaml."""
     profile, pool = composed.profile, composed.pool
-    rows = f"{pool['rows']:,} rows: {POOLS / profile.pool}.yaml" if pool else "Your own files"
+    rows = "Your own files"
+    if pool:
+        about = "About " if pool.rounded_to else ""
+        rows = f"{about}{pool.rows:,} rows: {POOLS / profile.pool}.yaml"
+        rows += ", whose name on the hub is unverified" if pool.unverified else ""
     comments = {
         "pool": f"{rows}.",
         "tests": "Tasks by name: `dataselect tasks`.",

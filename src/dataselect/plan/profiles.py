@@ -11,12 +11,13 @@ from typing import Any, Literal
 from dataselect.errors import InputError, did_you_mean
 from dataselect.plan.method import ChosenParts, choose_parts, method_entry
 from dataselect.plan.params import check_params, read_yaml
+from dataselect.plan.pools import FOLDER as POOLS
+from dataselect.plan.pools import NamedPool, load_pool
 from dataselect.settings import check_settings
 from dataselect.tasks import Task, load_task
 
-#: Where profiles and their parts are, and where pools are described and fetched to.
+#: Where profiles and their parts are.
 FOLDER = Path("profiles")
-POOLS = Path("remote/pools")
 
 #: The keys of the params.yaml that a profile stands for, in their order.
 ORDER = ("pool", "near_duplicates", "decontaminate", "queries", "tests", "tasks", "method")
@@ -69,7 +70,7 @@ class Composed:
         options: what the user changed, by option.
         params: the content of params.yaml.
         parts: of the method.
-        pool: what remote/pools/ says of the pool; empty for the user's own.
+        pool: what remote/pools/ says of the pool; None for the user's own.
         models: what profiles/models.yaml says: name → `name`, `parameters` and `gated`.
         recipe: the recipe.
         tasks: every task that is used, by name.
@@ -80,7 +81,7 @@ class Composed:
     options: dict[str, Any]
     params: dict[str, Any]
     parts: ChosenParts
-    pool: dict[str, Any]
+    pool: NamedPool | None
     models: dict[str, dict[str, Any]]
     recipe: dict[str, Any]
     tasks: dict[str, Task]
@@ -146,14 +147,15 @@ def compose(name: str, changes: dict[str, Any]) -> Composed:
     profile = replace(Profile(**entry), **parts_given)
     recipe = _part("recipes", profile.recipe)
     models = read_yaml(FOLDER / "models.yaml")
-    pool = _pool(profile.pool)
+    pool = None if "/" in profile.pool else load_pool(profile.pool, f"profile {name}")
     queries = profile.tasks if profile.queries == "same" else profile.queries
     queries = [] if queries == "none" else list(queries)
     tasks = {task: load_task(task, f"profile {name}") for task in [*profile.tasks, *queries]}
     params = _params(profile, recipe, models, pool, queries, tasks) | {"seed": given.get("seed", 0)}
     params = {key: params[key] for key in ORDER if key in params}
     parts = _check(name, params, tasks)
-    _check_budget(profile.budget, pool.get("rows"))
+    if pool and isinstance(profile.budget, int) and profile.budget > pool.rows:
+        raise InputError(f"budget: {profile.budget:,} rows; the pool has {pool.rows:,}. Lower it.")
     options = {key: value for key, value in given.items() if value != entry.get(key, 0)}
     return Composed(name, profile, options, params, parts, pool, models, recipe, tasks)
 
@@ -165,11 +167,6 @@ def _part(kind: str, name: str) -> dict[str, Any]:
     if name not in entries:
         raise InputError(f"{file}: no entry is called `{name}`. {did_you_mean(name, entries)}")
     return entries[name]
-
-
-def _pool(name: str) -> dict[str, Any]:
-    """What remote/pools/ says of a pool; nothing of one that is a path."""
-    return {} if "/" in name else read_yaml(POOLS / f"{name}.yaml")
 
 
 def _model(name: str, models: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -186,13 +183,13 @@ def _params(
     profile: Profile,
     recipe: dict[str, Any],
     models: dict[str, dict[str, Any]],
-    pool: dict[str, Any],
+    pool: NamedPool | None,
     queries: list[str],
     tasks: dict[str, Task],
 ) -> dict[str, Any]:
     """The content of params.yaml, but for the seed."""
-    path = profile.pool if not pool else f"{POOLS / profile.pool}.parquet"
-    sources = pool.get("sources") if profile.method == BALANCED else None
+    path = f"{POOLS / profile.pool}.parquet" if pool else profile.pool
+    sources = pool.sources if pool and profile.method == BALANCED else None
     params: dict[str, Any] = {
         "pool": {"path": path, **({"sources": sources} if sources else {})},
         "tests": {"from": list(profile.tasks)},
@@ -236,9 +233,3 @@ def _check(name: str, params: dict[str, Any], tasks: dict[str, Task]) -> ChosenP
     if lacking := [task for task in queries if tasks[task].queries is None]:
         raise InputError(f"profile {name}: these tasks have no queries: {', '.join(lacking)}.")
     return parts
-
-
-def _check_budget(budget: int | str, rows: int | None) -> None:
-    """Refuses more rows than the pool is published to have."""
-    if rows is not None and isinstance(budget, int) and budget > rows:
-        raise InputError(f"budget: {budget:,} rows; the pool has {rows:,}. Lower it.")

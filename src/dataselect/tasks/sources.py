@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from dataselect.errors import InputError
+from dataselect.fetch.hub import hub_errors, local_file, newest_commit
 from dataselect.tasks import Row, Source
+
+#: The file that names the revisions of tasks' sources.
+SETTINGS = "remote/tasks/params.yaml"
 
 
 def read_source(source: Source, revision: str | None) -> Iterator[Row]:
@@ -26,31 +30,29 @@ def read_source(source: Source, revision: str | None) -> Iterator[Row]:
             be reached or read.
     """
     place = f"{source.name} ({source.file or f'config {source.config}, split {source.split}'})"
-    try:
+    with hub_errors(source.name, f"{place}, revision {revision}", SETTINGS):
         yield from _file_rows(source, revision) if source.file else _split_rows(source, revision)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"{place}, revision {revision}: {reason.rstrip('.')}. Check the network, the revision "
-            "in remote/tasks/params.yaml and, for a gated data set, the hub's login."
-        ) from None
 
 
-def newest_commit(name: str) -> str | None:
+def check_obtained(source: Source) -> None:
+    """Refuses a source that the user must get themselves and that is not there.
+
+    Raises:
+        InputError: with how to get it.
+    """
+    path = Path(source.name) / (source.file or "")
+    if source.obtain and not path.exists():
+        raise InputError(f"{path}: there is no such file. {source.obtain}")
+
+
+def commit_of(name: str) -> str | None:
     """The commit that a data set of the hub is at now; None for a local folder.
 
     Raises:
         InputError: the hub cannot be reached, or has no such data set.
     """
-    if Path(name).is_dir():
-        return None
-    from huggingface_hub import HfApi
-
-    try:
-        return HfApi().dataset_info(name).sha
-    except (OSError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{name}: {reason}. Check the network and the name.") from None
+    with hub_errors(name, name, SETTINGS):
+        return newest_commit(name)
 
 
 def _split_rows(source: Source, revision: str | None) -> Iterator[Row]:
@@ -63,13 +65,15 @@ def _split_rows(source: Source, revision: str | None) -> Iterator[Row]:
 
 
 def _file_rows(source: Source, revision: str | None) -> Iterator[Row]:
-    """The rows of a JSON or JSON-lines file, which may be packed, and stand in a zip."""
+    """The rows of a JSON, JSON-lines or `.tok` file, which may be packed, and stand in a zip."""
     assert source.file is not None
     archive, is_zip, member = source.file.partition(".zip/")
-    path = _local_path(source.name, f"{archive}.zip" if is_zip else archive, revision)
+    path = local_file(source.name, f"{archive}.zip" if is_zip else archive, revision)
     with _open(path, member, source.file) as file:
         text = io.TextIOWrapper(file, encoding="utf-8")
-        if ".jsonl" in source.file:
+        if source.file.endswith(".tok"):
+            yield from ({"text": line.rstrip("\n")} for line in text)
+        elif ".jsonl" in source.file:
             yield from (json.loads(line) for line in text if line.strip())
         else:
             yield from json.load(text)
@@ -84,11 +88,3 @@ def _open(path: Path, member: str, name: str) -> Generator[IO[bytes]]:
                 yield file  # ty: ignore[invalid-yield]
         else:
             yield packed
-
-
-def _local_path(name: str, file: str, revision: str | None) -> Path:
-    if Path(name).is_dir():
-        return Path(name) / file
-    from huggingface_hub import hf_hub_download
-
-    return Path(hf_hub_download(name, file, repo_type="dataset", revision=revision))

@@ -13,8 +13,8 @@ from dataselect import report
 from dataselect.data import files
 from dataselect.errors import InputError
 from dataselect.plan.params import read_yaml
-from dataselect.plan.profile_cost import show_cost
 from dataselect.plan.pools import FOLDER as POOLS
+from dataselect.plan.profile_cost import show_cost
 from dataselect.plan.profiles import FOLDER, Composed, compose, patterns
 
 WIDTH = 96

@@ -2,7 +2,9 @@
 
 import itertools
 import time
+from datetime import UTC, datetime, timedelta
 
+import httpx2
 import pytest
 
 from dataselect.eval import judge_client
@@ -59,16 +61,15 @@ def test_a_wait_is_as_long_as_the_endpoint_asks(monkeypatch):
 
 
 def test_a_date_to_wait_for_is_understood():
-    class Response:
-        headers = {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}
-
-    assert judge_client._retry_after(Response(), 9.0) == 0.0
+    date = (datetime.now(UTC) + timedelta(seconds=100)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    response = httpx2.Response(429, headers={"Retry-After": date})
+    assert 0 < judge_client._retry_after(response, 900.0) <= 100
 
 
 def test_after_all_retries_the_last_failure_is_named():
     with (
         judge_server(answers((503, {"error": {"message": "overloaded."}}, {}))) as server,
-        pytest.raises(NoReplyError, match="status 503: overloaded$"),
+        pytest.raises(NoReplyError, match=r"status 503: overloaded$"),
     ):
         ask(server, retries=2)
     assert len(server.bodies) == 3

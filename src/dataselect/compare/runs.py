@@ -91,13 +91,16 @@ def _contaminated(summary: Summary) -> dict[str, dict[str, Any]]:
 
 
 def per_task(after: Summary, before: Summary | None) -> list[dict[str, Any]]:
-    """The score per task, after and before training: what `dvc plots` draws."""
+    """The score per task, after and before training: what `dvc plots` draws.
+
+    A task that was not judged has none.
+    """
     return [
         {"task": task, "score": scores["score"], "of": when}
         for when, summary in (("trained", after), ("before", before))
         if summary is not None
         for task, scores in _by_task(summary, "mean")
-        if not _not_judged(scores)
+        if scores["score"] is not None or scores is summary["mean"]
     ]
 
 

@@ -32,7 +32,7 @@ class JudgeSettings:
         parallel: questions that are sent at a time.
         price: of a million tokens, in a currency of yours, to add up what the judge cost.
         request: what a question has otherwise than the kind's file says, such as `max_tokens`;
-            null leaves a field out.
+            None leaves a field out.
     """
 
     url: str

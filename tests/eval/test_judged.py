@@ -229,3 +229,19 @@ def test_the_stages_judge_and_write_the_key_nowhere(home, monkeypatch):
     paths = [path for path in home.rglob("*") if path.is_file()]
     assert any(".scratch" in path.parts and "judge" in path.parts for path in paths)
     assert not [path for path in paths if KEY.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "draws", "rate", "error"),
+    [(112, 672, 20, 0.151741, 0.012351), (754, 46, 3, 0.940847, 0.00826)],
+)
+def test_a_win_rate_and_its_error_are_the_leaderboards(wins, losses, draws, rate, error):
+    """Of text-davinci-001 and Yi-34B-Chat, with 1 and 2 answers of 805 that were not understood.
+
+    Source: tatsu-lab/alpaca_eval@cd543a1, data_AlpacaEval/alpaca_eval_gpt4_leaderboard.csv.
+    """
+    values = [1.0] * wins + [0.0] * losses + [0.5] * draws
+    values += [None] * (805 - len(values))
+    rows = [("open", str(i), "win_rate", value, 1.0, "x", False) for i, value in enumerate(values)]
+    scores = summary(table("evaluation", rows))["tasks"]["open"]
+    assert (scores["score"], scores["score_stderr"]) == (rate, error)

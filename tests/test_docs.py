@@ -79,6 +79,8 @@ def outputs():
         "out/features/pool",
         "out/features/queries",
         "out/reference/reference.json",
+        "out/judged/summary.json",
+        *(f"out/judged/task/{name}.json" for name in ("outputs", "references", "judgements")),
     }
 
 
@@ -210,6 +212,9 @@ NOT_RUN = {
     "fetches from folders",
     "dvc repro remote/pools/dvc.yaml:pool@mathinstruct": "needs a network; test_remote.py fetches "
     "from a folder",
+    "IS_ALPACA_EVAL_2=False alpaca_eval --model_outputs out/judged/alpaca_eval/outputs.json "
+    "--reference_outputs out/judged/alpaca_eval/references.json --annotators_config "
+    "alpaca_eval_gpt4": "another package, which asks OpenAI",
     "dvc repro demo/dvc.yaml": "minutes: trains the demo's base model",
     "python demo/pretrain.py": "minutes: trains the demo's base model",
 }

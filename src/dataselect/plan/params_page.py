@@ -51,7 +51,7 @@ BLOCKS = {
 #: Keys of params.yaml whose values are checked against other files: type, default, meaning.
 NAMES = {
     "queries.from, tests.from": ("text; list of texts", "–", "tasks of the papers, instead of "
-                                 "`path`: docs/evaluation.md"),
+                                 "`path`: docs/tasks.md"),
     "method": ("text", "–", "a method of methods.yaml"),
     "selector_model": ("settings of `model`", "`null`", "what the model that measures rows "
                        "has other than `model`"),

@@ -16,7 +16,7 @@ from dataselect.numerics.draws import derived_seed
 from dataselect.reference import Reference
 from dataselect.settings import Fraction, NonNegativeInt, PositiveInt
 from dataselect.train.adapters import save_adapter
-from dataselect.train.fit import Recipe, reference_micro_batch
+from dataselect.train.fit import Recipe, Weights, reference_micro_batch
 from dataselect.train.rows import sample_rows
 from dataselect.train.snapshots import fit_with_snapshots
 
@@ -33,6 +33,8 @@ def warmup(
     micro_batch_size: PositiveInt = 1,
     processes: Processes = "auto",
     skip_steps: NonNegativeInt = 0,
+    gradient_checkpointing: bool = False,
+    weights: Weights = "float32",
     warmup: Fraction = 0.03,
     lora_rank: PositiveInt = 128,
     lora_alpha: PositiveInt = 512,
@@ -64,6 +66,8 @@ def warmup(
         lora_modules="all-linear" if lora_modules == "all-linear" else list(lora_modules),
         processes=processes,
         skip_steps=skip_steps,
+        gradient_checkpointing=gradient_checkpointing,
+        weights=weights,
         seed=derived_seed(seed, "warm-up"),
     )
     return Reference(

@@ -40,8 +40,8 @@ def test_the_first_three_settings_that_fit_are_named():
     offers = {f"`setting: {n}`": need(float(n), 0.0) for n in (120, 90, 80, 70, 60)}
     message = mistake(check_fits, need(200.0, 0.0), 100.0, "params.yaml: train", offers)
     assert message.endswith(
-        "Set `setting: 90` (90 bytes); or `setting: 80` (80 bytes); or `setting: 70` (70 bytes). See "
-        "docs/large-models.md."
+        "Set `setting: 90` (90 bytes); or `setting: 80` (80 bytes); or `setting: 70` (70 bytes). "
+        "See docs/large-models.md."
     )
     assert describe(need(90.0, 10.0)) == (
         "100 bytes (weights 90 bytes, gradients 0 bytes, optimiser 0 bytes, activations 10 bytes)"

@@ -37,8 +37,8 @@ def machine(recipe: Recipe) -> Machine:
     gpus = gpu_memories()
     processes = 1 if recipe.processes == "auto" else recipe.processes
     if gpus:
-        most = len(gpus) if recipe.processes == "auto" else min(processes, len(gpus))
-        return Machine(min(gpus), True, most)
+        processes = len(gpus) if recipe.processes == "auto" else min(processes, len(gpus))
+        return Machine(min(gpus), True, processes)
     return Machine(None if gpus is None else machine_memory(), gpus is None, processes)
 
 

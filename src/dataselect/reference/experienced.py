@@ -95,18 +95,11 @@ def experienced(
     """
     choice = Choice(clusters, per_cluster, low, high, most_rows)
     recipe = Recipe(
-        epochs=epochs,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        micro_batch_size=reference_micro_batch(batch_size, micro_batch_size),
-        warmup=warmup,
-        processes=processes,
-        skip_steps=skip_steps,
-        gradient_checkpointing=gradient_checkpointing,
-        weights=weights,
-        optimizer=optimizer,
-        seed=derived_seed(seed, "pre-experienced model"),
-    )
+        epochs=epochs, learning_rate=learning_rate, batch_size=batch_size,
+        micro_batch_size=reference_micro_batch(batch_size, micro_batch_size), warmup=warmup,
+        processes=processes, skip_steps=skip_steps, gradient_checkpointing=gradient_checkpointing,
+        weights=weights, optimizer=optimizer, seed=derived_seed(seed, "pre-experienced model"),
+    )  # fmt: skip
     check_types(recipe, "methods.yaml: experienced")
     return Reference(
         fit=partial(_fit, choice=choice, recipe=recipe),

@@ -54,20 +54,12 @@ def proxy(
     in no certain order.
     """
     recipe = Recipe(
-        epochs=epochs,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        micro_batch_size=reference_micro_batch(batch_size, micro_batch_size),
-        schedule=schedule,
-        warmup=warmup,
-        group_by_length=group_by_length,
-        processes=processes,
-        skip_steps=skip_steps,
-        gradient_checkpointing=gradient_checkpointing,
-        weights=weights,
-        optimizer=optimizer,
-        seed=derived_seed(seed, "proxy"),
-    )
+        epochs=epochs, learning_rate=learning_rate, batch_size=batch_size,
+        micro_batch_size=reference_micro_batch(batch_size, micro_batch_size), schedule=schedule,
+        warmup=warmup, group_by_length=group_by_length, processes=processes,
+        skip_steps=skip_steps, gradient_checkpointing=gradient_checkpointing, weights=weights,
+        optimizer=optimizer, seed=derived_seed(seed, "proxy"),
+    )  # fmt: skip
     check_types(recipe, "methods.yaml: proxy")
     return Reference(
         fit=partial(_fit, checkpoints=checkpoints, recipe=recipe),

@@ -54,22 +54,13 @@ def warmup(
     Source: arXiv 2402.04333 (the defaults); here moments are stored by name, not by order.
     """
     recipe = Recipe(
-        epochs=epochs,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        micro_batch_size=reference_micro_batch(batch_size, micro_batch_size),
-        warmup=warmup,
-        method="lora",
-        lora_rank=lora_rank,
-        lora_alpha=lora_alpha,
-        lora_dropout=lora_dropout,
+        epochs=epochs, learning_rate=learning_rate, batch_size=batch_size,
+        micro_batch_size=reference_micro_batch(batch_size, micro_batch_size), warmup=warmup,
+        method="lora", lora_rank=lora_rank, lora_alpha=lora_alpha, lora_dropout=lora_dropout,
         lora_modules="all-linear" if lora_modules == "all-linear" else list(lora_modules),
-        processes=processes,
-        skip_steps=skip_steps,
-        gradient_checkpointing=gradient_checkpointing,
-        weights=weights,
-        seed=derived_seed(seed, "warm-up"),
-    )
+        processes=processes, skip_steps=skip_steps, gradient_checkpointing=gradient_checkpointing,
+        weights=weights, seed=derived_seed(seed, "warm-up"),
+    )  # fmt: skip
     return Reference(
         fit=partial(_fit, share=share, epochs=epochs, recipe=recipe),
         produces="adapters",

@@ -104,5 +104,5 @@ def merged(net: Any, model: ModelSettings, recipe: Recipe, adapter: Path) -> Any
 
     from dataselect.models.load import load_causal
 
-    whole = load_causal(model, "bfloat16", place="cpu")
-    return PeftModel.from_pretrained(whole, str(adapter)).merge_and_unload()
+    base = load_causal(model, "bfloat16", place="cpu")
+    return PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()

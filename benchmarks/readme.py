@@ -68,7 +68,8 @@ def memory(result: dict[str, Any]) -> str:
     ratios = [run["ratio"] for runs in sizes.values() for run in runs.values()]
     note = (
         f"The estimate is {min(ratios):.2f} to {max(ratios):.2f} times what is counted. "
-        "Micro-batches of one row of 1,024 tokens, a vocabulary of 32,000. (`python benchmarks/memory.py`)"
+        "Micro-batches of one row of 1,024 tokens, a vocabulary of 32,000. "
+        "(`python benchmarks/memory.py`)"
     )
     return "\n".join([*lines, "", note])
 

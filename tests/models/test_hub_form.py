@@ -104,8 +104,16 @@ def test_its_outputs_are_greedy_and_end_at_each_of_its_ends(model, end):
     assert frame["output"].to_list() == [text.strip() for text in decoded]
 
 
+#: What other tokenizers have in tokenizer_config.json, with the same tokens.
+VARIANTS = {
+    "padded": {"pad_token": "<|end_of_text|>"},
+    "left": {"padding_side": "left"},
+    "endless": {"eos_token": None},
+}
+
+
 @pytest.mark.slow
-def test_training_without_a_pad_token_is_that_with_one(model):
+def test_training_does_not_depend_on_the_pad_token_or_its_side(model):
     rows = [
         {
             "id": str(number),
@@ -119,20 +127,20 @@ def test_training_without_a_pad_token_is_that_with_one(model):
     ]
     Path("rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     recipe = Recipe(steps=2, learning_rate=1e-2, batch_size=4, micro_batch_size=4, threads=1)
-    shutil.copytree(model.name, "padded")
-    change_json(Path("padded/tokenizer_config.json"), pad_token="<|end_of_text|>")
-    weights = []
-    for name in (model.name, "padded"):
+    for name, changes in VARIANTS.items():
+        shutil.copytree(model.name, name)
+        change_json(Path(name) / "tokenizer_config.json", **changes)
+    weights = {}
+    for name in (model.name, *VARIANTS):
         section = TrainSection(replace(model, name=name), recipe, "code")
         train(section, Path("rows.jsonl"), Path(f"{name}-fit"), Path("curve.csv"))
         trained = replace(model, name=f"{name}-fit")
-        weights.append(load_causal(trained).state_dict())
-        chat = load_chat(trained)
-        assert chat.tokenizer.chat_template == load_chat(model).tokenizer.chat_template
-        assert [row.ids.tolist() for row in chat.encode([rows[0]["messages"]])] == [
-            row.ids.tolist() for row in load_chat(model).encode([rows[0]["messages"]])
-        ]
-    without, padded = weights
-    assert all(torch.equal(without[name], padded[name]) for name in without)
-    before = load_causal(model).state_dict()
-    assert not torch.equal(before["lm_head.weight"], without["lm_head.weight"])
+        weights[name] = load_causal(trained).state_dict()
+        before, after = (load_chat(each).tokenizer for each in (section.model, trained))
+        assert (after.pad_token, after.chat_template) == (before.pad_token, before.chat_template)
+        row, own = (load_chat(each).encode([rows[0]["messages"]])[0] for each in (model, trained))
+        assert row.ids.tolist() == own.ids.tolist()
+    expected = weights.pop(model.name)
+    assert not torch.equal(load_causal(model).lm_head.weight, expected["lm_head.weight"])
+    for other in weights.values():
+        assert all(torch.equal(expected[name], other[name]) for name in expected)

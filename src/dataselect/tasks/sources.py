@@ -28,12 +28,8 @@ def read_source(source: Source, revision: str | None) -> Iterator[Row]:
     place = f"{source.name} ({source.file or f'config {source.config}, split {source.split}'})"
     try:
         yield from _file_rows(source, revision) if source.file else _split_rows(source, revision)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"{place}, revision {revision}: {reason.rstrip('.')}. Check the network, the revision "
-            "in remote/tasks/params.yaml and, for a gated data set, the hub's login."
-        ) from None
+    except Exception as error:  # of any type: the hub's libraries raise their HTTP library's
+        raise InputError(f"{place}, revision {revision}: {_reason(error)}") from None
 
 
 def newest_commit(name: str) -> str | None:
@@ -48,9 +44,32 @@ def newest_commit(name: str) -> str | None:
 
     try:
         return HfApi().dataset_info(name).sha
-    except (OSError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{name}: {reason}. Check the network and the name.") from None
+    except Exception as error:  # of any type, as above
+        raise InputError(f"{name}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """What an error of the hub's libraries means, and what to do."""
+    from datasets.exceptions import DatasetNotFoundError
+    from huggingface_hub import errors
+
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, errors.GatedRepoError) or "gated dataset" in text:
+        return (
+            "the data set is gated. Ask for access on its page at the hub; then log in (`hf auth "
+            "login`), or set HF_TOKEN."
+        )
+    lacks_revision = isinstance(error, DatasetNotFoundError) and text.startswith("Revision ")
+    if isinstance(error, errors.RevisionNotFoundError) or lacks_revision:
+        return "there is no such revision. Fix `revisions` in remote/tasks/params.yaml."
+    if isinstance(error, errors.RepositoryNotFoundError | DatasetNotFoundError):
+        return "the hub has no such data set, or it is private. Check the name and the hub's login."
+    if isinstance(error, errors.LocalEntryNotFoundError | ConnectionError) or not isinstance(
+        error, OSError | ValueError | LookupError | zipfile.BadZipFile
+    ):
+        found = f"{type(error).__name__}: {text:.200}"
+        return f"the hub cannot be reached, or its answer not be read ({found}). Check the network."
+    return f"{text:.300}. Check `revisions` in remote/tasks/params.yaml, and the files."
 
 
 def _split_rows(source: Source, revision: str | None) -> Iterator[Row]:

@@ -6,8 +6,9 @@ from pathlib import Path
 from dataselect.compare.runs import per_task, show, with_overlaps
 from dataselect.data import files, tables
 from dataselect.data.contamination import read_selected_overlaps
+from dataselect.eval.corpus import corpus_metrics
 from dataselect.eval.run import EvalSection, evaluate, report_truncated
-from dataselect.eval.summary import summary
+from dataselect.eval.summary import summary, with_corpus_metrics
 from dataselect.stage import stage
 
 OUT = Path("out")
@@ -18,10 +19,12 @@ def main() -> None:
     with stage("eval", EvalSection) as run:
         section = run.section
         trained = replace(section.model, name=str(OUT / "model"), revision=None, md5=None)
-        frame = evaluate(trained, tables.read("tests", OUT / "tests.parquet"), section.options)
+        tests = tables.read("tests", OUT / "tests.parquet")
+        frame = evaluate(trained, tests, section.options)
         tables.write("evaluation", frame, OUT / "evaluation.parquet")
         baseline = tables.read("evaluation", OUT / "baseline.parquet")
-        after = with_overlaps(summary(frame), read_selected_overlaps(OUT, frame))
+        scores = with_corpus_metrics(summary(frame), corpus_metrics(frame, tests))
+        after = with_overlaps(scores, read_selected_overlaps(OUT, frame))
         before = summary(baseline) if baseline.height else None
         truncated = report_truncated(frame)
         run.figures.update(run=asdict(section.run), **after, truncated_prompts=truncated)

@@ -37,7 +37,8 @@ MAY_IMPORT = {
     },
     "reference": {"embed", "train", "data", "models", "compute", "numerics", "settings"},
     "compare": {"data", "eval", "settings"},
-    "tasks": {"data", "dedup"},
+    "fetch": {"data", "settings"},
+    "tasks": {"data", "dedup", "fetch"},
     "sql": {"data"},
 }
 EVERYTHING = {"plan", "cli", "__init__"}

@@ -195,6 +195,7 @@ def commands(page):
 NOT_RUN = {
     "make repro": "minutes: the demo; test_pipeline.py runs the same stages on a small pool",
     "make test": "runs this test",
+    "make .venvs/nv_embed/ready": "installs packages; test_makefile.py has its steps",
     "source .venv/bin/activate": "the tests run in the environment",
     "pip install -e '.[ray]'": "installs packages",
     "pip install -e '.[s3]'": "installs packages",
@@ -203,6 +204,8 @@ NOT_RUN = {
     "dvc repro remote/dvc.yaml": "needs a network; test_remote.py fetches from folders",
     "dvc repro remote/tasks/dvc.yaml:task@gsm8k": "needs a network; test_remote.py fetches from a "
     "folder",
+    "dvc repro remote/pools/dvc.yaml:pool@mathinstruct": "needs a network; test_remote.py fetches "
+    "from a folder",
     "dvc repro demo/dvc.yaml": "minutes: trains the demo's base model",
     "python demo/pretrain.py": "minutes: trains the demo's base model",
 }
@@ -231,6 +234,7 @@ HERE = {
     "run": [
         "dataselect estimate",
         "dataselect tasks",
+        "dataselect pools",
         "dvc repro",
         "dataselect sql sql/share_per_source.sql",
         "dataselect sql sql/chosen_by.sql most=3",

@@ -1,14 +1,15 @@
 """Fetching a data set, from local folders in the form of a hub's."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import polars as pl
 import pytest
 import yaml
-from remote.fetch import fetch
 
-from dataselect.errors import InputError
 from tests.helpers import change, copy_project, run
 
 ROWS = [{"messages": [{"role": "user", "content": str(i)}], "source": "s"} for i in range(25)]
@@ -22,30 +23,6 @@ def dataset(tmp_path, monkeypatch):
     pl.DataFrame(ROWS[:10]).write_parquet(folder / "data/train-00000-of-00002.parquet")
     pl.DataFrame(ROWS[10:]).write_parquet(folder / "data/train-00001-of-00002.parquet")
     return folder
-
-
-def test_a_folder_in_the_form_of_a_hub_becomes_one_file(dataset, tmp_path):
-    out = tmp_path / "pool.parquet"
-    assert fetch(out, name=str(dataset)) == 25
-    assert pl.read_parquet(out).to_dicts() == ROWS
-
-
-def test_files_by_a_builder(tmp_path, dataset):
-    lines = tmp_path / "rows.jsonl"
-    lines.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
-    out = tmp_path / "pool.parquet"
-    assert fetch(out, name="json", data_files=str(lines)) == 25
-    assert pl.read_parquet(out)["source"].to_list() == ["s"] * 25
-
-
-def test_a_data_set_that_does_not_exist_leaves_no_file(dataset, tmp_path):
-    out = tmp_path / "pool.parquet"
-    with pytest.raises(InputError, match="split validation"):
-        fetch(out, name=str(dataset), split="validation")
-    with pytest.raises(InputError, match="no-such-folder"):
-        fetch(out, name=str(tmp_path / "no-such-folder"))
-    assert not out.exists()
-    assert not list(tmp_path.glob(".pool*"))
 
 
 @pytest.mark.slow
@@ -97,3 +74,62 @@ def test_a_fetched_pool_is_not_fetched_again_and_never_in_git(tmp_path, dataset)
     assert pl.read_parquet(home / "remote/pool.parquet").to_dicts() == ROWS
     run("git", "add", "--all", cwd=home)
     assert "remote/pool.parquet" not in run("git", "ls-files", cwd=home).stdout
+
+
+@pytest.fixture
+def named_pool(tmp_path):
+    """A project whose pool `mathinstruct` is a folder of three rows in the set's own form."""
+    home = copy_project(tmp_path / "project")
+    rows = [
+        {"source": f"data/{kind}.json", "output": f"It is {i}.", "instruction": f"What is {i}?"}
+        for i, kind in enumerate(("CoT/a", "PoT/b", "CoT/a"))
+    ]
+    folder = home / "TIGER-Lab/MathInstruct"
+    folder.mkdir(parents=True)
+    (folder / "MathInstruct.json").write_text(json.dumps(rows, indent=4))
+    return home
+
+
+@pytest.mark.slow
+def test_a_pool_is_fetched_by_its_name_and_chosen_from(named_pool):
+    home, stage = named_pool, "remote/pools/dvc.yaml:pool@mathinstruct"
+    change({"pool": {"path": "remote/pools/mathinstruct.parquet"}}, home / "params.yaml")
+    failed = run("dvc", "repro", "plan", cwd=home, check=False)
+    assert failed.returncode != 0
+    assert f"Run `dvc repro {stage}`" in " ".join(failed.stderr.split())
+    printed = run("dvc", "repro", stage, cwd=home).stdout
+    assert re.search(r"^ rows +3 $", printed, re.M), printed
+    assert re.search(r"^ published +262,039 $", printed, re.M), printed
+    assert re.search(r"^ warning: differs by +-262,036 $", printed, re.M), printed
+    note = json.loads((home / "remote/pools/mathinstruct.source.json").read_text())
+    assert (note["rows"], note["published"], note["commit"]) == (3, 262039, None)
+    again = run("dvc", "repro", stage, cwd=home).stdout
+    assert "Running stage" not in again
+    run("dvc", "repro", "dedup", cwd=home)
+    pool = pl.read_parquet(home / "out/pool.parquet")
+    assert pool["source"].to_list() == ["data/CoT/a.json", "data/PoT/b.json", "data/CoT/a.json"]
+    assert pool["messages"][1][1]["content"] == "It is 1."
+    listed = run("dataselect", "pools", cwd=home).stdout
+    assert re.search(r"^ mathinstruct +262,039 +3 +TIGER-Lab/MathInstruct $", listed, re.M), listed
+    run("git", "add", "--all", cwd=home)
+    committed = run("git", "ls-files", "remote/pools", cwd=home).stdout
+    assert "mathinstruct.source.json" in committed
+    assert ".parquet" not in committed
+
+
+@pytest.mark.slow
+def test_without_network_a_fetch_ends_with_a_message(tmp_path):
+    home = copy_project(tmp_path / "project")
+    done = subprocess.run(
+        [sys.executable, "remote/fetch.py", "tulu2_unfiltered_200k"],
+        cwd=home,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(home / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "unverified" in done.stdout  # the name of this one was seen nowhere
+    assert "Check the network" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (home / "remote/pools/tulu2_unfiltered_200k.parquet").exists()

@@ -56,6 +56,14 @@ def tasks() -> None:
 
 
 @app.command()
+def pools() -> None:
+    """List the papers' pools: rows, data set, whether it was verified, and fetched."""
+    from dataselect.plan.pools import show_pools
+
+    show_pools()
+
+
+@app.command()
 def adopt(
     stage: Annotated[str, typer.Argument(help="The stage: embed.")],
     tolerance: Annotated[

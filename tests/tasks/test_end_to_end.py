@@ -20,15 +20,18 @@ from dataselect.compute import no_progress
 from dataselect.dedup.tasks import read_tests
 from dataselect.eval.run import EvalOptions, evaluate
 from dataselect.eval.summary import summary
+from dataselect.eval.task_kinds import kind_metadata
 from dataselect.models.settings import ModelSettings
 from dataselect.tasks import load_task, published_shots, task_names
 from dataselect.tasks.run import make_task
 from dataselect.train.fit import Recipe
 from dataselect.train.run import TrainSection, train
+from tests.eval.test_bert_scorer import tiny_encoder
 from tests.eval.test_sandbox import with_sandbox
 from tests.helpers import ROOT
 from tests.models import change_json
 from tests.tasks.made_rows import data_set, humaneval_files, mmlu_row, problem, squad_row
+from tests.tasks.test_clinical import OPEN_I, radsum, report
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +60,7 @@ class Case(NamedTuple):
         wrong: a gold answer that no output scores with.
         value: output, gold answer → the score of the test, worked by hand.
         subtasks: those of the tests where the score is the mean over them.
+        count: how many tests there are, where they have no subtasks.
     """
 
     write: Callable[[list[Any]], None]
@@ -64,6 +68,7 @@ class Case(NamedTuple):
     wrong: Any
     value: Callable[[str, Any], float]
     subtasks: list[str] | None = None
+    count: int = 4
 
 
 def write_gsm8k(golds):
@@ -147,6 +152,42 @@ def write_mmlu(golds):
     data_set("cais/mmlu", splits)
 
 
+REPORTS = [("lungs are clear .", "a"), ("mild edema .", "b"), ("no rib is broken .", "c")]
+
+
+def write_clinical(golds):
+    """MIMIC-III's files; BERTScore by a small encoder."""
+    reports = [(findings, gold) for (findings, _), gold in zip(REPORTS, golds, strict=True)]
+    radsum(validate=[("heart is large .", "cardiomegaly .")], test=reports)
+    with_small_encoder()
+
+
+def write_open_i(golds):
+    reports = [report(findings, gold) for (findings, _), gold in zip(REPORTS, golds, strict=True)]
+    validation = [report("Heart is large.", "Cardiomegaly.")]
+    splits = {("default", name): validation for name in ("train", "validation")}
+    data_set(OPEN_I, splits | {("default", "test"): reports})
+    with_small_encoder()
+
+
+def with_small_encoder():
+    kind = Path("eval_kinds/summary.yaml")
+    if "roberta-large" in kind.read_text():
+        encoder = f"{tiny_encoder(Path('encoder'))}, layer: 1"
+        kind.write_text(kind.read_text().replace("roberta-large, layer: 17", encoder))
+
+
+def rouge_l(output, gold):
+    """The F-measure of the longest common subsequence of words."""
+    found, expected = (re.findall(r"[a-z0-9]+", text.lower()) for text in (output, gold))
+    longest = [[0] * (len(expected) + 1) for _ in range(len(found) + 1)]
+    for i, word in enumerate(found):
+        for j, other in enumerate(expected):
+            equal = longest[i][j] + 1 if word == other else 0
+            longest[i + 1][j + 1] = max(equal, longest[i][j + 1], longest[i + 1][j])
+    return 2 * longest[-1][-1] / (len(found) + len(expected))
+
+
 CASES = {
     "gsm8k": Case(write_gsm8k, lambda output: last_number(output) or "5", "98765", same_number),
     "squad": Case(write_squad, some_words, ["zz qq"], nearest_f1),
@@ -164,6 +205,10 @@ CASES = {
         None,  # that is one which the output is not
         lambda output, gold: float(output == gold),
     ),
+    "clinical": Case(
+        write_clinical, lambda output: some_words(output)[1], "zz qq", rouge_l, count=3
+    ),
+    "open_i": Case(write_open_i, lambda output: some_words(output)[1], "zz qq", rouge_l, count=3),
 }
 
 #: Tasks with a test of their own below.
@@ -177,7 +222,10 @@ def test_every_task_with_tests_is_run_end_to_end():
 
 def scored(name, model=MODEL, **options):
     """The evaluation of a task, fetched and read as a user's run does."""
-    make_task(name, load_task(name, "test"), Path("made"), {}, no_progress)
+    task = load_task(name, "test")
+    for package in kind_metadata(task.kind).get("packages", ()):
+        pytest.importorskip(package)
+    make_task(name, task, Path("made"), {}, no_progress)
     tests = read_tests(["made/tests.parquet"], "all")
     defaults = {"max_new_tokens": OUTPUT_TOKENS, "batch_size": 4, "long_prompts": "error"}
     defaults |= {"limit": None, "threads": None}
@@ -187,7 +235,7 @@ def scored(name, model=MODEL, **options):
 @pytest.mark.parametrize("name", CASES)
 def test_a_task_end_to_end(name):
     case = CASES[name]
-    count = len(case.subtasks or "four")
+    count = len(case.subtasks or ()) or case.count
     case.write([case.wrong or "A"] * count)
     outputs = scored(name)[1]["output"].to_list()
     wrong = case.wrong or "ABCD"["ABCD".index(outputs[1]) - 1]

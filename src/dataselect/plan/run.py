@@ -28,6 +28,7 @@ from dataselect.plan.mix import check_mix
 from dataselect.plan.models import check_models, resolve_model, selector_block, with_hash
 from dataselect.plan.params import Params, check_params
 from dataselect.plan.pool import pool_rules
+from dataselect.plan.pools import check_fetched
 from dataselect.reference.run import ReferenceSection
 from dataselect.score.run import ScoreSection
 from dataselect.settings import Part
@@ -105,6 +106,7 @@ def _dedup(params: Params, parts: ChosenParts, trained: ModelSettings) -> DedupS
     if params.near_duplicates:
         load_rensa()
     same = params.queries is None or params.queries.tasks == "same"
+    check_fetched(params.pool.path)
     pool = fingerprint.matching_files(params.pool.path, "pool.path")
     return DedupSection(
         pool=pool,

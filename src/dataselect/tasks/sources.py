@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from dataselect.errors import InputError
+from dataselect.fetch.hub import hub_errors, local_file, newest_commit
 from dataselect.tasks import Row, Source
+
+#: The file that names the revisions of tasks' sources.
+SETTINGS = "remote/tasks/params.yaml"
 
 
 def read_source(source: Source, revision: str | None) -> Iterator[Row]:
@@ -26,50 +30,29 @@ def read_source(source: Source, revision: str | None) -> Iterator[Row]:
             be reached or read.
     """
     place = f"{source.name} ({source.file or f'config {source.config}, split {source.split}'})"
-    try:
+    with hub_errors(source.name, f"{place}, revision {revision}", SETTINGS):
         yield from _file_rows(source, revision) if source.file else _split_rows(source, revision)
-    except Exception as error:  # of any type: the hub's libraries raise their HTTP library's
-        raise InputError(f"{place}, revision {revision}: {_reason(error)}") from None
 
 
-def newest_commit(name: str) -> str | None:
+def check_obtained(source: Source) -> None:
+    """Refuses a source that the user must get themselves and that is not there.
+
+    Raises:
+        InputError: with how to get it.
+    """
+    path = Path(source.name) / (source.file or "")
+    if source.obtain and not path.exists():
+        raise InputError(f"{path}: there is no such file. {source.obtain}")
+
+
+def commit_of(name: str) -> str | None:
     """The commit that a data set of the hub is at now; None for a local folder.
 
     Raises:
         InputError: the hub cannot be reached, or has no such data set.
     """
-    if Path(name).is_dir():
-        return None
-    from huggingface_hub import HfApi
-
-    try:
-        return HfApi().dataset_info(name).sha
-    except Exception as error:  # of any type, as above
-        raise InputError(f"{name}: {_reason(error)}") from None
-
-
-def _reason(error: Exception) -> str:
-    """What an error of the hub's libraries means, and what to do."""
-    from datasets.exceptions import DatasetNotFoundError
-    from huggingface_hub import errors
-
-    text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, errors.GatedRepoError) or "gated dataset" in text:
-        return (
-            "the data set is gated. Ask for access on its page at the hub; then log in (`hf auth "
-            "login`), or set HF_TOKEN."
-        )
-    lacks_revision = isinstance(error, DatasetNotFoundError) and text.startswith("Revision ")
-    if isinstance(error, errors.RevisionNotFoundError) or lacks_revision:
-        return "there is no such revision. Fix `revisions` in remote/tasks/params.yaml."
-    if isinstance(error, errors.RepositoryNotFoundError | DatasetNotFoundError):
-        return "the hub has no such data set, or it is private. Check the name and the hub's login."
-    if isinstance(error, errors.LocalEntryNotFoundError | ConnectionError) or not isinstance(
-        error, OSError | ValueError | LookupError | zipfile.BadZipFile
-    ):
-        found = f"{type(error).__name__}: {text:.200}"
-        return f"the hub cannot be reached, or its answer not be read ({found}). Check the network."
-    return f"{text:.300}. Check `revisions` in remote/tasks/params.yaml, and the files."
+    with hub_errors(name, name, SETTINGS):
+        return newest_commit(name)
 
 
 def _split_rows(source: Source, revision: str | None) -> Iterator[Row]:
@@ -82,13 +65,15 @@ def _split_rows(source: Source, revision: str | None) -> Iterator[Row]:
 
 
 def _file_rows(source: Source, revision: str | None) -> Iterator[Row]:
-    """The rows of a JSON or JSON-lines file, which may be packed, and stand in a zip."""
+    """The rows of a JSON, JSON-lines or `.tok` file, which may be packed, and stand in a zip."""
     assert source.file is not None
     archive, is_zip, member = source.file.partition(".zip/")
-    path = _local_path(source.name, f"{archive}.zip" if is_zip else archive, revision)
+    path = local_file(source.name, f"{archive}.zip" if is_zip else archive, revision)
     with _open(path, member, source.file) as file:
         text = io.TextIOWrapper(file, encoding="utf-8")
-        if ".jsonl" in source.file:
+        if source.file.endswith(".tok"):
+            yield from ({"text": line.rstrip("\n")} for line in text)
+        elif ".jsonl" in source.file:
             yield from (json.loads(line) for line in text if line.strip())
         else:
             yield from json.load(text)
@@ -103,11 +88,3 @@ def _open(path: Path, member: str, name: str) -> Generator[IO[bytes]]:
                 yield file  # ty: ignore[invalid-yield]
         else:
             yield packed
-
-
-def _local_path(name: str, file: str, revision: str | None) -> Path:
-    if Path(name).is_dir():
-        return Path(name) / file
-    from huggingface_hub import hf_hub_download
-
-    return Path(hf_hub_download(name, file, repo_type="dataset", revision=revision))

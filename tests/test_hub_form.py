@@ -1,11 +1,10 @@
-"""A published profile shrunk to this machine's size: data sets and a model in the hub's form."""
+"""All stages on data sets and a model in exactly the hub's form, with the model's own template."""
 
 import json
 import re
 
 import polars as pl
 import pytest
-import yaml
 
 from dataselect.models.config import read_object
 from tests.eval.test_sandbox import with_sandbox
@@ -54,20 +53,26 @@ def project(tmp_path, monkeypatch):
     write_llama_3(home / "model", max_position_embeddings=16_384)
     for kind in (home / "eval_kinds").glob("*.yaml"):
         kind.write_text(re.sub(r"max_gen_toks: \d+", "max_gen_toks: 8", kind.read_text()))
-    profile = yaml.safe_load((home / "profiles/rds_multi_task.yaml").read_text())
     named = {"from": list(TASKS)}
-    profile |= {"queries": named, "tests": named, "budget": 6}
-    profile["model"] |= {"name": "model", "chat": "model", "dtype": "float32"}
-    profile["train"] |= {"batch_size": 4, "dtype": "float32"}
-    profile["eval"] |= {"max_new_tokens": 8, "run_code": True}
-    change(profile, home / "params.yaml")
+    settings = {
+        "pool": {"path": "remote/pool.parquet", "on_bad_row": "drop", "cut_off": "keep"},
+        "queries": named,
+        "tests": named,
+        "method": "rds",
+        "budget": 6,
+        "groups": "tasks",
+        "model": {"name": "model", "chat": "model", "dtype": "float32", "max_tokens": 2048},
+        "train": {"epochs": 2, "learning_rate": 2e-5, "batch_size": 4, "dtype": "float32"},
+        "eval": {"max_new_tokens": 8, "batch_size": 16, "run_code": True},
+    }
+    change(settings, home / "params.yaml")
     change({"name": "made/pool"}, home / "remote/params.yaml")
     return home
 
 
 @pytest.mark.slow
 @with_sandbox
-def test_a_profile_runs_whole_on_what_was_fetched(project):
+def test_the_papers_tasks_run_from_fetching_to_all_metrics(project):
     fetched = [f"remote/tasks/dvc.yaml:task@{name}" for name in TASKS]
     run("dvc", "repro", "remote/dvc.yaml", *fetched, cwd=project)
     run("dvc", "repro", cwd=project)

@@ -1,0 +1,1 @@
+"""Data sets of a hub, or in a bucket, as files here."""

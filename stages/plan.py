@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dataselect import report
 from dataselect.data import files
+from dataselect.eval.judge import missing_key
 from dataselect.plan.disk import features_size
 from dataselect.plan.ignored import ignored_keys
 from dataselect.plan.params import read_yaml
@@ -22,7 +23,7 @@ def main() -> None:
     files.write_json(Path("plan.json"), asdict(sections))
     report.console.print(f"method {params['method']}, budget {sections.eval.run.budget}")
     notes = [remove_stale(), ignored_keys(params, sections), features_size(sections)]
-    notes += [mixed_versions(sections.embed), *unpinned_models(sections)]
+    notes += [mixed_versions(sections.embed), missing_key(sections.eval.options.judge)]
     for line in filter(None, [*notes, *unpinned_models(sections)]):
         report.console.print(line)
 

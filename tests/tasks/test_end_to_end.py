@@ -211,8 +211,8 @@ CASES = {
     "open_i": Case(write_open_i, lambda output: some_words(output)[1], "zz qq", rouge_l, count=3),
 }
 
-#: Tasks with a test of their own: below, S2L's six sets in test_math_end_to_end.py, and what a judge
-#: scores, from plan to scores, in tests/eval/test_judged.py.
+#: Tasks with a test of their own: below; S2L's six sets in test_math_end_to_end.py; what a judge
+#: scores in tests/eval/test_judged.py.
 OTHERS = {
     "alpaca_eval",
     "humaneval",

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from dataselect.compute.placement import placed
 from dataselect.data import tables
 from dataselect.eval.run import BaselineSection, evaluate, report_truncated
-from dataselect.stage import stage
+from dataselect.stage import engine, stage
 
 OUT = Path("out")
 
@@ -16,7 +17,8 @@ def main() -> None:
         frame = tables.empty("evaluation")
         if section.model is not None:
             tests = tables.read("tests", OUT / "tests.parquet")
-            frame = evaluate(section.model, tests, section.options)
+            with placed(engine().placement):
+                frame = evaluate(section.model, tests, section.options)
         tables.write("evaluation", frame, OUT / "baseline.parquet")
         run.figures.update(tests=frame.height, truncated_prompts=report_truncated(frame))
 

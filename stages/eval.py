@@ -4,11 +4,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from dataselect.compare.runs import per_task, show, with_overlaps
+from dataselect.compute.placement import placed
 from dataselect.data import files, tables
 from dataselect.data.contamination import read_selected_overlaps
 from dataselect.eval.run import EvalSection, evaluate, report_truncated
 from dataselect.eval.summary import summary
-from dataselect.stage import stage
+from dataselect.stage import engine, stage
 
 OUT = Path("out")
 
@@ -18,7 +19,9 @@ def main() -> None:
     with stage("eval", EvalSection) as run:
         section = run.section
         trained = replace(section.model, name=str(OUT / "model"), revision=None, md5=None)
-        frame = evaluate(trained, tables.read("tests", OUT / "tests.parquet"), section.options)
+        tests = tables.read("tests", OUT / "tests.parquet")
+        with placed(engine().placement):
+            frame = evaluate(trained, tests, section.options)
         tables.write("evaluation", frame, OUT / "evaluation.parquet")
         baseline = tables.read("evaluation", OUT / "baseline.parquet")
         after = with_overlaps(summary(frame), read_selected_overlaps(OUT, frame))

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from dataselect import report
+from dataselect.compute.placement import placed
 from dataselect.reference.run import ReferenceSection, fit_reference
-from dataselect.stage import stage
+from dataselect.stage import engine, stage
 
 OUT = Path("out")
 
@@ -12,9 +13,10 @@ OUT = Path("out")
 def main() -> None:
     """Fits the reference, or notes that there is none; several GPUs run this file as a module."""
     with stage("reference", ReferenceSection) as run:
-        done = fit_reference(
-            run.section, OUT / "pool.parquet", OUT / "dropped.parquet", OUT / "reference"
-        )
+        with placed(engine().placement):
+            done = fit_reference(
+                run.section, OUT / "pool.parquet", OUT / "dropped.parquet", OUT / "reference"
+            )
         run.resumed_seconds = done.resumed_seconds
         if done.fitted is not None:
             run.figures.update(done.fitted._asdict(), checkpoints=len(done.fitted.checkpoints))

@@ -128,7 +128,8 @@ def _load_sentence_model(model: ModelSettings) -> SentenceTransformer:
     from transformers.utils import logging as transformers_logging
 
     from dataselect.models.config import check_files
-    from dataselect.models.load import device, is_folder, torch_dtype
+    from dataselect.models.device_map import remove_with
+    from dataselect.models.load import device, is_folder, placement_options, torch_dtype
 
     try:
         from sentence_transformers import SentenceTransformer
@@ -146,14 +147,17 @@ def _load_sentence_model(model: ModelSettings) -> SentenceTransformer:
     try:
         # Without this file any language model would load, with a pooling by chance.
         cached_file(name, "modules.json", revision=revision, local_files_only=local)
-        return SentenceTransformer(
+        placed = placement_options(model)
+        net = SentenceTransformer(
             name,
             revision=revision,
-            device=device(),
+            device=None if placed else device(),
             trust_remote_code=model.trust_remote_code,
             local_files_only=local,  # else it looks for a folder's name on the hub
-            model_kwargs={"dtype": torch_dtype(model.dtype), "use_safetensors": True},
+            model_kwargs={"dtype": torch_dtype(model.dtype), "use_safetensors": True, **placed},
         )
+        remove_with(net, placed)
+        return net
     except Exception as error:  # of any type: libraries raise what they like
         if is_out_of_memory(error):
             raise

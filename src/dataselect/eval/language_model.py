@@ -16,6 +16,7 @@ from dataselect.errors import InputError
 from dataselect.eval.prompts import LongPrompts, Prompt, truncate_prompt
 from dataselect.eval.sampling import sampling_settings
 from dataselect.models.chat import NO_LIMIT
+from dataselect.models.device_map import compute_device
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -162,12 +163,14 @@ def language_model(net: PreTrainedModel, encoder: Encoder, batch_size: int) -> A
                 settings = sampling_settings(settings, self.samples, encoder.seed)
             return super()._model_generate(context, max_length, stop, **settings)
 
-    return LanguageModel(
+    model = LanguageModel(
         pretrained=net,
         tokenizer=encoder.chat.tokenizer,  # ty: ignore[invalid-argument-type]
         batch_size=batch_size,
         max_length=encoder.max_tokens,
     )
+    model._device = compute_device(net)  # lm-eval takes that of the first weight
+    return model
 
 
 def decode_output(tokenizer: Any, ids: list[int], skip_special_tokens: bool = True) -> str:

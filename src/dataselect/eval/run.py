@@ -135,7 +135,7 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
     kinds = dict(tests.select("task", "kind").unique(maintain_order=True).iter_rows())
     for task, kind in kinds.items():
         check_kind(kind, f"tests.path: task {task}", options.run_code)
-    net, chat = load_causal(model), load_chat(model, max_tokens=NO_LIMIT)
+    net, chat = load_causal(model, spread=True), load_chat(model, max_tokens=NO_LIMIT)
     context = context_length(net.config)
     outputs = output_lengths(tests, options.max_new_tokens)
     prompts = encode_prompts(chat, tests, outputs, context, options.long_prompts)

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataselect.compute.memory import is_out_of_memory
+from dataselect.compute.placement import current_placement
 from dataselect.data import files
 from dataselect.errors import InputError
 from dataselect.models.config import check_files
+from dataselect.models.device_map import remove_with, spread_options
 from dataselect.models.positions import check_positions, table_length
 from dataselect.models.weights import check_finite, check_loaded
 
@@ -83,42 +85,60 @@ def load_tokenizer(model: TokenizerSettings) -> PreTrainedTokenizerBase:
 def load_encoder(model: ModelSettings) -> PreTrainedModel:
     """The model without its LM head, in evaluation mode, on `device()`.
 
+    One that is larger than a GPU is spread where the engine says so (`compute.placement`).
+
     Raises:
         InputError: it cannot be loaded.
     """
     from transformers import AutoModel
 
-    return _load_weights(AutoModel, model, torch_dtype(model.dtype))
+    return _load_weights(AutoModel, model, torch_dtype(model.dtype), spread=True)
 
 
-def load_causal(model: ModelSettings, dtype: str | None = None) -> PreTrainedModel:
+def load_causal(
+    model: ModelSettings, dtype: str | None = None, *, spread: bool = False
+) -> PreTrainedModel:
     """The model with its LM head, in evaluation mode, on `device()`.
 
     Args:
         dtype: of the weights; None: the model's own setting.
+        spread: whether one that is larger than a GPU may lie on several, where the engine says so.
 
     Raises:
         InputError: it cannot be loaded.
     """
     from transformers import AutoModelForCausalLM
 
-    return _load_weights(AutoModelForCausalLM, model, torch_dtype(dtype or model.dtype))
+    weights = torch_dtype(dtype or model.dtype)
+    return _load_weights(AutoModelForCausalLM, model, weights, spread=spread)
 
 
-def _load_weights(loader: Any, model: ModelSettings, dtype: torch.dtype) -> PreTrainedModel:
-    """The model in evaluation mode, on `device()`."""
+def placement_options(model: ModelSettings) -> dict[str, Any]:
+    """What `from_pretrained` is given where a model is to be spread: see `spread_options`."""
+    if current_placement() is None:
+        return {}
+    size = parameter_count(model) * torch_dtype(model.dtype).itemsize
+    return spread_options(size, model.name)
+
+
+def _load_weights(
+    loader: Any, model: ModelSettings, dtype: torch.dtype, *, spread: bool
+) -> PreTrainedModel:
+    """The model in evaluation mode, on `device()`, or spread over several."""
     import torch
 
     # Else transformers ends with a message that names no weight, or draws random ones.
     options = {"output_loading_info": True, "ignore_mismatched_sizes": True}
-    net, info = _load(loader, model, dtype=dtype, **options)
+    placed = placement_options(model) if spread else {}
+    net, info = _load(loader, model, dtype=dtype, **options, **placed)
+    remove_with(net, placed)
     check_loaded(info, model.name)
     check_positions(table_length(net), model.max_tokens, model.name, "model")
     if device() == "cuda":
         # cuDNN's attention plans anew for every length of a batch: 2.5 times a training step's
         # time, 1.3 to 1.7 times the embedding's (LOG.md, 2026-11-26). torch takes flash attention.
         torch.backends.cuda.enable_cudnn_sdp(False)
-    net = net.eval().to(device())
+    net = net.eval() if placed else net.eval().to(device())
     check_finite(net, model.name)
     return net
 

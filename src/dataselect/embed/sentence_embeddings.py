@@ -127,6 +127,7 @@ def _load_sentence_model(model: ModelSettings) -> SentenceTransformer:
     from transformers.utils import cached_file
     from transformers.utils import logging as transformers_logging
 
+    from dataselect.models.access import access_refused
     from dataselect.models.config import check_files
     from dataselect.models.device_map import remove_with
     from dataselect.models.load import device, is_folder, placement_options, torch_dtype
@@ -164,9 +165,9 @@ def _load_sentence_model(model: ModelSettings) -> SentenceTransformer:
         if local:
             check_files(Path(name), own_code=model.trust_remote_code)
         reason = " ".join(str(error).split())
+        why = access_refused(error, model.name) or f"{reason} {_advice(error, reason)}"
         raise InputError(
-            f"the model `{model.name}` (revision {revision}) cannot be loaded: "
-            f"{reason} {_advice(error, reason)}"
+            f"the model `{model.name}` (revision {revision}) cannot be loaded: {why}"
         ) from None
 
 

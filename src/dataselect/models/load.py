@@ -9,6 +9,7 @@ from dataselect.compute.memory import is_out_of_memory
 from dataselect.compute.placement import current_placement
 from dataselect.data import files
 from dataselect.errors import InputError
+from dataselect.models.access import access_refused
 from dataselect.models.config import check_files
 from dataselect.models.device_map import remove_with, spread_options
 from dataselect.models.positions import check_positions, table_length
@@ -184,9 +185,9 @@ def _load(loader: Any, model: TokenizerSettings, **options: Any) -> Any:
         if folder.is_dir():
             check_files(folder, weights=False, own_code=model.trust_remote_code)
             advice = "Check the files in this folder, or copy the model again."
+        reason = access_refused(error, model.name) or f"{_reason(error)} {advice}"
         raise InputError(
-            f"the model `{model.name}` (revision {model.revision}) cannot be loaded: "
-            f"{_reason(error)} {advice}"
+            f"the model `{model.name}` (revision {model.revision}) cannot be loaded: {reason}"
         ) from None
 
 

@@ -45,6 +45,12 @@ bench: setup
 	python benchmarks/methods.py benchmarks/methods/demo.yaml
 	python benchmarks/readme.py
 
+# An environment of its own, with the packages of environments/NAME.txt: make .venvs/nv_embed/ready
+.venvs/%/ready: environments/%.txt
+	$(PYTHON) -m venv .venvs/$*
+	.venvs/$*/bin/python -m pip install --disable-pip-version-check --requirement $<
+	@touch $@
+
 # Writes requirements.lock anew from pyproject.toml: run it when a dependency changes.
 lock:
 	fresh=$$(mktemp -d) && $(PYTHON) -m venv $$fresh && \

@@ -7,8 +7,9 @@ from dataselect.compare.runs import per_task, show, with_overlaps
 from dataselect.compute.placement import placed
 from dataselect.data import files, tables
 from dataselect.data.contamination import read_selected_overlaps
+from dataselect.eval.corpus import corpus_metrics
 from dataselect.eval.run import EvalSection, evaluate, report_truncated
-from dataselect.eval.summary import summary
+from dataselect.eval.summary import summary, with_corpus_metrics
 from dataselect.stage import engine, stage
 
 OUT = Path("out")
@@ -24,7 +25,8 @@ def main() -> None:
             frame = evaluate(trained, tests, section.options)
         tables.write("evaluation", frame, OUT / "evaluation.parquet")
         baseline = tables.read("evaluation", OUT / "baseline.parquet")
-        after = with_overlaps(summary(frame), read_selected_overlaps(OUT, frame))
+        scores = with_corpus_metrics(summary(frame), corpus_metrics(frame, tests))
+        after = with_overlaps(scores, read_selected_overlaps(OUT, frame))
         before = summary(baseline) if baseline.height else None
         truncated = report_truncated(frame)
         run.figures.update(run=asdict(section.run), **after, truncated_prompts=truncated)

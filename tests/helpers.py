@@ -52,6 +52,9 @@ def small_methods():
     for name, method in methods.items():
         if name.startswith("embed_"):  # no hub here: all with the one that a package carries
             method["model"] = {"name": str(minilm()), "max_tokens": 64}
+        if name == "embed_nv":  # the model's tokenizer has no eos
+            own = {"python": sys.executable, "append_eos": False}
+            method["features"]["sentence_embeddings"] |= own
         for word, folder in PARTS.items():
             given = method.get(word)
             if given in (None, "none") or folder not in FEW:

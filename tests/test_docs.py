@@ -195,6 +195,7 @@ def commands(page):
 NOT_RUN = {
     "make repro": "minutes: the demo; test_pipeline.py runs the same stages on a small pool",
     "make test": "runs this test",
+    "make .venvs/nv_embed/ready": "installs packages; test_makefile.py has its steps",
     "source .venv/bin/activate": "the tests run in the environment",
     "pip install -e '.[ray]'": "installs packages",
     "pip install -e '.[s3]'": "installs packages",

@@ -43,3 +43,20 @@ def test_setup_says_what_it_does_how_long_and_how_large(setup, tmp_path):
 def test_a_second_time_there_is_nothing_to_say(setup):
     setup()
     assert "packages" not in setup()
+
+
+def test_an_environment_of_its_own_has_the_pinned_packages_of_its_file():
+    command = ["make", "--dry-run", "--always-make", ".venvs/nv_embed/ready", "PYTHON=python3.11"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    create, install, _ = done.stdout.splitlines()
+    assert create == "python3.11 -m venv .venvs/nv_embed"
+    assert install.startswith(".venvs/nv_embed/bin/python -m pip install ")
+    assert install.endswith(" --requirement environments/nv_embed.txt")
+    file = (ROOT / "environments" / "nv_embed.txt").read_text()
+    packages = [line for line in file.splitlines() if not line.startswith("#")]
+    assert "transformers==4.42.4" in packages
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in packages)
+    other = subprocess.run(
+        ["make", ".venvs/none/ready"], cwd=ROOT, capture_output=True, check=False
+    )
+    assert other.returncode != 0

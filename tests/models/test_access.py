@@ -29,8 +29,11 @@ from dataselect.errors import InputError
 from dataselect.models.load import load_causal, load_tokenizer, parameter_count
 from dataselect.models.settings import ModelSettings
 found = {}
+options = dict(append_eos=False, right_padding=False, own_limit=True)
+def load_sentences(model):
+    _load_sentence_model(model, None, options)
 for name in sys.argv[1:]:
-    for load in (load_tokenizer, load_causal, parameter_count, _load_sentence_model):
+    for load in (load_tokenizer, load_causal, parameter_count, load_sentences):
         try:
             load(ModelSettings(name=name, revision="v1"))
         except InputError as error:
@@ -101,3 +104,8 @@ def test_another_error_is_none_of_access():
     outer.__cause__ = inner
     inner.__context__ = outer  # a loop ends
     assert access_refused(outer, "a/b") is None
+
+
+def test_the_text_of_a_gated_model_from_another_process_is_known():
+    error = RuntimeError("You are trying to access a gated repo. Make sure to have access to it")
+    assert "it is gated" in (access_refused(error, "a/b") or "")

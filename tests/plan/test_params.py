@@ -168,8 +168,8 @@ MISTAKES = {
         {"eval": {"kinds": {"sums": "last_numbr"}}},
         "params.yaml: eval.kinds.sums: no kind is called `last_numbr`. Did you mean "
         "`last_number`? There are: bbh, bert_score, bleu, exact_match, last_number, math, "
-        "multiple_choice, pass_at_k, program_of_thought, rouge_l, squad_f1, tydiqa_f1. Or add "
-        "eval_kinds/last_numbr.yaml.",
+        "multiple_choice, pass_at_k, program_of_thought, rouge_l, squad_f1, summary, tydiqa_f1. "
+        "Or add eval_kinds/last_numbr.yaml.",
     ),
     "a kind that runs code, which is not allowed": (
         {"eval": {"kinds": {"sums": "program_of_thought"}}},

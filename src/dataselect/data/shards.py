@@ -29,7 +29,7 @@ from dataselect.compute.memory import is_out_of_memory
 from dataselect.data import files, tables
 from dataselect.data.chunking import chunks
 from dataselect.data.examples import content_columns, examples
-from dataselect.data.shard_records import ShardTotals, read_record, write_record
+from dataselect.data.shard_records import ShardTotals, read_record, versions_of, write_record
 from dataselect.data.tables import Message
 from dataselect.errors import InputError
 from dataselect.report import Progress
@@ -175,7 +175,8 @@ def _start_worker(load: Callable[[], Featurizer]) -> Work:
                 meter = Meter(progress)
                 arrays = featurizer(examples(job.block), job.side, meter)
                 seconds = round(time.perf_counter() - start, 2)
-                write_record(job.path, meter.tokens, meter.flops, seconds)
+                versions = versions_of(featurizer)
+                write_record(job.path, meter.tokens, meter.flops, seconds, versions)
                 with files.atomic_write(job.path) as temporary:
                     save_file(arrays, temporary)
             else:

@@ -4,54 +4,72 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from dataselect.compute.memory import is_out_of_memory
 from dataselect.data import files
 from dataselect.data.checkpoints import Checkpoint
-from dataselect.data.examples import own_limit
+from dataselect.data.examples import own_limit as limit_of
+from dataselect.data.shard_records import RemoteFeaturizer
 from dataselect.data.shards import Featurizer
 from dataselect.embed import Feature
+from dataselect.embed._sentence_model import SentenceModel
+from dataselect.embed._sentence_process import SentenceProcess, WorkerError
 from dataselect.errors import InputError
 from dataselect.models.batches import Batches
 from dataselect.models.examples import tulu_text
 from dataselect.models.settings import ModelSettings
 from dataselect.report import Progress
 
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
 
-    from dataselect.data.tables import Message
-
-
-def sentence_embeddings(*, query_prompt: str = "", passage_prompt: str = "") -> Feature:
+def sentence_embeddings(
+    *,
+    query_prompt: str = "",
+    passage_prompt: str = "",
+    append_eos: bool = False,
+    right_padding: bool = False,
+    own_limit: bool = True,
+    python: str | None = None,
+) -> Feature:
     """Embeds a row's text with a model that was trained to compare texts.
 
     Gives `vectors` (b d, float32; float16 where the model computes in 16 bits), scaled to length
     1; NaN where the model overflows. Pooling, heads and the tokens that are pooled are the
-    sentence model's own. A text is truncated at `max_tokens`, or at the model's own limit if that
-    is lower.
+    sentence model's own. A text is truncated at `max_tokens`.
 
     Args:
         query_prompt: text before a query. Empty: none, not even a prompt that the model's own
             configuration would add.
         passage_prompt: the same for a row of the pool.
+        append_eos: appends the tokenizer's eos token to every text, before it is truncated.
+        right_padding: pads a batch on the right, whatever the tokenizer's configuration says.
+        own_limit: truncates at the limit of the model's own configuration where that is lower.
+        python: the interpreter of another environment, in which the model then runs, such as
+            `.venvs/nv_embed/bin/python`; null: in this one.
 
     Raises:
-        InputError, when it is loaded: sentence-transformers is not installed; or the model cannot
-            be loaded, is not a transformer, needs code of its own that may not run, or has only
-            pickled weights.
+        InputError, when it is loaded: sentence-transformers or the interpreter is not installed;
+            or the model cannot be loaded, is not a transformer, needs code of its own that may not
+            run, or has only pickled weights. Later: the other interpreter's process has ended.
 
     Source: the Embed baseline of arXiv 2503.01807 (GTR-base, NV-Embed-v2). As in its code
     (hamishivi/automated-instruction-selection@df71a04) the text is the whole conversation in the
-    Tülu format, without eos tokens, whatever `model.chat` says. NV-Embed-v2 comes with
-    code of its own, written for transformers 4, that fails to load with 5
-    (embeddings-benchmark/mteb#3287).
+    Tülu format, without eos tokens, whatever `model.chat` says. That code calls NV-Embed-v2's own
+    `encode`, which appends an eos and leaves the prompt out of the pooling; its model card does
+    the same with sentence-transformers, as here. The model's code is for transformers 4, and
+    fails to load with 5 (embeddings-benchmark/mteb#3287).
     """
     return Feature(
-        load=partial(_load, query_prompt=query_prompt, passage_prompt=passage_prompt),
+        load=partial(
+            _load,
+            prompts={"queries": query_prompt, "pool": passage_prompt},
+            python=python,
+            append_eos=append_eos,
+            right_padding=right_padding,
+            own_limit=own_limit,
+        ),
         outputs=("vectors",),
         bytes_per_row=lambda hidden_size, checkpoints: 4 * hidden_size if hidden_size else None,
         needs_positions=False,
@@ -59,122 +77,110 @@ def sentence_embeddings(*, query_prompt: str = "", passage_prompt: str = "") -> 
 
 
 def _load(
-    model: ModelSettings, checkpoints: list[Checkpoint], *, query_prompt: str, passage_prompt: str
+    model: ModelSettings,
+    checkpoints: list[Checkpoint],
+    *,
+    prompts: dict[str, str],
+    python: str | None,
+    **options: bool,
 ) -> Featurizer:
-    import torch
-
+    from dataselect.models.load import device
     from dataselect.models.weights import check_finite, check_stored
 
-    net = _load_sentence_model(model)
-    network = net.transformers_model
-    if network is None:
+    net = _load_sentence_model(model, python, options)
+    if not net.weights:
         raise InputError(f"model.name: `{model.name}`: not a transformer. Choose one that is.")
-    check_stored(network, model.name)
-    check_finite(network, model.name)
-    net.max_seq_length = min(model.max_tokens, net.max_seq_length or model.max_tokens)
-    batches = Batches.on(net.device.type, gpu=32_768)
-    stored = np.float32 if net.dtype == torch.float32 else np.float16
-    looked_up = {m.weight for m in network.modules() if isinstance(m, torch.nn.Embedding)}
-    token_flops = 2.0 * sum(p.numel() for p in network.parameters() if p not in looked_up)
-
-    def token_counts(texts: list[str]) -> list[int]:
-        options = {"truncation": True, "max_length": net.max_seq_length}
-        return [len(ids) for ids in net.tokenizer(texts, **options)["input_ids"]] if texts else []
+    check_stored(net.weights, model.name)
+    if isinstance(net, SentenceModel):  # of another process, the vectors would show it
+        check_finite(net.network, model.name)
+    batches = Batches.on(device(), gpu=32_768)
+    stored = np.float32 if net.dtype == "float32" else np.float16
 
     def featurize(rows: list, side: str, progress: Progress) -> dict[str, np.ndarray]:
-        prompt = query_prompt if side == "queries" else passage_prompt
-        texts = [_text(net, row) for row in rows]
-        tokens = token_counts([prompt + text for text in texts])
-        vectors = np.zeros((len(rows), net.get_embedding_dimension() or 0), dtype=stored)
+        prompt = prompts[side]
+        parts = [(list(tulu_text(row)), limit_of(row)) for row in rows]
+        texts, tokens = net.prepare(parts, prompt)
+        vectors = np.zeros((len(rows), net.dimension), dtype=stored)
 
         def embed_batch(batch: list[int]) -> None:
-            # The prompt apart from the text: some models leave its tokens out of the pooling.
-            raw = net.encode(
-                [texts[row] for row in batch],
-                prompt=prompt,
-                batch_size=len(batch),
-                show_progress_bar=False,
-            ).astype(np.float32)
+            raw = net.encode([texts[row] for row in batch], prompt)
             with np.errstate(invalid="ignore", over="ignore"):  # an overflow becomes NaN
                 vectors[batch] = raw / np.linalg.norm(raw, axis=1, keepdims=True).clip(min=1e-12)
             batch_tokens = sum(tokens[row] for row in batch)
-            progress(len(batch), batch_tokens, token_flops * batch_tokens)
+            progress(len(batch), batch_tokens, net.token_flops * batch_tokens)
 
         batches.run(tokens, embed_batch)
         return {"vectors": vectors}
 
+    if isinstance(net, SentenceProcess):
+        return RemoteFeaturizer(featurize, net.versions)
     return featurize
 
 
-def _text(net: SentenceTransformer, row: list[Message]) -> str:
-    """A row's text; of an `Example` with a limit, prompt and answer each lose their end to it."""
-    parts = tulu_text(row)
-    if (limit := own_limit(row)) is None:
-        return "".join(parts)
-    return "".join(_first_tokens(net, part, limit) for part in parts)
+def _load_sentence_model(
+    model: ModelSettings, python: str | None, options: dict[str, bool]
+) -> SentenceModel | SentenceProcess:
+    """The model, in this process or in one of the interpreter `python`.
 
-
-def _first_tokens(net: SentenceTransformer, text: str, max_tokens: int) -> str:
-    """What the first tokens of a text hold, without those that a tokenizer adds to it."""
-    options = {"add_special_tokens": False, "return_offsets_mapping": True, "verbose": False}
-    offsets = net.tokenizer(text, **options)["offset_mapping"][:max_tokens]
-    return text[: max((end for _, end in offsets), default=0)]
-
-
-def _load_sentence_model(model: ModelSettings) -> SentenceTransformer:
-    import logging
-
-    from transformers.utils import cached_file
-    from transformers.utils import logging as transformers_logging
-
+    Args:
+        options: `append_eos`, `right_padding` and `own_limit`.
+    """
     from dataselect.models.access import access_refused
     from dataselect.models.config import check_files
     from dataselect.models.device_map import remove_with
     from dataselect.models.load import device, is_folder, placement_options, torch_dtype
 
+    if python is None:
+        _check_installed()
+    name, local = files.resolve(model.name), is_folder(model.name, "model")
+    settings: dict[str, Any] = {
+        "name": str(Path(name).absolute()) if local else name,
+        "revision": model.revision,
+        "device": device(),
+        "dtype": str(torch_dtype(model.dtype)).removeprefix("torch."),
+        "max_tokens": model.max_tokens,
+        "trust_remote_code": model.trust_remote_code,
+        "local": local,
+        **options,
+    }
     try:
-        from sentence_transformers import SentenceTransformer
+        placed = placement_options(model)
+        if python and placed:
+            raise InputError(
+                f"the model `{model.name}` is larger than a GPU; with `python`, it cannot be "
+                "spread over several. Set its `dtype: bfloat16`, or remove `python`."
+            )
+        if python:
+            return SentenceProcess(python, settings)
+        net = SentenceModel(**settings, placement=placed)
+        remove_with(net, placed)
+        return net
+    except Exception as error:  # of any type: libraries raise what they like
+        if isinstance(error, InputError) or is_out_of_memory(error):
+            raise
+        if local:
+            check_files(Path(name), own_code=model.trust_remote_code)
+        reason = " ".join(str(error).split())
+        why = access_refused(error, model.name) or f"{reason} {_advice(error, reason, python)}"
+        raise InputError(
+            f"the model `{model.name}` (revision {model.revision}) cannot be loaded: {why}"
+        ) from None
+
+
+def _check_installed() -> None:
+    import importlib
+
+    try:
+        importlib.import_module("sentence_transformers")
     except ModuleNotFoundError as error:
         raise InputError(
             f"features: `sentence_embeddings` needs `{error.name}`, which is not installed. "
             "Install it: pip install 'dataselect[embed]'"
         ) from None
 
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
-    name, revision = files.resolve(model.name), model.revision
-    local = is_folder(model.name, "model")
-    try:
-        # Without this file any language model would load, with a pooling by chance.
-        cached_file(name, "modules.json", revision=revision, local_files_only=local)
-        placed = placement_options(model)
-        net = SentenceTransformer(
-            name,
-            revision=revision,
-            device=None if placed else device(),
-            trust_remote_code=model.trust_remote_code,
-            local_files_only=local,  # else it looks for a folder's name on the hub
-            model_kwargs={"dtype": torch_dtype(model.dtype), "use_safetensors": True, **placed},
-        )
-        remove_with(net, placed)
-        return net
-    except Exception as error:  # of any type: libraries raise what they like
-        if is_out_of_memory(error):
-            raise
-        if local:
-            check_files(Path(name), own_code=model.trust_remote_code)
-        reason = " ".join(str(error).split())
-        why = access_refused(error, model.name) or f"{reason} {_advice(error, reason)}"
-        raise InputError(
-            f"the model `{model.name}` (revision {revision}) cannot be loaded: {why}"
-        ) from None
 
-
-def _advice(error: Exception, reason: str) -> str:
+def _advice(error: Exception, reason: str, python: str | None) -> str:
     """What to do when a sentence model cannot be loaded."""
-    import transformers
-
     if "modules.json" in reason:
         return (
             "So it is not a model for sentence-transformers. Name one that is, like "
@@ -193,9 +199,19 @@ def _advice(error: Exception, reason: str) -> str:
             "the model again, which writes safetensors, and name that folder: "
             "SentenceTransformer('its name').save_pretrained('a/folder')."
         )
+    if "append_eos" in reason:
+        return "Remove `append_eos`, or choose another model."
+    if isinstance(error, WorkerError) and error.is_import:
+        return (
+            f"Install what is missing in the environment of `{python}`; or the versions that the "
+            "model's own code is for."
+        )
     if isinstance(error, ImportError):
+        import transformers
+
         return (
             "Install what is missing; or, if the model's own code is for another transformers "
-            f"than the {transformers.__version__} here, choose another model."
+            f"than the {transformers.__version__} here, give it an environment of its own: the "
+            "setting `python` of `sentence_embeddings`."
         )
     return "Check the name, the revision, the network and your access."

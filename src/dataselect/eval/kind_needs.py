@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import polars as pl
 from annotated_types import Gt, Le
@@ -25,11 +25,14 @@ class Needs:
         runs_code: whether the metric runs programs that a model has generated.
         packages: the modules that the metric imports.
         columns: the tests' columns that the metric reads, beside those that all have.
+        corpus: metrics of all outputs of a task together, beside those of each: functions of
+            `eval/corpus.py`.
     """
 
     runs_code: bool = False
     packages: list[str] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
+    corpus: list[Literal["bleu"]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +70,8 @@ def check_drawing(settings: dict[str, Any], generation: dict[str, Any], where: s
         where: its file, for messages.
 
     Raises:
-        InputError: a temperature or number that cannot be drawn with.
+        InputError: a temperature or number that cannot be drawn with, or several outputs of a test
+            where a metric of the whole task takes one.
     """
     for name in OTHER_SAMPLERS.intersection(generation):
         raise InputError(
@@ -77,7 +81,12 @@ def check_drawing(settings: dict[str, Any], generation: dict[str, Any], where: s
     given = _declared(Drawing, settings)
     if generation.get("do_sample"):
         given |= _declared(Drawing, generation)
-    check_settings(Drawing, given, where)
+    drawing = Drawing(**check_settings(Drawing, given, where))
+    if drawing.repeats > 1 and (settings.get("metadata") or {}).get("corpus"):
+        raise InputError(
+            f"{where}: metadata.corpus: such a metric takes one output of a test, and `repeats` is "
+            f"{drawing.repeats}. Remove one of them."
+        )
 
 
 def _declared(schema: type, given: dict[str, Any]) -> dict[str, Any]:

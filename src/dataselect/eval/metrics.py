@@ -14,6 +14,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from dataselect.eval.bert_scorer import bert_scorer
+
 #: A minus counts where nothing stands before it that it could be taken from: `20-15` ends with 15.
 NUMBER = re.compile(r"(?:(?<![\w).])-)?(?:\d[\d,]*(?:\.\d+)?|\.\d+)")
 
@@ -133,24 +135,16 @@ def bert_score(doc: dict[str, Any], outputs: list[str]) -> dict[str, float]:
     """
     if not outputs[0].strip():
         return {"bert_score": 0.0}
-    settings = kind_settings(doc)
-    scorer = _bert_scorer(settings["encoder"], settings["layer"])
+    scorer = bert_scorer(kind_settings(doc))
     golds = doc["answers"]
     f1 = scorer.score(outputs * len(golds), golds)[2]
     return {"bert_score": float(f1.max())}
 
 
-@cache
-def _bert_scorer(encoder: str, layer: int) -> Any:
-    from bert_score import BERTScorer
+def summary(doc: dict[str, Any], outputs: list[str]) -> dict[str, float]:
+    """`rouge_l`, `bert_score` and `sentence_bleu` of one output: for summaries.
 
-    from dataselect.errors import InputError
-
-    try:
-        return BERTScorer(model_type=encoder, num_layers=layer)
-    except (OSError, ValueError, AssertionError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"eval_kinds: the encoder `{encoder}` of BERTScore, layer {layer}, cannot be loaded: "
-            f"{reason:.200}. Fix them in the kind's `metadata`, or fetch the model."
-        ) from None
+    Raises:
+        InputError: BERTScore's encoder cannot be loaded.
+    """
+    return rouge_l(doc, outputs) | bert_score(doc, outputs) | bleu(doc, outputs)

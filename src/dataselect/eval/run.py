@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Lt
 
 from dataselect import report
+from dataselect.eval.bert_scorer import check_bert_scorer
 from dataselect.eval.language_model import Encoder
 from dataselect.eval.lm_eval import score_with_lm_eval
 from dataselect.eval.prompts import LongPrompts, encode_prompts, output_lengths, used_tests
-from dataselect.eval.task_kinds import check_kind
+from dataselect.eval.task_kinds import check_kind, kind_metadata
 from dataselect.models.settings import ModelSettings
 from dataselect.settings import PositiveInt
 
@@ -117,7 +118,8 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
 
     Raises:
         InputError: a kind has no file, the model cannot be loaded or has a weight that is not
-            finite, a prompt does not fit, or lm-eval is not installed.
+            finite, a prompt does not fit, lm-eval is not installed, or the encoder of BERTScore
+            cannot be loaded.
     """
     import polars as pl
 
@@ -132,9 +134,7 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
         return tables.empty("evaluation")
     use_threads(options.threads)
     tests = used_tests(tests, options.limit)
-    kinds = dict(tests.select("task", "kind").unique(maintain_order=True).iter_rows())
-    for task, kind in kinds.items():
-        check_kind(kind, f"tests.path: task {task}", options.run_code)
+    kinds = _checked_kinds(tests, options.run_code)
     net, chat = load_causal(model, spread=True), load_chat(model, max_tokens=NO_LIMIT)
     context = context_length(net.config)
     outputs = output_lengths(tests, options.max_new_tokens)
@@ -151,6 +151,15 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
     )
     joined = frame.join(scored, on=["task", "id"], how="left", maintain_order="left")
     return joined.select(list(tables.schema("evaluation")))
+
+
+def _checked_kinds(tests: pl.DataFrame, run_code: bool) -> dict[str, str]:
+    """Task → kind, after all that can be checked of the kinds before a model is loaded."""
+    kinds = dict(tests.select("task", "kind").unique(maintain_order=True).iter_rows())
+    for task, kind in kinds.items():
+        check_kind(kind, f"tests.path: task {task}", run_code)
+        check_bert_scorer(kind_metadata(kind))
+    return kinds
 
 
 def report_truncated(evaluation: pl.DataFrame) -> int:

@@ -33,6 +33,24 @@ def summary(evaluation: pl.DataFrame) -> dict[str, dict[str, Any]]:
     return {"mean": mean, "tasks": tasks}
 
 
+def with_corpus_metrics(
+    scores: dict[str, dict[str, Any]], measured: dict[str, dict[str, float]]
+) -> dict[str, dict[str, Any]]:
+    """A summary with metrics of whole tasks among their `other_metrics`; they have no error.
+
+    Args:
+        scores: what `summary` returns.
+        measured: task → metric → value, as `corpus.corpus_metrics` returns them.
+    """
+    tasks = {
+        task: {**values, "other_metrics": values.get("other_metrics", {}) | measured[task]}
+        if task in measured
+        else values
+        for task, values in scores["tasks"].items()
+    }
+    return {**scores, "tasks": tasks}
+
+
 def _score(name: str, values: pl.DataFrame) -> dict[str, float | None]:
     """The mean of a task's values, or of its subtasks' means.
 

@@ -24,7 +24,8 @@ def access_refused(error: BaseException, name: str) -> str | None:
     token = "the token in use has none" if get_token() else "there is no token"
     for cause in _causes(error):
         status = getattr(getattr(cause, "response", None), "status_code", None)
-        if isinstance(cause, GatedRepoError):
+        # Of a process with other libraries only the text is known.
+        if isinstance(cause, GatedRepoError) or "gated repo" in str(cause):
             return f"it is gated, and {token}. Accept its terms on {page}, then {LOG_IN}."
         if isinstance(cause, RepositoryNotFoundError):
             return (

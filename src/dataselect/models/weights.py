@@ -40,11 +40,15 @@ def check_loaded(info: Mapping[str, Any], name: str) -> None:
     _refuse_missing((key for key in info["missing_keys"] if UNUSED not in key), name)
 
 
-def check_stored(net: torch.nn.Module, name: str) -> None:
+def check_stored(weights: Iterable[str], name: str) -> None:
     """Checks that the files of a model in a folder have the weights that a loaded one has.
 
     For loaders that do not say what they found. Files may name weights otherwise than the model;
     so a weight counts as missing only where the same weight of another layer is there.
+
+    Args:
+        weights: the names of the loaded model's weights.
+        name: the model's.
 
     Raises:
         InputError: a weight is missing.
@@ -55,7 +59,7 @@ def check_stored(net: torch.nn.Module, name: str) -> None:
     # As transformers does with the names of old checkpoints.
     stored = {key.replace(".gamma", ".weight").replace(".beta", ".bias") for key in stored}
     endings = {end for key in stored for end in _endings(key)}
-    keys = [key for key, _ in net.named_parameters() if UNUSED not in key]
+    keys = [key for key in weights if UNUSED not in key]
     missing = {key for key in keys if key not in endings and not stored & _endings(key)}
     found = {_any_layer(key) for key in keys if key not in missing}
     _refuse_missing((key for key in missing if _any_layer(key) in found), name)

@@ -37,13 +37,17 @@ class Source:
         config: of the data set.
         split: of the data set.
         file: read this file of the data set instead: JSON or JSON lines, or inside a zip as
-            `eval.zip/eval/arena_hard.jsonl`; also packed as `.gz`.
+            `eval.zip/eval/arena_hard.jsonl`; also packed as `.gz`. Of a `.tok`, each line is a row
+            with the column `text`.
+        obtain: how the user gets the data set, which no program may fetch; `name` is then the
+            folder that they put it into, from the project's own.
     """
 
     name: str
     config: str | None = None
     split: str = "train"
     file: str | None = None
+    obtain: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from dataselect.dedup.tasks import read_queries, read_tests
 from dataselect.errors import InputError
 from dataselect.report import Progress
 from dataselect.tasks import MakeRows, ReadSource, Row, Task
-from dataselect.tasks.sources import commit_of, read_source
+from dataselect.tasks.sources import check_obtained, commit_of, read_source
 
 #: The columns of a task's files, as docs/settings.md describes them.
 SCHEMA = {
@@ -65,8 +65,10 @@ def make_task(
         progress: called with 1 for every row read.
 
     Raises:
-        InputError: a source cannot be read, has another form, or gives no row.
+        InputError: a source is not there, cannot be read, has another form, or gives no row.
     """
+    for source in task.sources.values():
+        check_obtained(source)
     names = dict.fromkeys(source.name for source in task.sources.values())
     commits = {source: revisions.get(source) or commit_of(source) for source in names}
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from dataselect.errors import InputError
 from dataselect.fetch.hub import hub_errors, local_file, newest_commit
 from dataselect.tasks import Row, Source
 
@@ -33,6 +34,17 @@ def read_source(source: Source, revision: str | None) -> Iterator[Row]:
         yield from _file_rows(source, revision) if source.file else _split_rows(source, revision)
 
 
+def check_obtained(source: Source) -> None:
+    """Refuses a source that the user must get themselves and that is not there.
+
+    Raises:
+        InputError: with how to get it.
+    """
+    path = Path(source.name) / (source.file or "")
+    if source.obtain and not path.exists():
+        raise InputError(f"{path}: there is no such file. {source.obtain}")
+
+
 def commit_of(name: str) -> str | None:
     """The commit that a data set of the hub is at now; None for a local folder.
 
@@ -53,13 +65,15 @@ def _split_rows(source: Source, revision: str | None) -> Iterator[Row]:
 
 
 def _file_rows(source: Source, revision: str | None) -> Iterator[Row]:
-    """The rows of a JSON or JSON-lines file, which may be packed, and stand in a zip."""
+    """The rows of a JSON, JSON-lines or `.tok` file, which may be packed, and stand in a zip."""
     assert source.file is not None
     archive, is_zip, member = source.file.partition(".zip/")
     path = local_file(source.name, f"{archive}.zip" if is_zip else archive, revision)
     with _open(path, member, source.file) as file:
         text = io.TextIOWrapper(file, encoding="utf-8")
-        if ".jsonl" in source.file:
+        if source.file.endswith(".tok"):
+            yield from ({"text": line.rstrip("\n")} for line in text)
+        elif ".jsonl" in source.file:
             yield from (json.loads(line) for line in text if line.strip())
         else:
             yield from json.load(text)

@@ -20,6 +20,7 @@ from dataselect.embed.losses import losses
 from dataselect.embed.sentence_embeddings import sentence_embeddings
 from dataselect.embed.trajectories import trajectories
 from dataselect.eval.run import EvalOptions, evaluate
+from dataselect.models.device_map import recompute_blocks
 from dataselect.models.load import load_causal
 from tests import helpers
 from tests.embed import measure
@@ -96,6 +97,35 @@ def test_sentence_embeddings_are_the_same_to_the_bit(rows, in_scratch):
     for size in (1_000_000, 60_000_000):
         with placed(Placement(cpu=size)):
             equal(measure(sentence_embeddings(), rows, model), whole)
+
+
+def test_a_sentence_model_of_another_interpreter_is_not_spread(in_scratch):
+    with placed(PLACEMENTS[0]):
+        message = mistake(sentence_embeddings(python="python").load, MODEL, [])
+    assert "with `python`, it cannot be spread over several" in message
+
+
+def test_blocks_are_computed_again_so_that_weights_need_not_stay(in_scratch):
+    ids = torch.tensor([[1, 2, 3]])
+    alive = {}
+    for recomputed in (False, True):
+        with placed(PLACEMENTS[0]):
+            net = load_causal(MODEL, spread=True)
+        if recomputed:
+            recompute_blocks(net)
+        saved = []
+
+        def save(tensor, saved=saved):
+            saved.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+            inputs = net.get_input_embeddings()(ids).detach().requires_grad_()
+            loss = net(inputs_embeds=inputs).logits.square().sum()
+        alive[recomputed] = sum(saved)
+        (gradient,) = torch.autograd.grad(loss, inputs)
+        assert torch.isfinite(gradient).all()
+    assert alive[True] < alive[False] / 2
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ def access_refused(error: BaseException, name: str) -> str | None:
     for cause in _causes(error):
         status = getattr(getattr(cause, "response", None), "status_code", None)
         # Of a process with other libraries only the text is known.
-        if isinstance(cause, GatedRepoError) or "gated repo" in str(cause):
+        if isinstance(cause, GatedRepoError) or "access a gated repo" in str(cause):
             return f"it is gated, and {token}. Accept its terms on {page}, then {LOG_IN}."
         if isinstance(cause, RepositoryNotFoundError):
             return (

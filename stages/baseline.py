@@ -2,18 +2,19 @@
 
 from pathlib import Path
 
+from dataselect.compute.placement import placed
 from dataselect.data import tables
 from dataselect.eval.judged import evaluate_and_judge
 from dataselect.eval.judged_files import Target, write_files
 from dataselect.eval.run import BaselineSection, report_truncated
-from dataselect.stage import stage
+from dataselect.stage import engine, stage
 
 OUT = Path("out")
 
 
 def main() -> None:
     """Scores the model before training: the same for every method, so DVC computes it once."""
-    with stage("baseline", BaselineSection) as run:
+    with stage("baseline", BaselineSection) as run, placed(engine().placement):
         section = run.section
         target = Target(OUT / "baseline_judged", "before_training")
         if section.model is None:

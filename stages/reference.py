@@ -3,15 +3,16 @@
 from pathlib import Path
 
 from dataselect import report
+from dataselect.compute.placement import placed
 from dataselect.reference.run import ReferenceSection, fit_reference
-from dataselect.stage import stage
+from dataselect.stage import engine, stage
 
 OUT = Path("out")
 
 
 def main() -> None:
     """Fits the reference, or notes that there is none; several GPUs run this file as a module."""
-    with stage("reference", ReferenceSection) as run:
+    with stage("reference", ReferenceSection) as run, placed(engine().placement):
         done = fit_reference(
             run.section, OUT / "pool.parquet", OUT / "dropped.parquet", OUT / "reference"
         )

@@ -5,11 +5,47 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import re
 from collections.abc import Iterable
+
+#: Variables whose values are shown nowhere.
+SECRET_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "AWS_ACCESS_KEY_ID")
+SECRET_VARIABLES += ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+#: Tokens of the hub and ids of AWS keys; what logs in by a URL; values in a signed URL.
+TOKENS = re.compile(r"\bhf_[A-Za-z0-9]{16,}\b|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")
+LOGIN = re.compile(r"(?<=://)[^\s/@'\"]+@")
+SIGNED = re.compile(
+    r"([?&](?:x-amz-[\w-]+|(?:access_?|auth_?)?token|api_?key|key-pair-id|policy|sig\w*|"
+    r"expires|awsaccesskeyid)=)[^&\s'\"]+",
+    re.IGNORECASE,
+)
+
+#: How to let the hub know who asks.
+LOG_IN = "set the environment variable HF_TOKEN, or log in: `hf auth login`"
+
+
+def without_secrets(text: str) -> str:
+    """A text with its tokens, passwords in URLs and signatures of URLs replaced by `…`.
+
+    >>> without_secrets("https://me:pass@host/a?Signature=abc&x=1")
+    'https://…@host/a?Signature=…&x=1'
+    """
+    for value in (os.environ.get(name, "") for name in SECRET_VARIABLES):
+        if len(value) >= 8:
+            text = text.replace(value, "…")
+    return SIGNED.sub(r"\1…", LOGIN.sub("…@", TOKENS.sub("…", text)))
 
 
 class InputError(ValueError):
-    """Something in the user's parameters or data is wrong; the message says what to do."""
+    """Something in the user's parameters or data is wrong; the message says what to do.
+
+    Args:
+        message: it is shown without secrets, which libraries may have put into their errors.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_secrets(message))
 
 
 def did_you_mean(name: object, names: Iterable[str]) -> str:

@@ -128,8 +128,10 @@ def test_workers_end_when_the_process_they_work_for_is_killed(in_scratch):
 
 
 def test_an_engines_settings_are_checked():
-    assert engine_part("local") == Part("local", {"workers": "auto", "memory": None})
-    assert engine_part({"ray": {"cpus": 2}}).settings == {"address": None, "cpus": 2, "gpus": 0}
+    whole = {"device_map": None, "max_memory": None}
+    assert engine_part("local") == Part("local", {"workers": "auto", "memory": None, **whole})
+    wanted = {"address": None, "cpus": 2, "gpus": 0, **whole}
+    assert engine_part({"ray": {"cpus": 2}}).settings == wanted
     with pytest.raises(InputError, match=r"no engine is called `rya`\. Did you mean `ray`"):
         engine_part("rya")
     with pytest.raises(InputError, match="unknown setting `worker`"):

@@ -106,7 +106,7 @@ def test_a_token_is_never_shown():
     with pytest.raises(InputError) as caught, hub_errors("a/b", "a/b", "settings.yaml"):
         raise OSError(f"401 for https://huggingface.co?token={TOKEN}, Authorization: {TOKEN}")
     assert TOKEN not in str(caught.value)
-    assert "token=hf_…" in str(caught.value)
+    assert "token=…" in str(caught.value)
 
 
 def test_a_mistake_of_our_own_is_not_taken_for_a_data_sets():

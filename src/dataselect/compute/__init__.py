@@ -11,9 +11,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from dataselect.report import Progress
+
+if TYPE_CHECKING:
+    from dataselect.compute.placement import Placement
 
 
 class Result(Protocol):
@@ -44,11 +47,13 @@ class Engine:
         open: starts workers; the context gives `Run`, and ends the workers when it closes.
         one_machine: whether all work runs on this machine.
         parallel_workers: () → how many times as fast as one worker it is, for the estimate.
+        placement: how its workers, and evaluation, load a model that is larger than one GPU.
     """
 
     open: Callable[[StartWorker], AbstractContextManager[Run]]
     one_machine: bool
     parallel_workers: Callable[[], int]
+    placement: Placement | None = None
 
 
 def no_progress(rows: float, tokens: int = 0, flops: float = 0.0, /) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from dataselect.compute import Engine, Run, StartWorker, Work, no_progress, ordered_results
 from dataselect.compute.memory import memory_bytes, with_memory_limit
+from dataselect.compute.placement import DeviceMap, MaxMemory, Placement, placed, placement
 from dataselect.compute.progress import follow
 from dataselect.compute.threads import cores, use_threads
 from dataselect.errors import InputError
@@ -22,32 +23,62 @@ from dataselect.settings import PositiveInt
 Workers = PositiveInt | Literal["auto"]
 
 
-def local(*, workers: Workers = "auto", memory: str | None = None) -> Engine:
+def local(
+    *,
+    workers: Workers = "auto",
+    memory: str | None = None,
+    device_map: DeviceMap = None,
+    max_memory: MaxMemory = None,
+) -> Engine:
     """Works in this process; with several GPUs, in a process for each of them.
 
     Args:
         workers: processes, each with a GPU of its own where there are any. `auto`: one per GPU.
         memory: the most a worker may use, like `6GB`: of its GPU, or, without one, of the machine.
             Batches shrink to fit. None: no limit.
+        device_map: `auto` spreads a model that is larger than a GPU over all of them, then over
+            memory, then over disk, for features and evaluation; one worker has all GPUs.
+        max_memory: the most that its weights may take of each `gpu`, and of the machine (`cpu`),
+            like `{gpu: 60GB, cpu: 200GB}`. Without: 80% of what is free.
 
     Raises:
-        InputError: `memory` is not a size; or, while it runs, a worker process was killed.
+        InputError: a size is none, or `device_map` stands beside a setting that it excludes; or,
+            while it runs, a worker process was killed.
     """
-    limit = None if memory is None else memory_bytes(memory)
+    limit = None if memory is None else memory_bytes(memory, "engine.local.memory")
+    spread = placement(device_map, max_memory, "engine.local")
+    if spread:
+        _check_spread(workers, memory)
+        workers = 1
     return Engine(
-        open=partial(_open, workers, limit),
+        open=partial(_open, workers, limit, spread),
         one_machine=True,
         parallel_workers=partial(_parallel_workers, workers),
+        placement=spread,
     )
 
 
+def _check_spread(workers: Workers, memory: str | None) -> None:
+    """Refuses what a model that is spread over all GPUs leaves no use for."""
+    for name, value, default in (("workers", workers, "auto"), ("memory", memory, None)):
+        if value not in (default, 1):
+            raise InputError(
+                f"params.yaml: engine.local.{name}: found `{value}` beside `device_map: auto`, "
+                "with which one worker has all GPUs, and `max_memory` limits its weights. Remove "
+                "one of the two."
+            )
+
+
 @contextmanager
-def _open(workers: Workers, limit: int | None, start: StartWorker) -> Generator[Run]:
+def _open(
+    workers: Workers, limit: int | None, spread: Placement | None, start: StartWorker
+) -> Generator[Run]:
     gpus = _gpus()
     count = _worker_count(workers, gpus)
     limited = partial(with_memory_limit, limit, start)
     if count == 1:
-        yield _in_process(limited)
+        with placed(spread):
+            yield _in_process(limited)
         return
     with _processes(limited, count, gpus) as run:
         yield run

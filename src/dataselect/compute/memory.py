@@ -86,8 +86,11 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def memory_bytes(text: str) -> int:
+def memory_bytes(text: str, where: str) -> int:
     """`6GB` as a number of bytes.
+
+    Args:
+        where: the setting in params.yaml, for the message.
 
     Raises:
         InputError: it is not such a size.
@@ -95,8 +98,8 @@ def memory_bytes(text: str) -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB|TB)", text)
     if not found or float(found[1]) == 0:
         raise InputError(
-            "params.yaml: engine.local.memory: expected a size in MB, GB or TB, like `6GB`; found "
-            f"{text!r}. Fix it there."
+            f"params.yaml: {where}: expected a size in MB, GB or TB, like `6GB`; found {text!r}. "
+            "Fix it there."
         )
     return int(float(found[1]) * {"MB": 1e6, "GB": 1e9, "TB": 1e12}[found[2]])
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt
 
 from dataselect.compute import Engine, Run, StartWorker, Work, ordered_results
+from dataselect.compute.placement import DeviceMap, MaxMemory, Placement, placement, use_placement
 from dataselect.compute.progress import follow
 from dataselect.errors import InputError
 from dataselect.report import Progress
@@ -33,6 +34,8 @@ def ray(
     address: str | None = None,
     cpus: Annotated[float, Gt(0)] = 1,
     gpus: Annotated[float, Ge(0)] = 0,
+    device_map: DeviceMap = None,
+    max_memory: MaxMemory = None,
 ) -> Engine:
     """Works on a Ray cluster. A worker that dies starts again, on any machine, with its job.
 
@@ -44,20 +47,33 @@ def ray(
             RAY_ADDRESS says, else a cluster of this machine alone.
         cpus: cores per job; also its threads.
         gpus: GPUs per job; 0.5 puts two jobs on each.
+        device_map: `auto` spreads a model that is larger than a GPU over those of a job, then over
+            memory, then over disk, for features and evaluation.
+        max_memory: the most that its weights may take of each `gpu`, and of the machine (`cpu`),
+            like `{gpu: 60GB, cpu: 200GB}`. Without: 80% of what is free.
 
     Raises:
-        InputError: while it runs: Ray is not installed, there is no such cluster, or no machine of
-            it is large enough for a job.
+        InputError: a size is none, or `device_map` has no whole GPU; or, while it runs: Ray is not
+            installed, there is no such cluster, or no machine of it is large enough for a job.
     """
+    spread = placement(device_map, max_memory, "engine.ray")
+    if spread and gpus < 1:
+        raise InputError(
+            f"params.yaml: engine.ray: `device_map: auto` and `gpus: {gpus:g}`: expected as many "
+            "whole GPUs as a job's model is to be spread over. Set `gpus`, or remove `device_map`."
+        )
     return Engine(
-        open=partial(_open, address, cpus, gpus),
+        open=partial(_open, address, cpus, gpus, spread),
         one_machine=False,
         parallel_workers=lambda: 1,  # the estimate measures one worker, and says so
+        placement=spread,
     )
 
 
 @contextmanager
-def _open(address: str | None, cpus: float, gpus: float, start: StartWorker) -> Generator[Run]:
+def _open(
+    address: str | None, cpus: float, gpus: float, spread: Placement | None, start: StartWorker
+) -> Generator[Run]:
     cluster = _connect(address)
     slots = _slots(cluster.nodes(), cpus, gpus)
     # Actors, not tasks: a process stays with its GPU, and keeps its model.
@@ -65,7 +81,7 @@ def _open(address: str | None, cpus: float, gpus: float, start: StartWorker) -> 
     retries = {"max_restarts": RETRIES, "max_task_retries": RETRIES}
     actor = cluster.remote(**resources, **retries)(_Worker)
     counter = cluster.remote(num_cpus=0, max_restarts=-1)(_Counter).remote()
-    workers = [actor.remote(str(Path.cwd()), start, counter) for _ in range(slots)]
+    workers = [actor.remote(str(Path.cwd()), start, counter, spread) for _ in range(slots)]
     numbers = count()
 
     def run(jobs: Iterable[Any], progress: Progress) -> Iterator[Any]:
@@ -166,8 +182,11 @@ def _result(cluster: Any, reference: Any) -> Any:
 class _Worker:
     """A process of the cluster, which keeps what it loads from job to job."""
 
-    def __init__(self, home: str, start: StartWorker, counter: Any) -> None:
+    def __init__(
+        self, home: str, start: StartWorker, counter: Any, spread: Placement | None
+    ) -> None:
         os.chdir(home)  # paths of the project's files are relative to it
+        use_placement(spread)
         self.start, self.counter = start, counter
         self.work: Work | None = None
 

@@ -25,6 +25,7 @@ class SentenceModel:
         local: whether `name` is a folder, so that no hub is looked at.
         append_eos: whether the tokenizer's eos token is appended to every text.
         right_padding: pads on the right, whatever the tokenizer's own configuration says.
+        placement: what `from_pretrained` is given where the model is spread over several devices.
 
     Attributes:
         weights: the names of the transformer's weights; empty where the model is none.
@@ -46,6 +47,7 @@ class SentenceModel:
         local: bool,
         append_eos: bool,
         right_padding: bool,
+        placement: dict[str, Any] | None = None,
     ) -> None:
         import torch
         import transformers
@@ -57,13 +59,14 @@ class SentenceModel:
         cached_file(name, "modules.json", revision=revision, local_files_only=local)
         self.is_old = int(transformers.__version__.split(".")[0]) < 5
         dtype_setting = "torch_dtype" if self.is_old else "dtype"
+        options = {dtype_setting: getattr(torch, dtype), "use_safetensors": True}
         self.net = SentenceTransformer(
             name,
             revision=revision,
-            device=device,
+            device=None if placement else device,
             trust_remote_code=trust_remote_code,
             local_files_only=local,  # else it looks for a folder's name on the hub
-            model_kwargs={dtype_setting: getattr(torch, dtype), "use_safetensors": True},
+            model_kwargs={**options, **(placement or {})},
         )
         self.eos = self._eos() if append_eos else ""
         if right_padding:

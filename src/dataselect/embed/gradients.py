@@ -16,6 +16,12 @@ from dataselect.embed import Feature
 from dataselect.models.adapters import check_adapters
 from dataselect.models.batches import Batches
 from dataselect.models.chat import Encoded, load_chat
+from dataselect.models.device_map import (
+    compute_device,
+    has_offloaded,
+    make_adapters_real,
+    recompute_blocks,
+)
 from dataselect.models.row_gradients import row_gradients
 from dataselect.models.settings import ModelSettings
 from dataselect.numerics import projection as projections
@@ -122,7 +128,7 @@ def _load(
     length = sum(p.numel() for p in parameters.values())
     width = projection.width(length)
     stored = np.float32 if projection.kind == "none" else np.float16
-    batches = Batches.on(net.device.type, gpu=8_192, cpu=512)
+    batches = Batches.on(compute_device(net).type, gpu=8_192, cpu=512)
     rates = np.asarray([point.mean_learning_rate for point in checkpoints], dtype=np.float32)
     rates = rates if rates.any() else np.ones_like(rates)  # a single step is all warm-up: rate 0
 
@@ -157,9 +163,17 @@ def _load_adapters(model: ModelSettings, checkpoint: Checkpoint) -> Any:
 
     from dataselect.models.load import load_causal
 
-    net = load_causal(model)
+    net = load_causal(model, spread=True)
+    folder = str(checkpoint.folder)
     check_adapters(net, checkpoint.folder, model.name)
-    return PeftModel.from_pretrained(net, str(checkpoint.folder), is_trainable=True).eval()
+    if not has_offloaded(net):
+        return PeftModel.from_pretrained(net, folder, is_trainable=True).eval()
+    del net.hf_device_map  # peft would spread the model anew, without our limits
+    low: Any = {"low_cpu_mem_usage": True}  # else peft warns that it cannot fill the adapters
+    adapted = PeftModel.from_pretrained(net, folder, is_trainable=True, **low).eval()
+    make_adapters_real(adapted)  # `_set_checkpoint` fills them
+    recompute_blocks(adapted)
+    return adapted
 
 
 def _set_checkpoint(
@@ -174,7 +188,9 @@ def _set_checkpoint(
     state = load_file(checkpoint.folder / "adam.safetensors")
 
     def flat(moment: str) -> Tensor:
-        return torch.cat([state[f"{moment}.{name}"].flatten() for name in names]).to(net.device)
+        return torch.cat([state[f"{moment}.{name}"].flatten() for name in names]).to(
+            compute_device(net)
+        )
 
     return flat("exp_avg"), flat("exp_avg_sq")
 

@@ -60,13 +60,15 @@ def _load(
 ) -> Featurizer:
     import torch
 
+    from dataselect.models.device_map import compute_device
     from dataselect.models.flops import forward_flops
     from dataselect.models.load import load_encoder
     from dataselect.models.parts import encode_part
 
     encoder = load_encoder(model)
     chat = load_chat(model)
-    batches = Batches.on(encoder.device.type, gpu=8_192)
+    device = compute_device(encoder)
+    batches = Batches.on(device.type, gpu=8_192)
     token_flops = forward_flops(encoder, head=False)
     stored = np.float32 if encoder.dtype == torch.float32 else np.float16
 
@@ -74,7 +76,7 @@ def _load(
         vectors = np.zeros((len(rows), encoder.config.hidden_size), dtype=stored)
 
         def embed_batch(numbers: np.ndarray, encoded: list[Encoded], batch: list[int]) -> None:
-            ids, response, real = pad([encoded[i] for i in batch], str(encoder.device))
+            ids, response, real = pad([encoded[i] for i in batch], device)
             kept = {"all": real, "masked_prompt": real & ~response}.get(over, response)
             with torch.inference_mode():
                 # Causal attention and right padding: no real token attends to padding.

@@ -50,12 +50,13 @@ def losses(*, direct: bool = False) -> Feature:
 
 
 def _load(model: ModelSettings, checkpoints: list[Checkpoint], *, direct: bool) -> Featurizer:
+    from dataselect.models.device_map import compute_device
     from dataselect.models.load import load_causal
     from dataselect.models.nll import response_only_loss, token_losses
 
-    net = load_causal(model)
+    net = load_causal(model, spread=True)
     chat = load_chat(model)
-    batches = Batches.on(net.device.type, gpu=8_192)
+    batches = Batches.on(compute_device(net).type, gpu=8_192)
 
     def featurize(rows: list, side: str, progress: Progress) -> dict[str, np.ndarray]:
         arrays = {name: np.zeros(len(rows), dtype=np.float32) for name in FIELDS}

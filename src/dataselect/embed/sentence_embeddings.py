@@ -125,8 +125,10 @@ def _load_sentence_model(
     Args:
         options: `append_eos`, `right_padding` and `own_limit`.
     """
+    from dataselect.models.access import access_refused
     from dataselect.models.config import check_files
-    from dataselect.models.load import device, is_folder, torch_dtype
+    from dataselect.models.device_map import remove_with
+    from dataselect.models.load import device, is_folder, placement_options, torch_dtype
 
     if python is None:
         _check_installed()
@@ -142,16 +144,26 @@ def _load_sentence_model(
         **options,
     }
     try:
-        return SentenceProcess(python, settings) if python else SentenceModel(**settings)
+        placed = placement_options(model)
+        if python and placed:
+            raise InputError(
+                f"the model `{model.name}` is larger than a GPU; with `python`, it cannot be "
+                "spread over several. Set its `dtype: bfloat16`, or remove `python`."
+            )
+        if python:
+            return SentenceProcess(python, settings)
+        net = SentenceModel(**settings, placement=placed)
+        remove_with(net, placed)
+        return net
     except Exception as error:  # of any type: libraries raise what they like
         if isinstance(error, InputError) or is_out_of_memory(error):
             raise
         if local:
             check_files(Path(name), own_code=model.trust_remote_code)
         reason = " ".join(str(error).split())
+        why = access_refused(error, model.name) or f"{reason} {_advice(error, reason, python)}"
         raise InputError(
-            f"the model `{model.name}` (revision {model.revision}) cannot be loaded: "
-            f"{reason} {_advice(error, reason, python)}"
+            f"the model `{model.name}` (revision {model.revision}) cannot be loaded: {why}"
         ) from None
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dataselect.compute.memory import free_memory
 from dataselect.data.checkpoints import Checkpoint
 from dataselect.data.shards import Featurizer
 from dataselect.embed import Feature
@@ -53,10 +54,12 @@ def _load(model: ModelSettings, checkpoints: list[Checkpoint]) -> Featurizer:
         nll = np.zeros((len(rows), len(models)), dtype=np.float32)
         probability = np.zeros_like(nll)
         for number, settings in enumerate(models):
-            net = load_causal(settings)
+            net = load_causal(settings, spread=True)
             measured = token_losses(net, encoded, part_of(progress, len(models)), batches=batches)
             nll[:, number] = measured.response
             probability[:, number] = measured.probability
+            del net
+            free_memory()  # before the next one comes
         return {
             "nll": nll[:, 1:].copy(),
             "probability": probability[:, 1:].copy(),

@@ -24,6 +24,7 @@ from dataselect.eval.generation import (
 from dataselect.eval.prompts import LongPrompts, Prompt, truncate_prompt
 from dataselect.eval.sampling import sampling_settings
 from dataselect.models.chat import NO_LIMIT
+from dataselect.models.device_map import compute_device
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -180,9 +181,7 @@ def language_model(net: PreTrainedModel, encoder: Encoder, batch_size: int) -> A
             settings.pop("temperature", None)  # of no meaning now
             return generate(net, tokenizer, context, stop, ends, max_length=max_length, **settings)
 
-    return LanguageModel(
-        pretrained=net,
-        tokenizer=tokenizer,
-        batch_size=batch_size,
-        max_length=encoder.max_tokens,
-    )
+    settings: Any = {"tokenizer": tokenizer, "max_length": encoder.max_tokens}
+    model = LanguageModel(pretrained=net, batch_size=batch_size, **settings)
+    model._device = compute_device(net)  # lm-eval takes that of the first weight
+    return model

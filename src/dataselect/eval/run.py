@@ -142,7 +142,7 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
     use_threads(options.threads)
     tests = used_tests(tests, options.limit)
     kinds = _checked_kinds(tests, options.run_code)
-    net, chat = load_causal(model), load_chat(model, max_tokens=NO_LIMIT)
+    net, chat = load_causal(model, spread=True), load_chat(model, max_tokens=NO_LIMIT)
     context = context_length(net.config)
     outputs = output_lengths(tests, options.max_new_tokens)
     prompts = encode_prompts(chat, tests, outputs, context, options.long_prompts)

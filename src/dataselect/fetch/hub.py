@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from zipfile import BadZipFile
 
-from dataselect.errors import InputError, disk_is_full
+from dataselect.errors import LOG_IN, InputError, disk_is_full, without_secrets
 from dataselect.fetch.git import GitError
-
-#: What a token of the hub looks like: none may stand in a message.
-TOKEN = re.compile(r"hf_\w{8,}")
 
 
 def newest_commit(name: str, revision: str | None = None) -> str | None:
@@ -89,12 +85,12 @@ def _advice(error: Exception, name: str, settings: str) -> str:
         return f"Check the network, and the revision in {settings}."
     if isinstance(error, errors.GatedRepoError) or "gated dataset" in text:
         page = f"https://huggingface.co/datasets/{name}"
-        return f"Accept its terms on {page}, and log in: `hf auth login`."
+        return f"Accept its terms on {page}; {LOG_IN}."
     lacks_revision = "Invalid rev" in text or text.startswith("Revision ")
     if isinstance(error, errors.RevisionNotFoundError) or lacks_revision:
         return f"Set `revision` in {settings} to a commit, branch or tag that the data set has."
     if isinstance(error, errors.RepositoryNotFoundError) or "doesn't exist on the Hub" in text:
-        return f"Check the name in {settings}; for a private data set, log in: `hf auth login`."
+        return f"Check the name in {settings}; for a private data set, {LOG_IN}."
     unreachable = (ConnectionError, TimeoutError, errors.HfHubHTTPError)
     unreachable += (errors.LocalEntryNotFoundError,)  # what was not fetched before
     if isinstance(error, unreachable) or _is_http(error):
@@ -113,7 +109,7 @@ def _reason(error: Exception) -> str:
     from datasets.table import CastError
 
     text = error.details() if isinstance(error, CastError) else str(error)
-    line = TOKEN.sub("hf_…", " ".join(text.split())) or type(error).__name__
+    line = without_secrets(" ".join(text.split())) or type(error).__name__  # before the cut
     if len(line) > 300:
         line = line[:299] + "…"
     return line.rstrip(". ")

@@ -11,6 +11,7 @@ from dataselect.compute.memory import free_memory, is_out_of_memory
 from dataselect.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from dataselect.models.chat import Encoded
@@ -101,7 +102,7 @@ def _try_batch(work: Callable[[list[int]], None], batch: list[int]) -> bool:
     return True
 
 
-def pad(rows: list[Encoded], device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
+def pad(rows: list[Encoded], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
     """Pads rows on the right.
 
     Returns:

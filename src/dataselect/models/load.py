@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataselect.compute.memory import is_out_of_memory
+from dataselect.compute.placement import current_placement
 from dataselect.data import files
 from dataselect.errors import InputError
+from dataselect.models.access import access_refused
 from dataselect.models.architecture import Architecture, from_config, read_architecture
 from dataselect.models.config import check_files
+from dataselect.models.device_map import remove_with, spread_options
 from dataselect.models.positions import check_positions, table_length
 from dataselect.models.quantized import nf4_settings
 from dataselect.models.weights import check_finite, check_loaded
@@ -92,16 +95,22 @@ def load_tokenizer(model: TokenizerSettings) -> PreTrainedTokenizerBase:
 def load_encoder(model: ModelSettings) -> PreTrainedModel:
     """The model without its LM head, in evaluation mode, on `device()`.
 
+    One that is larger than a GPU is spread where the engine says so (`compute.placement`).
+
     Raises:
         InputError: it cannot be loaded.
     """
     from transformers import AutoModel
 
-    return _load_weights(AutoModel, model, torch_dtype(model.dtype), device())
+    return _load_weights(AutoModel, model, torch_dtype(model.dtype), device(), spread=True)
 
 
 def load_causal(
-    model: ModelSettings, dtype: str | None = None, place: str | None = None
+    model: ModelSettings,
+    dtype: str | None = None,
+    place: str | None = None,
+    *,
+    spread: bool = False,
 ) -> PreTrainedModel:
     """The model with its LM head, in evaluation mode.
 
@@ -109,6 +118,7 @@ def load_causal(
         dtype: of the weights, or `nf4`: bfloat16 with linear layers in 4 bits; None: the model's
             own setting.
         place: the device; None: `device()`.
+        spread: whether one that is larger than a GPU may lie on several, where the engine says so.
 
     Raises:
         InputError: it cannot be loaded.
@@ -116,28 +126,44 @@ def load_causal(
     from transformers import AutoModelForCausalLM
 
     if dtype == "nf4":
-        options = {"quantization_config": nf4_settings(), "device_map": {"": device()}}
+        options: Any = {"quantization_config": nf4_settings(), "device_map": {"": device()}}
         return _load_weights(AutoModelForCausalLM, model, torch_dtype("bfloat16"), None, **options)
     kind = torch_dtype(dtype or model.dtype)
-    return _load_weights(AutoModelForCausalLM, model, kind, place or device())
+    return _load_weights(AutoModelForCausalLM, model, kind, place or device(), spread=spread)
+
+
+def placement_options(model: ModelSettings) -> dict[str, Any]:
+    """What `from_pretrained` is given where a model is to be spread: see `spread_options`."""
+    if current_placement() is None:
+        return {}
+    size = parameter_count(model) * torch_dtype(model.dtype).itemsize
+    return spread_options(size, model.name)
 
 
 def _load_weights(
-    loader: Any, model: ModelSettings, dtype: torch.dtype, place: str | None, **options: Any
+    loader: Any,
+    model: ModelSettings,
+    dtype: torch.dtype,
+    place: str | None,
+    *,
+    spread: bool = False,
+    **options: Any,
 ) -> PreTrainedModel:
-    """The model in evaluation mode, on the device `place`; None: where `options` put it."""
+    """The model in evaluation mode, on the device `place`, or spread; None: as `options` say."""
     import torch
 
     # Else transformers ends with a message that names no weight, or draws random ones.
     options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
-    net, info = _load(loader, model, dtype=dtype, **options)
+    spread_to = placement_options(model) if spread else {}
+    net, info = _load(loader, model, dtype=dtype, **options, **spread_to)
+    remove_with(net, spread_to)
     check_loaded(info, model.name)
     check_positions(table_length(net), model.max_tokens, model.name, "model")
     if device() == "cuda":
         # cuDNN's attention plans anew for every length of a batch: 2.5 times a training step's
         # time, 1.3 to 1.7 times the embedding's (LOG.md, 2026-11-26). torch takes flash attention.
         torch.backends.cuda.enable_cudnn_sdp(False)
-    net = net.eval().to(place) if place else net.eval()
+    net = net.eval().to(place) if place and not spread_to else net.eval()
     check_finite(net, model.name)
     return net
 
@@ -200,9 +226,9 @@ def _load(loader: Any, model: TokenizerSettings, **options: Any) -> Any:
         if folder.is_dir():
             check_files(folder, weights=False, own_code=model.trust_remote_code)
             advice = "Check the files in this folder, or copy the model again."
+        reason = access_refused(error, model.name) or f"{_reason(error)} {advice}"
         raise InputError(
-            f"the model `{model.name}` (revision {model.revision}) cannot be loaded: "
-            f"{_reason(error)} {advice}"
+            f"the model `{model.name}` (revision {model.revision}) cannot be loaded: {reason}"
         ) from None
 
 

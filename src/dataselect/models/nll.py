@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from dataselect.models.batches import Batches, pad
+from dataselect.models.device_map import compute_device
 from dataselect.models.flops import forward_flops
 from dataselect.models.parts import encode_responses
 from dataselect.report import Progress, part_of
@@ -63,7 +64,7 @@ def token_losses(
     flops_per_token = forward_flops(net, head=True)
 
     def compute(batch: list[int]) -> None:
-        ids, response, real = pad([rows[i] for i in batch], str(net.device))
+        ids, response, real = pad([rows[i] for i in batch], compute_device(net))
         # Token t is predicted at t − 1: targets from the second token on.
         wanted = (real if full else response)[:, 1:]
         first = int(wanted.any(0).int().argmax())

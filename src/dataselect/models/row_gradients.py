@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataselect.models.batches import Batches, pad
 from dataselect.models.chat import Encoded
+from dataselect.models.device_map import compute_device
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +30,7 @@ def row_gradients(
     import torch
 
     length = sum(p.numel() for p in parameters.values())
-    gradients = torch.empty(len(rows), length, device=net.device)
+    gradients = torch.empty(len(rows), length, device=compute_device(net))
     # A row has a copy of the adapters, and its gradient.
     max_rows = max(1, MAX_BYTES // (8 * length))
 
@@ -39,7 +40,8 @@ def row_gradients(
             with row_adapters(net, parameters, len(part)) as copies:
                 loss = _response_losses(net, [rows[i] for i in part]).sum()
                 by_parameter = torch.autograd.grad(loss, list(copies.values()))
-            gradients[part] = torch.cat([grad.flatten(1) for grad in by_parameter], dim=1).float()
+            flat = [grad.flatten(1).to(gradients.device) for grad in by_parameter]
+            gradients[part] = torch.cat(flat, dim=1).float()
 
     batches.run([len(row.ids) for row in rows], differentiate)
     return gradients
@@ -82,7 +84,7 @@ def _response_losses(net: Any, rows: list[Encoded]) -> Tensor:
     """The mean loss of every row's response tokens (b, nats per token), to be differentiated."""
     import torch
 
-    ids, response, _ = pad(rows, str(net.device))
+    ids, response, _ = pad(rows, compute_device(net))
     predicted = response[:, 1:]
     first = int(predicted.any(0).int().argmax())
     kept = predicted.shape[1] - first + 1  # the last token predicts nothing

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dataselect.data import files
 from dataselect.errors import InputError, first_few
 from dataselect.models.config import read_header, safetensors_files
+from dataselect.models.device_map import weights_of
 
 if TYPE_CHECKING:
     import torch
@@ -103,7 +104,7 @@ def check_finite(net: torch.nn.Module, name: str) -> None:
 
 def non_finite_weight(net: torch.nn.Module) -> str | None:
     """The name of the first weight that has a NaN or infinite number; None where all are finite."""
-    return next((key for key, weight in net.named_parameters() if not is_finite(weight)), None)
+    return next((key for key, weight in weights_of(net) if not is_finite(weight)), None)
 
 
 def is_finite(weight: torch.Tensor) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 
 from dataselect import report
 from dataselect.compute import no_progress
+from dataselect.compute.placement import placed
 from dataselect.data import files, shards
 from dataselect.data.checkpoints import read_checkpoints
 from dataselect.data.examples import content_columns, examples
@@ -57,8 +58,9 @@ def adopt(stage: str, tolerance: float, seed: int) -> None:
         raise InputError(
             f"`{stage}`: only the shards of `embed` can be adopted. Run `dataselect adopt embed`."
         )
-    section = plan(read_yaml("params.yaml"), read_yaml("methods.yaml")).embed
-    done = adopt_features(section, Path("out"), tolerance, seed)
+    sections = plan(read_yaml("params.yaml"), read_yaml("methods.yaml"))
+    with placed(load_part("compute", sections.engine).placement):
+        done = adopt_features(sections.embed, Path("out"), tolerance, seed)
     rows = [
         ("shards kept", done.kept),
         ("shards that were there already", done.present),

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from dataselect import report
+from dataselect.compute.placement import placed
 from dataselect.data import shards, tables
 from dataselect.data.budget import TokenBudget, share_of
 from dataselect.data.checkpoints import REFERENCE_FILE, read_checkpoints, write_checkpoints
@@ -58,9 +59,9 @@ def estimate(sections: Plan, rows: int, home: Path) -> dict[str, Cost]:
     """What reference, embed, score and train will take on a pool of `rows` rows.
 
     Seconds are this machine's, with all its GPUs, or the cores it has free now; of a Ray cluster,
-    those of one worker. A stage that the method does not need is left out; so is `score` where the
-    scorer sees the pool as a whole. Training is on rows as long as the pool's are on average:
-    those chosen may be longer or shorter. A row counts once, whatever `mix.epochs` says.
+    those of one worker. A stage that the method does not need is left out; so is `score` of a
+    scorer that sees the whole pool. Training is on rows as long as the pool's are on average, and
+    a row counts once, whatever `mix.epochs` says.
 
     Args:
         rows: rows of the pool, before duplicates are removed.
@@ -213,7 +214,8 @@ def main() -> None:
         tables.write("pool", frame, home / "pool.parquet")
         wanted = tasks.read_queries(queries, sections.dedup.query_tasks)
         tables.write("queries", wanted, home / "queries.parquet")
-        costs = estimate(sections, rows, home)
+        with placed(load_part("compute", sections.engine).placement):
+            costs = estimate(sections, rows, home)
     show(costs, rows, frame.height)
 
 
@@ -244,6 +246,5 @@ def show(costs: dict[str, Cost], rows: int, measured: int) -> None:
     report.console.print(
         f"From {measured} of {rows:,} rows, on this machine as busy as it is now. Not in it:\n"
         "dedup, aggregate, evaluation, the start of each stage. Beside other work it can be far\n"
-        "too high. "
-        f"Measuring took {report.format_bytes(peak)} of memory at most."
+        f"too high. Measuring took {report.format_bytes(peak)} of memory at most."
     )

@@ -23,6 +23,7 @@ from dataselect.eval.cost import CostSection
 from dataselect.eval.run import BaselineSection, EvalOptions, EvalSection, RunLabel
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.code import code_hash
+from dataselect.plan.credentials import check_no_secrets
 from dataselect.plan.method import PARTS, ChosenParts, choose_parts, engine_part, method_entry
 from dataselect.plan.mix import check_mix
 from dataselect.plan.models import check_models, resolve_model, selector_block, with_hash
@@ -64,6 +65,8 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
     Raises:
         InputError: a mistake in either, or a file that is not there.
     """
+    check_no_secrets(given, "params.yaml")
+    check_no_secrets(methods, "methods.yaml")
     params = check_params(given)
     name = given["method"]
     method = method_entry(methods, name)

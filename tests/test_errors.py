@@ -1,0 +1,38 @@
+"""Messages: what a library put into its error is shown without secrets."""
+
+import pickle
+
+import pytest
+
+from dataselect.errors import InputError, without_secrets
+
+TOKEN = "hf_" + "AbCdEf0123456789" * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"401 for {TOKEN}.", "401 for …."),
+        ("https://me:pass@host/a", "https://…@host/a"),
+        (f"https://{TOKEN}@host/a", "https://…@host/a"),
+        ("s3://b/k?X-Amz-Signature=ab12&X-Amz-Date=3&x=1",
+         "s3://b/k?X-Amz-Signature=…&X-Amz-Date=…&x=1"),
+        ("https://h/f?Policy=eyJ&Signature=a~b&Key-Pair-Id=K3",
+         "https://h/f?Policy=…&Signature=…&Key-Pair-Id=…"),
+        ("key AKIAABCDEFGHIJKLMNOP", "key …"),
+        ("data/hf_downloads/pool.jsonl?x=1, me@host", "data/hf_downloads/pool.jsonl?x=1, me@host"),
+    ],
+)  # fmt: skip
+def test_a_secret_in_a_text_is_not_shown(text, shown):
+    assert without_secrets(text) == shown
+    assert str(InputError(text)) == shown
+
+
+def test_the_values_of_secret_variables_are_not_shown(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalr/K7MDENG+bPxRfiCY")
+    monkeypatch.setenv("HF_TOKEN", "a")  # too short to be one: every text has it
+    assert str(InputError("a key wJalr/K7MDENG+bPxRfiCY is wrong")) == "a key … is wrong"
+
+
+def test_an_error_travels_between_processes():
+    assert str(pickle.loads(pickle.dumps(InputError("budget: 3")))) == "budget: 3"

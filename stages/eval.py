@@ -30,8 +30,8 @@ def main() -> None:
         after = with_judgements(scores, judged)
         after = with_overlaps(after, read_selected_overlaps(OUT, frame))
         before = summary(baseline) if baseline.height else None
-        cut = report_truncated(frame)
-        run.figures.update(run=asdict(section.run), **after, truncated_prompts=cut)
+        count = report_truncated(frame)
+        run.figures.update(run=asdict(section.run), **after, truncated_prompts=count)
         files.write_json(Path("metrics/plots/tasks.json"), per_task(after, before))
         show(after, before)
 

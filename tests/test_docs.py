@@ -32,6 +32,8 @@ BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.M | re.S)
 def test_pages_are_short():
     assert len(PAGES["README.md"].splitlines()) <= 150
     for name, text in DOCS.items():
+        if name == "docs/modules.md":  # its tree has a line for each module
+            text = without_blocks(text)
         assert len(text.splitlines()) < 200, name
 
 
@@ -204,6 +206,8 @@ NOT_RUN = {
     "dvc repro remote/dvc.yaml": "needs a network; test_remote.py fetches from folders",
     "dvc repro remote/tasks/dvc.yaml:task@gsm8k": "needs a network; test_remote.py fetches from a "
     "folder",
+    "dvc repro remote/pools/dvc.yaml:pool@tulu2_unfiltered_200k": "needs a network; test_remote.py "
+    "fetches from folders",
     "dvc repro remote/pools/dvc.yaml:pool@mathinstruct": "needs a network; test_remote.py fetches "
     "from a folder",
     "dvc repro demo/dvc.yaml": "minutes: trains the demo's base model",
@@ -214,11 +218,11 @@ NOT_RUN = {
 PIPELINE = "test_pipeline.py::test_an_experiment_runs_in_the_workspace"
 QUEUE = "test_pipeline.py::test_experiments_run_in_a_queue"
 S3 = "test_s3.py::project"
-PROFILES = "plan/test_profiles.py::test_a_profile_is_a_plan"
+PROFILES = "plan/test_profiles.py::test_a_profile_is_written_and_replaces_a_file_only_by_force"
 
 #: Commands that another test runs.
 ELSEWHERE = {
-    "cp profiles/rds_single_task.yaml params.yaml": PROFILES,
+    "dataselect profile tulu2_200k-gsm8k --write params.yaml --force": PROFILES,
     "dvc exp run -S method=random": PIPELINE,
     "dvc exp run --queue -S 'method=rds,random' -S budget=100,300": QUEUE,
     "dvc exp run --run-all": QUEUE,
@@ -234,6 +238,10 @@ HERE = {
     "run": [
         "dataselect estimate",
         "dataselect tasks",
+        "dataselect profile",
+        "dataselect profile tulu2-gsm8k",
+        "dataselect profile tulu2_200k-gsm8k",
+        "dataselect profile tulu2_200k-gsm8k --method less --seed 1",
         "dataselect pools",
         "dvc repro",
         "dataselect sql sql/share_per_source.sql",

@@ -33,7 +33,7 @@ METHODS[MEAN] = {**METHODS["rds"], "aggregator": "mean_over_tasks"}
 #: the last bits of their batches.
 TIED = {"rds_response_only"}
 #: Methods of which a larger budget does not begin with the smaller: shares grow for all groups.
-SHARING = {"s2l"}
+SHARING = {"s2l", "s2l_published"}
 ROWS = 48  # of the golden pool: enough for every source, seconds for every method
 
 

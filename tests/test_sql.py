@@ -159,6 +159,24 @@ def test_hardest_tests(out):
     ]
 
 
+def test_hybrid(out):
+    assert answer("hybrid") == []
+
+    def answered(value):
+        return [{"metric": "equal_value", "value": 1.0}, {"metric": "answered", "value": value}]
+
+    chain, program = (0.0, 1.0, 0.0, 1.0), ((1.0, 1.0), (0.0, 0.0), (0.0, 0.0), (0.0, 1.0))
+    rows = [("m", f"t{i}", "e", value, None, "", False, None) for i, value in enumerate(chain)]
+    rows += [
+        ("m_pot", f"t{i}", "e", value, None, "", False, answered(found))
+        for i, (value, found) in enumerate(program)
+    ]
+    write("evaluation", rows)
+    # The program's 1 and 0 where it answers; the chain's 1 and 0 where it does not.
+    assert answer("hybrid") == [("m", 0.5, 0.5, 0.25, 0.5, 4)]
+    assert answer("hybrid", task="m") == answer("hybrid")
+
+
 def test_contaminated(out):
     assert answer("contaminated") == [
         ("Hum\n→ Hum", 1.0, True, "song", "t0", "b0"),

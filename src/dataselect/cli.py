@@ -56,6 +56,30 @@ def tasks() -> None:
 
 
 @app.command()
+def profile(
+    name: Annotated[
+        str | None, typer.Argument(help="A profile; without it, all are listed.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="Another method of methods.yaml.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Rows, or a share such as 5%.")] = None,
+    model: Annotated[str | None, typer.Option(help="Another model to train.")] = None,
+    selector: Annotated[str | None, typer.Option(help="Another model to measure rows.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed than 0.")] = None,
+    write: Annotated[Path | None, typer.Option(help="Write this file, like params.yaml.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+) -> None:
+    """Show a published set-up as params.yaml, its cost and its published results; or write it."""
+    from dataselect.plan.profile_page import list_profiles, show_profile
+
+    if name is None:
+        list_profiles()
+        return
+    changes = {"method": method, "model": model, "selector": selector, "seed": seed}
+    changes["budget"] = int(budget) if budget and budget.isdecimal() else budget
+    show_profile(name, changes, write, force)
+
+
+@app.command()
 def pools() -> None:
     """List the papers' pools: rows, data set, whether it was verified, and fetched."""
     from dataselect.plan.pools import show_pools

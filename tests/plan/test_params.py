@@ -167,7 +167,8 @@ MISTAKES = {
     "an unknown kind of task": (
         {"eval": {"kinds": {"sums": "last_numbr"}}},
         "params.yaml: eval.kinds.sums: no kind is called `last_numbr`. Did you mean "
-        "`last_number`? There are: bbh, bert_score, bleu, exact_match, last_number, math, "
+        "`last_number`? There are: bbh, bert_score, bleu, exact_match, last_number, "
+        "mammoth, mammoth_math, mammoth_math_pot, mammoth_pot, math, "
         "multiple_choice, pass_at_k, program_of_thought, rouge_l, squad_f1, summary, tydiqa_f1. "
         "Or add eval_kinds/last_numbr.yaml.",
     ),

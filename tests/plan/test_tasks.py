@@ -47,9 +47,27 @@ def test_what_is_wrong_is_said(home, block, message):
     assert message in mistake(planned)
 
 
+def test_a_task_without_queries_gives_tests_alone(home):
+    fetched("svamp_pot", "tests")
+    change({"tests": {"from": ["svamp_pot"]}})
+    assert [file.path for file in planned().dedup.tests] == ["remote/tasks/svamp_pot/tests.parquet"]
+    change({"queries": {"from": ["svamp_pot"]}})
+    assert "queries.from: the task `svamp_pot` has no queries. Remove it" in mistake(planned)
+
+
+def test_a_task_whose_programs_may_not_run_is_refused_by_name(home):
+    change({"eval": {"kinds": {"svamp_pot": "mammoth_pot"}}})
+    assert "the kind `mammoth_pot` runs programs that a model has generated. Set" in mistake(
+        planned
+    )
+
+
 def test_the_table_of_tasks_fits_80_columns(in_scratch, capsys):
     show_tasks()
-    lines = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr().out
+    lines = printed.splitlines()
     assert max(map(len, lines)) <= 80
     assert any(line.split()[:4] == ["mmlu", "285", "14,042", "0"] for line in lines)
-    assert "humaneval needs eval.run_code: true" in lines
+    assert any(line.split()[:4] == ["svamp_pot", "0", "1,000", "0"] for line in lines)
+    needed = " ".join(printed.partition("eval.run_code: true is needed by ")[2].split())
+    assert needed.startswith("gsm8k_zero_shot_pot, humaneval, math_pot, mathematics_pot,")

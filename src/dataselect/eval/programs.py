@@ -35,7 +35,7 @@ def pass_at_k(doc: dict[str, Any], outputs: list[list[str]]) -> dict[str, float]
     Raises:
         InputError: there are fewer samples than some k, or the sandbox cannot be set up.
     """
-    limits, samples = _limits(doc), outputs[0]
+    limits, samples = program_limits(doc), outputs[0]
     if not isinstance(samples, list):
         raise InputError(
             "eval_kinds: pass_at_k needs a list of all samples of a test; found one output. Add "
@@ -84,7 +84,7 @@ def program_of_thought(doc: dict[str, Any], outputs: list[str]) -> dict[str, flo
 
     The kind's setting `relative_tolerance` says how far they may be apart, as a share of gold's.
     """
-    outcome = run_program(code_in(outputs[0]), _limits(doc))
+    outcome = run_program(code_in(outputs[0]), program_limits(doc))
     tolerance = kind_settings(doc).get("relative_tolerance", 1e-4)
     exponent = PRINTED.search(outcome.output)
     printed = float(exponent[0]) if exponent else last_number(outcome.output)
@@ -109,7 +109,8 @@ def code_in(output: str) -> str:
     return output.split("```")[0]
 
 
-def _limits(doc: dict[str, Any]) -> Limits:
+def program_limits(doc: dict[str, Any]) -> Limits:
+    """What a program that a test is scored by may use, by the settings of the test's kind."""
     settings = kind_settings(doc)
     if not settings.get("runs_code"):
         raise InputError(

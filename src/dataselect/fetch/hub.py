@@ -9,6 +9,7 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 from dataselect.errors import InputError, disk_is_full
+from dataselect.fetch.git import GitError
 
 #: What a token of the hub looks like: none may stand in a message.
 TOKEN = re.compile(r"hf_\w{8,}")
@@ -84,6 +85,8 @@ def _advice(error: Exception, name: str, settings: str) -> str:
     from pyarrow import ArrowInvalid
 
     text = str(error)
+    if isinstance(error, GitError):
+        return f"Check the network, and the revision in {settings}."
     if isinstance(error, errors.GatedRepoError) or "gated dataset" in text:
         page = f"https://huggingface.co/datasets/{name}"
         return f"Accept its terms on {page}, and log in: `hf auth login`."

@@ -51,15 +51,16 @@ def _file(name: Any, side: str, where: str) -> str:
 
 def show_tasks() -> None:
     """Prints a table of all tasks."""
-    rows = []
+    rows, needed_by = [], {}
     for name in task_names():
         task = load_task(name, "tasks")
+        for setting in task.required:
+            needed_by.setdefault(setting, []).append(name)
         queries, tests = task.published
         fetched = "yes" if Path(resolve(str(FOLDER / name))).is_dir() else "no"
         rows.append((name, queries, tests, task.shots, task.kind or "–", fetched))
     header = ("task", "queries", "tests", "shots", "kind", "fetched")
     report.table("Tasks of the papers: published numbers of rows", rows, header)
-    for name in task_names():
-        if settings := load_task(name, "tasks").required:
-            report.console.print(f"{name} needs {', '.join(settings)}")
+    for setting, names in needed_by.items():
+        report.console.print(f"{setting} is needed by {', '.join(names)}")
     report.console.print(f"To fetch a task: dvc repro {FOLDER}/dvc.yaml:task@NAME")

@@ -1,7 +1,8 @@
 """The papers' tasks by name: where their rows come from, and how these become queries and tests.
 
-The file `tasks/<name>.py` has a function `<name>` that returns a `Task`. The rows that a task makes
-are files' rows as docs/settings.md describes them: `messages` with `answer` and the like.
+The file `tasks/<name>.py` has a function `<name>` that returns a `Task`; some have `<name>_pot`
+too: the same tests, solved by a program. The rows that a task makes are files' rows as
+docs/settings.md describes them: `messages` with `answer` and the like.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from dataselect.errors import InputError, did_you_mean
@@ -27,18 +29,21 @@ MakeRows = Callable[[ReadSource], Iterable[Row]]
 #: Prompts and examples as published, a JSON file for each task that has some.
 SHOTS = Path(__file__).parent / "shots"
 
+#: What ends the name of a task whose outputs are programs ("program of thought").
+BY_PROGRAM = "_pot"
+
 
 @dataclass(frozen=True)
 class Source:
-    """A data set on a hub, or one of its files.
+    """A data set on a hub, or one of its files, or a file of a git repository.
 
     Attributes:
-        name: of the data set, or a local folder of the same form.
+        name: of the data set, or a local folder of the same form; or a repository's address.
         config: of the data set.
         split: of the data set.
-        file: read this file of the data set instead: JSON or JSON lines, or inside a zip as
-            `eval.zip/eval/arena_hard.jsonl`; also packed as `.gz`. Of a `.tok`, each line is a row
-            with the column `text`.
+        file: read this file of the data set instead, or of the repository: JSON or JSON lines, or
+            inside a zip as `eval.zip/eval/arena_hard.jsonl`; also packed as `.gz`. Of a `.tok`,
+            each line is a row with the column `text`.
         obtain: how the user gets the data set, which no program may fetch; `name` is then the
             folder that they put it into, from the project's own.
     """
@@ -77,7 +82,14 @@ def task_names() -> list[str]:
     """The names of all tasks, in alphabetical order."""
     others = ("run", "sources")
     paths = Path(__file__).parent.glob("[!_]*.py")
-    return sorted(path.stem for path in paths if path.stem not in others)
+    files = [path.stem for path in paths if path.stem not in others]
+    names = [name for file in files for name in (file, file + BY_PROGRAM)]
+    return sorted(name for name in names if hasattr(_module(name), name))
+
+
+def _module(name: str) -> ModuleType:
+    """The module that has the task `name`."""
+    return importlib.import_module(f"dataselect.tasks.{name.removesuffix(BY_PROGRAM)}")
 
 
 def load_task(name: str, where: str) -> Task:
@@ -92,7 +104,7 @@ def load_task(name: str, where: str) -> Task:
     if name not in task_names():
         hint = did_you_mean(name, task_names())
         raise InputError(f"{where}: no task is called `{name}`. {hint}")
-    return getattr(importlib.import_module(f"dataselect.tasks.{name}"), name)()
+    return getattr(_module(name), name)()
 
 
 def published_shots(name: str) -> Any:

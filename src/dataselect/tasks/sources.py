@@ -1,4 +1,4 @@
-"""Reads the rows of a task's sources: data sets of a hub, their files, or local folders."""
+"""Reads the rows of a task's sources: data sets of a hub or a folder, their files, files in git."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dataselect.errors import InputError
+from dataselect.fetch import git
 from dataselect.fetch.hub import hub_errors, local_file, newest_commit
 from dataselect.tasks import Row, Source
 
@@ -46,13 +47,13 @@ def check_obtained(source: Source) -> None:
 
 
 def commit_of(name: str) -> str | None:
-    """The commit that a data set of the hub is at now; None for a local folder.
+    """The commit that a data set or a git repository is at now; None for a local folder.
 
     Raises:
-        InputError: the hub cannot be reached, or has no such data set.
+        InputError: the hub or the repository cannot be reached, or there is no such data set.
     """
     with hub_errors(name, name, SETTINGS):
-        return newest_commit(name)
+        return git.newest_commit(name) if git.is_repository(name) else newest_commit(name)
 
 
 def _split_rows(source: Source, revision: str | None) -> Iterator[Row]:
@@ -67,9 +68,7 @@ def _split_rows(source: Source, revision: str | None) -> Iterator[Row]:
 def _file_rows(source: Source, revision: str | None) -> Iterator[Row]:
     """The rows of a JSON, JSON-lines or `.tok` file, which may be packed, and stand in a zip."""
     assert source.file is not None
-    archive, is_zip, member = source.file.partition(".zip/")
-    path = local_file(source.name, f"{archive}.zip" if is_zip else archive, revision)
-    with _open(path, member, source.file) as file:
+    with _open(source.name, source.file, revision) as file:
         text = io.TextIOWrapper(file, encoding="utf-8")
         if source.file.endswith(".tok"):
             yield from ({"text": line.rstrip("\n")} for line in text)
@@ -80,11 +79,22 @@ def _file_rows(source: Source, revision: str | None) -> Iterator[Row]:
 
 
 @contextmanager
-def _open(path: Path, member: str, name: str) -> Generator[IO[bytes]]:
+def _open(name: str, file: str, revision: str | None) -> Generator[IO[bytes]]:
     """The bytes of a file, or of a zip's member, unpacked where its name ends with .gz."""
-    with zipfile.ZipFile(path).open(member) if member else path.open("rb") as packed:
-        if name.endswith(".gz"):
-            with gzip.open(packed) as file:
-                yield file  # ty: ignore[invalid-yield]
+    archive, is_zip, member = file.partition(".zip/")
+    outer = f"{archive}.zip" if is_zip else archive
+    with (
+        _open_outer(name, outer, revision) as whole,
+        zipfile.ZipFile(whole).open(member) if member else whole as packed,
+    ):
+        if file.endswith(".gz"):
+            with gzip.open(packed) as unpacked:
+                yield unpacked  # ty: ignore[invalid-yield]
         else:
             yield packed
+
+
+def _open_outer(name: str, file: str, revision: str | None) -> IO[bytes]:
+    if git.is_repository(name):
+        return io.BytesIO(git.read_file(name, file, revision or "HEAD"))
+    return local_file(name, file, revision).open("rb")

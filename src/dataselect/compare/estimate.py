@@ -2,7 +2,7 @@
 
 The variance is that between seeds of each method, plus that between tests, or clusters of tests, of
 the difference, less the residual that both contain: `variance`. The tests' part is that of Miller
-(arXiv 2411.00640, section 4.2, paired differences); that of the seeds is not in the paper, which
+(arXiv 2411.00640, paired differences); that of the seeds is not in the paper, which
 compares models, not methods of training them. A part that comes out below 0 counts as 0.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from dataselect.compare.variance import (
     residual,
     satterthwaite,
 )
+
+#: A standard error below this share of the largest value is none.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,19 @@ def estimate(samples: Sequence[np.ndarray], layout: Layout, fixed: Sequence[bool
         return Estimate(value, None if one_seed else 0.0, None, 0.0, None)
     units = between_units(mean, layout)
     if one_seed:
-        return Estimate(value, None, units.variance, 0.0, units.dof)
+        return _rounded(Estimate(value, None, units.variance, 0.0, units.dof), samples)
     seeds = [between_seeds(values, layout) for values in drawn]
     rest = [residual(values, layout) for values in drawn]
     both = sum(part.variance for part in rest)
     between = sum(max(0.0, s.variance - r.variance) for s, r in zip(seeds, rest, strict=True))
     tests = max(0.0, units.variance - both)
     dof = satterthwaite(between + tests + both, [units, *seeds, *rest])
-    return Estimate(value, between, tests, both, dof)
+    return _rounded(Estimate(value, between, tests, both, dof), samples)
+
+
+def _rounded(found: Estimate, samples: Sequence[np.ndarray]) -> Estimate:
+    """The estimate, its variance 0 where it is what sums of equal values are off by."""
+    largest = max(float(np.abs(values).max()) for values in samples)
+    if found.stderr is None or found.stderr > ROUNDING * largest:
+        return found
+    return replace(found, seeds=None if found.seeds is None else 0.0, tests=0.0, residual=0.0)

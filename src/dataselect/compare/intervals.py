@@ -28,7 +28,7 @@ def minimum_detectable(stderr: float, dof: float, alpha: float = 0.05, power: fl
     """The true difference that a two-sided t test at `alpha` finds with probability `power`.
 
     Of the noncentral t distribution; with many degrees of freedom (z of 1 − alpha / 2 + z of power)
-    · stderr, as in Miller (arXiv 2411.00640, section 5) and Bloom (1995, Evaluation Review 19).
+    · stderr, as in Miller (arXiv 2411.00640) and Bloom (1995, Evaluation Review 19).
     """
     from scipy.special import nctdtrinc, stdtrit
 

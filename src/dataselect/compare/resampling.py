@@ -25,8 +25,8 @@ def resampled_interval(
 ) -> Interval:
     """The percentile interval of the difference, drawing seeds of each method and units anew.
 
-    Units are drawn within their strata. Owen (2007, Annals of Applied Statistics 1), "The pigeonhole
-    bootstrap"; both methods see the same draw of units.
+    Units are drawn within their strata, the same for both methods. "The pigeonhole bootstrap" of
+    Owen (2007, Annals of Applied Statistics 1).
 
     Args:
         first, second: values (float64, seeds × n tests).
@@ -48,7 +48,7 @@ def _drawn_weights(rng: np.random.Generator, layout: Layout, count: int) -> np.n
     drawn = np.empty((count, len(layout.cells)))
     for stratum in range(int(layout.strata.max()) + 1):
         cells = np.flatnonzero(layout.strata_of_cells == stratum)
-        times = rng.multinomial(len(cells), np.full(len(cells), 1 / len(cells)), size=count)
+        times = _times_drawn(rng, len(cells), count)
         members = np.flatnonzero(layout.strata == stratum)
         weights = layout.weights[members] * times[:, np.searchsorted(cells, layout.cells[members])]
         total = layout.weights[members].sum()
@@ -58,6 +58,11 @@ def _drawn_weights(rng: np.random.Generator, layout: Layout, count: int) -> np.n
 
 def _drawn_means(rng: np.random.Generator, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The mean score of a draw of seeds with the drawn weights, for each draw."""
-    seeds = len(values)
-    times = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=len(weights)) / seeds
+    times = _times_drawn(rng, len(values), len(weights)) / len(values)
     return ((weights @ values.T) * times).sum(axis=1)
+
+
+def _times_drawn(rng: np.random.Generator, items: int, count: int) -> np.ndarray:
+    """How often each item is in `count` draws of as many with replacement: count × items."""
+    drawn = rng.integers(items, size=(count, items)) + items * np.arange(count)[:, None]
+    return np.bincount(drawn.reshape(-1), minlength=count * items).reshape(count, items)

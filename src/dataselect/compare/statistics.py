@@ -136,8 +136,8 @@ def _compared(conditions: list[Condition], baseline: str) -> list[tuple[Conditio
         reference = references.get(budget, only)
         if reference is None:
             raise InputError(
-                f"baseline: {baseline} has runs at the budgets {first_few(references)}, and none at "
-                f"{budget}, as {method} has. Add such a run, or leave {method} at {budget} out."
+                f"baseline: {baseline} has runs at the budgets {first_few(references)}, and none "
+                f"at {budget}, as {method} has. Add such a run, or leave out {method} at {budget}."
             )
         pairs.append(((method, budget), reference))
     if not pairs:

@@ -130,7 +130,7 @@ def between_units(values: np.ndarray, layout: Layout) -> Part:
 
     A unit's sum of deviations from its stratum's mean, squared and divided by 1 − its share: of
     units of equal weights, the square of the standard error, s² / n. Bell and McCaffrey (2002,
-    Survey Methodology 28), CR2; clustered errors as in Miller (arXiv 2411.00640, section 2.2).
+    Survey Methodology 28), CR2; clustered errors as in Miller (arXiv 2411.00640).
 
     Args:
         values: float64, n.

@@ -1,4 +1,4 @@
-"""out/model/, out/tests.parquet → out/evaluation.parquet, metrics/eval.json and the plot."""
+"""out/model/, out/tests.parquet → its scores, what is judged, metrics/eval.json and the plot."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -7,7 +7,9 @@ from dataselect.compare.runs import per_task, show, with_overlaps
 from dataselect.data import files, tables
 from dataselect.data.contamination import read_selected_overlaps
 from dataselect.eval.corpus import corpus_metrics
-from dataselect.eval.run import EvalSection, evaluate, report_truncated
+from dataselect.eval.judged import evaluate_and_judge, with_judgements
+from dataselect.eval.judged_files import Target
+from dataselect.eval.run import EvalSection, report_truncated
 from dataselect.eval.summary import summary, with_corpus_metrics
 from dataselect.stage import stage
 
@@ -20,11 +22,13 @@ def main() -> None:
         section = run.section
         trained = replace(section.model, name=str(OUT / "model"), revision=None, md5=None)
         tests = tables.read("tests", OUT / "tests.parquet")
-        frame = evaluate(trained, tests, section.options)
+        target = Target(OUT / "judged", section.run.name)
+        frame, judged = evaluate_and_judge(trained, tests, section.options, target, section.code)
         tables.write("evaluation", frame, OUT / "evaluation.parquet")
         baseline = tables.read("evaluation", OUT / "baseline.parquet")
         scores = with_corpus_metrics(summary(frame), corpus_metrics(frame, tests))
         after = with_overlaps(scores, read_selected_overlaps(OUT, frame))
+        after = with_judgements(after, judged)
         before = summary(baseline) if baseline.height else None
         truncated = report_truncated(frame)
         run.figures.update(run=asdict(section.run), **after, truncated_prompts=truncated)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from dataselect import report
 from dataselect.data import files
+from dataselect.eval.judge import missing_key
 from dataselect.plan.disk import features_size
 from dataselect.plan.ignored import ignored_keys
+from dataselect.plan.memory import training_memory
 from dataselect.plan.params import read_yaml
 from dataselect.plan.run import plan, unpinned_models
 from dataselect.plan.stale import remove_stale
@@ -19,10 +21,11 @@ def main() -> None:
     report.quiet_libraries()
     params = read_yaml("params.yaml")
     sections = plan(params, read_yaml("methods.yaml"))
+    memory = training_memory(sections)
     files.write_json(Path("plan.json"), asdict(sections))
     report.console.print(f"method {params['method']}, budget {sections.eval.run.budget}")
     notes = [remove_stale(), ignored_keys(params, sections), features_size(sections)]
-    notes += [mixed_versions(sections.embed), *unpinned_models(sections)]
+    notes += [*memory, mixed_versions(sections.embed), missing_key(sections.eval.options.judge)]
     for line in filter(None, [*notes, *unpinned_models(sections)]):
         report.console.print(line)
 

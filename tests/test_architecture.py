@@ -49,7 +49,7 @@ PART_MAY_IMPORT |= {"settings"}
 
 #: Libraries that a file may not import at its top: they cost seconds, or few runs need them.
 HEAVY = {"torch", "transformers", "peft", "accelerate", "sklearn", "duckdb", "pyarrow", "lm_eval"}
-HEAVY |= {"bert_score", "math_verify", "sacrebleu"}
+HEAVY |= {"httpx2", "bert_score", "math_verify", "sacrebleu"}
 HEAVY |= {"datasets", "sentence_transformers", "ray", "dvclive", "rouge_score", "pydantic"}
 
 #: Words that say nothing to a stranger: DESIGN.md, "Language".

@@ -13,6 +13,7 @@ from dataselect.models.settings import ModelSettings
 from dataselect.plan.method import PARTS
 from dataselect.plan.params import TOP_LEVEL_KEYS
 from dataselect.settings import part_function, part_names, settings_of
+from dataselect.tasks import load_task, task_names
 from dataselect.train.fit import Recipe
 from tests.helpers import ROOT, run
 from tests.test_architecture import EVERYTHING, MAY_IMPORT, MODULES, PART_MAY_IMPORT, SOURCE
@@ -79,6 +80,8 @@ def outputs():
         "out/features/pool",
         "out/features/queries",
         "out/reference/reference.json",
+        "out/judged/summary.json",
+        *(f"out/judged/task/{name}.json" for name in ("outputs", "references", "judgements")),
     }
 
 
@@ -210,6 +213,9 @@ NOT_RUN = {
     "fetches from folders",
     "dvc repro remote/pools/dvc.yaml:pool@mathinstruct": "needs a network; test_remote.py fetches "
     "from a folder",
+    "IS_ALPACA_EVAL_2=False alpaca_eval --model_outputs out/judged/alpaca_eval/outputs.json "
+    "--reference_outputs out/judged/alpaca_eval/references.json --annotators_config "
+    "alpaca_eval_gpt4": "another package, which asks OpenAI",
     "dvc repro demo/dvc.yaml": "minutes: trains the demo's base model",
     "python demo/pretrain.py": "minutes: trains the demo's base model",
 }
@@ -370,3 +376,18 @@ def test_dvc_sees_an_edit_of_code_only_after_plan(project):
     again = run("dvc", "repro", "embed", cwd=project).stdout
     assert ran(again) == ["embed"]
     assert re.search(r"pool: shards computed +0\b", again)
+
+
+def test_the_page_of_tasks_has_every_task_as_it_is():
+    rows = re.findall(r"^\| (`.*) \|$", DOCS["docs/tasks.md"], re.M)
+    stated = {}
+    for row in rows:
+        names, _, queries, tests, shots, kinds = row.split(" | ")
+        for name, kind in zip(names.split(", "), kinds.split(", "), strict=True):
+            stated[name.strip("`")] = (queries, tests, shots, kind.strip("`"))
+    expected = {}
+    for name in task_names():
+        task = load_task(name, "docs")
+        counts = [f"{count:,}" if count else "–" for count in (*task.published, task.shots)]
+        expected[name] = (*counts, task.kind or "–")
+    assert stated == expected

@@ -35,7 +35,8 @@ def test_with_many_tests_the_detectable_difference_is_2_8_standard_errors():
 
 @pytest.mark.parametrize("dof", [1.3, 2, 4, 30])
 def test_the_detectable_difference_is_found_with_the_power(dof):
-    size = minimum_detectable(1.0, dof, power=0.8)
+    estimated = stats.chi(dof, scale=dof**-0.5).mean()  # of a standard error of 1, on average
+    size = minimum_detectable(estimated, dof, power=0.8)
     found = 1 - stats.nct.cdf(stats.t.ppf(0.975, dof), dof, size)
     assert found == pytest.approx(0.8, abs=1e-4)
 

@@ -67,3 +67,24 @@ def test_contaminated_tasks_and_the_mean_over_them_are_marked(monkeypatch, capsy
         "{action: drop}` in params.yaml.\n"
     )
     assert after["mean"]["contaminated_tasks"] == 1
+
+
+def test_a_task_without_a_judge_has_no_score_and_the_mean_leaves_it_out(monkeypatch, capsys):
+    monkeypatch.setattr(report.console, "width", 500)
+    without = {**scores(1.0), "score": None, "score_stderr": None}
+    not_judged = {**without, "tests": 9, "judgements": {"judged": 0}}
+    after = {**AFTER, "tasks": {**AFTER["tasks"], "open": not_judged}}
+    before = {**BEFORE, "tasks": {**BEFORE["tasks"], "open": without}}
+    rows, _ = shown(monkeypatch, after, before)
+    assert rows[2][:4] == ("open", "not judged", None, None)
+    assert (
+        "not judged, and left out of the mean: open. Set `eval: {judge: " in capsys.readouterr().out
+    )
+    assert {row["task"] for row in per_task(after, before)} == {"a", "b", "mean"}
+
+
+def test_tests_that_the_judge_did_not_decide_are_counted(monkeypatch, capsys):
+    monkeypatch.setattr(report.console, "width", 500)
+    judged = {**scores(0.5), "tests": 1_000, "judgements": {"judged": 998}}
+    shown(monkeypatch, {**AFTER, "tasks": {"open": judged}}, None)
+    assert "open: the score is of 998 of 1,000 tests" in capsys.readouterr().out

@@ -83,10 +83,10 @@ def test_runs_that_differ_in_what_a_test_is_are_refused(column):
 @pytest.mark.parametrize(
     ("runs", "words"),
     [
-        ([run("x", 0, [])], "x at 300, seed 0: no test"),
+        ([run("x", 0, [])], "x at 300, seed 0: no test with a score"),
+        ([run("x", 0, [("a", "1", None)])], "x at 300, seed 0: no test with a score"),
         ([run("x", 0, [*ROWS, ROWS[0]])], "tests that are there twice: 1 of a"),
         ([run("x", 0, [("a", "1", float("nan"))])], "1 tests have no finite value: 1 of a"),
-        ([run("x", 0, [("a", "1", None)])], "1 tests have no finite value: 1 of a"),
         ([run("x", 1, ROWS), run("x", 1, ROWS)], "x at 300, seed 1: there are two runs of it"),
         ([RunScores("x", 3, 0, pl.DataFrame({"task": ["a"]}))], "no column id, value"),
     ],
@@ -103,3 +103,14 @@ def test_runs_are_grouped_by_method_and_budget():
     assert condition_name(("x", "5%")) == "x at 5%"
     assert condition_name(("base", None)) == "base"
     assert np.all([r.condition in groups for r in runs])
+
+
+def test_tests_without_a_score_are_as_if_they_were_not_there():
+    unscored = [("c", "1", None), ("c", "2", None)]
+    first, second = [run("x", 0, [*ROWS, *unscored])], [run("y", 0, [*ROWS, unscored[0]])]
+    check_runs([*first, *second])
+    paired = pair(first, second)
+    assert list(paired.tasks) == ["a", "b"]
+    assert paired.left_out == 0
+    half = [run("y", 0, [*ROWS[1:], ("a", "1", None)])]
+    assert "1 tests are not in all runs" in mistake(pair, first, half)

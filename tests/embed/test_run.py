@@ -1,15 +1,19 @@
 """The embed stage: what decides a shard, which model measures, which queries are refused."""
 
 import pickle
+import shutil
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import polars as pl
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from dataselect.data import files, shards, tables
 from dataselect.data.checkpoints import REFERENCE_FILE, Checkpoint, write_checkpoints
+from dataselect.data.shard_records import read_record
+from dataselect.data.shards import shard_paths
 from dataselect.embed import Feature
 from dataselect.embed import run as embed_run
 from dataselect.embed.run import EmbedSection, embed, load_feature, shard_key
@@ -92,7 +96,8 @@ def test_shards_have_the_features_own_size_or_the_given_one(out, monkeypatch):
 
 def test_whatever_decides_a_shard_gives_it_another_key(out, monkeypatch):
     reference = out / "reference"
-    write_checkpoints(reference / REFERENCE_FILE, [])
+    left = [Checkpoint(reference / name, 0.5) for name in ("00", "01", "02")]
+    write_checkpoints(reference / REFERENCE_FILE, left)
     fitted = replace(SECTION, reference=True)
     keys = [
         shard_key(section, reference)
@@ -104,9 +109,14 @@ def test_whatever_decides_a_shard_gives_it_another_key(out, monkeypatch):
             replace(SECTION, code="other code"),
             fitted,
             replace(fitted, checkpoints=2),
-            replace(fitted, checkpoints=[1, 2]),
+            replace(fitted, checkpoints=[1, 3]),
         )
     ]
+    # The same checkpoints are the same key, however they are chosen.
+    for choice, other in (("all", [1, 2, 3]), ("all", 3), (2, [1, 2])):
+        same = [replace(fitted, checkpoints=words) for words in (choice, other)]
+        assert shard_key(same[0], reference) == shard_key(same[1], reference)
+    assert "found 4" in mistake(shard_key, replace(fitted, checkpoints=4), reference)
     (reference / "00").mkdir()
     (reference / "00" / "model.safetensors").write_text("weights")
     keys.append(shard_key(fitted, reference))
@@ -115,6 +125,131 @@ def test_whatever_decides_a_shard_gives_it_another_key(out, monkeypatch):
     assert shard_key(SECTION, reference) == shard_key(SECTION, out / "none") == keys[0]
     assert shard_key(replace(SECTION, queries=False), reference) == keys[0]
     assert [key[-1] for key in keys].count("code") == len(keys) - 1  # the code's hash is last
+
+
+TRAJECTORIES = EmbedSection(
+    features=Part("trajectories", {}), model=MODEL, queries=True, reference=True, code="code"
+)
+SIDES = ("queries", "pool")
+
+
+@pytest.fixture
+def fitted(out):
+    """A reference of four checkpoints: the golden model with other weights at each."""
+    left = [Checkpoint(out / "reference" / f"{number:02d}", 0.5) for number in range(4)]
+    for number, checkpoint in enumerate(left):
+        shutil.copytree(MODEL.name, checkpoint.folder)
+        weights = checkpoint.folder / "model.safetensors"
+        arrays = load_file(weights)
+        save_file(
+            {k: v * (1 - 0.1 * (number + 1)) for k, v in arrays.items()}, weights, {"format": "pt"}
+        )
+    write_checkpoints(out / "reference" / REFERENCE_FILE, left)
+    return out
+
+
+def bytes_of(out):
+    """The files of features of both sides."""
+    return {side: [p.read_bytes() for p in shard_paths(out / "features" / side)] for side in SIDES}
+
+
+def folder_of(section, out):
+    return shards.shards_folder(shard_key(section, out / "reference"))
+
+
+def refuse_to_load(monkeypatch):
+    def load_nothing(*_):
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr(embed_run, "load_feature", load_nothing)
+
+
+@pytest.mark.parametrize("choice", [2, [1, 3], [4]], ids=str)
+def test_losses_at_fewer_checkpoints_are_taken_from_those_at_more(fitted, choice, monkeypatch):
+    section = replace(TRAJECTORIES, checkpoints=choice)
+    fresh = embed(section, fitted)
+    expected = bytes_of(fitted)
+    shutil.rmtree(files.scratch_folder())
+    whole = embed(TRAJECTORIES, fitted)
+    assert whole["pool"].computed == whole["queries"].computed == 1
+    assert bytes_of(fitted) != expected
+    versions = {side: record(TRAJECTORIES, fitted, side)["versions"] for side in SIDES}
+    refuse_to_load(monkeypatch)
+    for _ in range(2):  # taken, and found again
+        done = embed(section, fitted)
+        assert bytes_of(fitted) == expected
+        for side in SIDES:
+            assert (done[side].computed, done[side].found) == (0, 1)
+            assert done[side].tokens == fresh[side].tokens > 0  # of the chosen checkpoints alone
+            assert done[side].flops == pytest.approx(fresh[side].flops)
+            assert record(section, fitted, side)["versions"] == versions[side]
+    array = shards.read_all(fitted / "features/pool")["nll"]
+    assert array.shape == (3, 2 if choice != [4] else 1)
+
+
+def record(section, out, side):
+    """What is noted beside the stored shard of a side, which has as many rows as its table."""
+    rows = {"pool": 3, "queries": 1}[side]
+    (path,) = [p for p in shard_paths(folder_of(section, out)) if shards.row_count(p) == rows]
+    return read_record(path)
+
+
+def test_fewer_checkpoints_are_taken_from_a_shard_that_was_itself_taken(fitted, monkeypatch):
+    first = replace(TRAJECTORIES, checkpoints=[3])
+    embed(first, fitted)
+    expected = bytes_of(fitted)
+    shutil.rmtree(files.scratch_folder())
+    embed(TRAJECTORIES, fitted)
+    refuse_to_load(monkeypatch)
+    embed(replace(TRAJECTORIES, checkpoints=[1, 3]), fitted)
+    shutil.rmtree(folder_of(TRAJECTORIES, fitted))
+    embed(first, fitted)
+    assert bytes_of(fitted) == expected
+
+
+def test_more_checkpoints_than_are_stored_are_computed(fitted):
+    chosen = []
+    for choice in (2, [1, 3], [2, 4], "all"):
+        done = embed(replace(TRAJECTORIES, checkpoints=choice), fitted)
+        assert [done[side].computed for side in SIDES] == [1, 1]
+        chosen.append(shards.read_all(fitted / "features/pool")["nll"])
+    *parts, whole = chosen
+    for array, columns in zip(parts, ([0, 1], [0, 2], [1, 3]), strict=True):
+        np.testing.assert_array_equal(array, whole[:, columns])
+
+
+def test_what_another_model_reference_or_code_left_is_never_taken(fitted):
+    section = replace(TRAJECTORIES, checkpoints=2)
+    embed(TRAJECTORIES, fitted)
+    others = [replace(section, code="other"), replace(section, model=replace(MODEL, max_tokens=64))]
+    for other in others:
+        assert embed(other, fitted)["pool"].computed == 1
+    write_checkpoints(  # the same files but for a rate: another reference
+        fitted / "reference" / REFERENCE_FILE,
+        [Checkpoint(fitted / "reference" / f"{number:02d}", 0.25) for number in range(4)],
+    )
+    assert embed(section, fitted)["pool"].computed == 1
+
+
+def test_a_feature_that_names_no_columns_of_checkpoints_is_computed(fitted):
+    section = replace(SECTION, reference=True)
+    embed(section, fitted)
+    done = embed(replace(section, checkpoints=2), fitted)
+    assert done["pool"].computed == 1
+
+
+def test_a_torn_shard_is_not_used(fitted):
+    section = replace(TRAJECTORIES, checkpoints=[1, 3])
+    embed(section, fitted)
+    expected = bytes_of(fitted)
+    shutil.rmtree(files.scratch_folder())
+    embed(TRAJECTORIES, fitted)
+    shutil.rmtree(fitted / "features")  # whose files are links
+    for path in shard_paths(folder_of(TRAJECTORIES, fitted)):
+        path.write_bytes(path.read_bytes()[:-8])
+    done = embed(section, fitted)
+    assert [done[side].computed for side in SIDES] == [1, 1]
+    assert bytes_of(fitted) == expected
 
 
 def test_auto_stands_for_the_precision_of_this_machine(out, monkeypatch):
@@ -135,7 +270,7 @@ def test_workers_load_the_section_with_its_precision_and_checkpoints(out, monkey
     class Stop(Exception):
         pass
 
-    def open_writer(load, key, engine):
+    def open_writer(load, key, engine, wider):
         loads.append(load)
         raise Stop
 

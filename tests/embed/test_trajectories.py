@@ -61,3 +61,7 @@ def test_its_contract():
     feature = trajectories()
     assert feature.needs_reference == "models"
     assert feature.bytes_per_row(None, 12) == 8 * 13
+    assert set(feature.per_checkpoint) | {"before_nll", "before_probability"} == set(
+        feature.outputs
+    )
+    assert feature.other_passes == 1  # costs are those of the losses before the first step too

@@ -39,7 +39,7 @@ def home(in_scratch):
 
 def options(**changes):
     """The options that plan makes of the defaults of params.yaml, with some changed."""
-    settings = {**check_settings(EvalSettings, {}, "eval"), **changes}
+    settings = {**check_settings(EvalSettings, {}, "eval"), "judge": None, **changes}
     return EvalOptions(*(settings[name] for name in EvalOptions.__dataclass_fields__))
 
 

@@ -26,6 +26,15 @@ OTHER = str(ROOT / "demo/base_model")
             {"method": "s2l", "selector_model": {"name": OTHER, "max_tokens": 1000}},
             "selector_model.max_tokens",  # the method's limit of 512 is lower
         ),
+        (
+            {
+                "method": "random",
+                "tests": None,
+                "decontaminate": None,
+                "eval": {"judge": {"url": "https://judge.example.com", "model": "m"}},
+            },
+            "eval.judge (there are no tests)",
+        ),
         ({"method": "mine", "selector_model": {"name": OTHER}}, "selector_model"),
         ({"method": "fixed", "groups": "tasks"}, "groups"),
     ],

@@ -19,7 +19,8 @@ from tests.helpers import ROOT, change, mistake, planned
 TRAIN = [
     "epochs", "steps", "learning_rate", "batch_size", "micro_batch_size", "schedule", "warmup",
     "weight_decay", "max_grad_norm", "group_by_length", "loss_per", "method", "lora_rank",
-    "lora_alpha", "lora_dropout", "lora_modules", "dtype", "gradient_checkpointing", "save_steps",
+    "lora_alpha", "lora_dropout", "lora_modules", "dtype", "weights", "optimizer",
+    "gradient_checkpointing", "save_steps",
     "skip_steps", "threads", "processes", "seed",
 ]  # fmt: skip
 TOP = ", ".join(TOP_LEVEL_KEYS)
@@ -167,8 +168,8 @@ MISTAKES = {
     "an unknown kind of task": (
         {"eval": {"kinds": {"sums": "last_numbr"}}},
         "params.yaml: eval.kinds.sums: no kind is called `last_numbr`. Did you mean "
-        "`last_number`? There are: bbh, bert_score, bleu, exact_match, last_number, "
-        "mammoth, mammoth_math, mammoth_math_pot, mammoth_pot, math, "
+        "`last_number`? There are: alpaca_eval, bbh, bert_score, bleu, exact_match, "
+        "last_number, mammoth, mammoth_math, mammoth_math_pot, mammoth_pot, math, "
         "multiple_choice, pass_at_k, program_of_thought, rouge_l, squad_f1, summary, tydiqa_f1. "
         "Or add eval_kinds/last_numbr.yaml.",
     ),

@@ -27,12 +27,14 @@ def show(after: Summary, before: Summary | None) -> None:
     rows = []
     for task, scores in _by_task(after, "mean over tasks"):
         old = old_scores.get(task, {})
-        score = (scores["score"], scores["score_stderr"], old.get("score"))
+        value = "not judged" if _not_judged(scores) else scores["score"]
+        score = (value, scores["score_stderr"], old.get("score"))
         if task in contaminated or (contaminated and scores is after["mean"]):
             task += " *"
         rows.append((task, *score, scores["answer_nll_nats"], old.get("answer_nll_nats")))
     header = ("task", "score", "± s.e.", "score before", "nats/token", "nats before")
     report.table("Scores", rows, header)
+    _report_judgements(after)
     if contaminated:
         named = ", ".join(
             f"{task} ({counts['overlapping_tests']:,} of {counts['tests']:,} tests)"
@@ -44,6 +46,30 @@ def show(after: Summary, before: Summary | None) -> None:
             "{action: drop}` in params.yaml.",
             markup=False,
         )
+
+
+def _not_judged(scores: dict[str, Any]) -> bool:
+    """Whether a task's score is that of a judge, and there was none."""
+    return not scores.get("judgements", {"judged": True})["judged"]
+
+
+def _report_judgements(after: Summary) -> None:
+    """Says which tasks and tests have no score because no judge decided them."""
+    missing = [task for task, scores in after["tasks"].items() if _not_judged(scores)]
+    if missing:
+        report.console.print(
+            f"not judged, and left out of the mean: {', '.join(missing)}. Set `eval: {{judge: "
+            "{url: …, model: …}}` in params.yaml, or use the outputs in out/judged/.",
+            markup=False,
+        )
+    for task, scores in after["tasks"].items():
+        judged = scores.get("judgements", {}).get("judged")
+        if judged and judged < scores["tests"]:
+            report.console.print(
+                f"{task}: the score is of {judged:,} of {scores['tests']:,} tests; the judge gave "
+                "no answer that can be used for the others: out/judged/ has what it said",
+                markup=False,
+            )
 
 
 def with_overlaps(after: Summary, overlaps: list[TaskOverlap]) -> Summary:
@@ -65,12 +91,16 @@ def _contaminated(summary: Summary) -> dict[str, dict[str, Any]]:
 
 
 def per_task(after: Summary, before: Summary | None) -> list[dict[str, Any]]:
-    """The score per task, after and before training: what `dvc plots` draws."""
+    """The score per task, after and before training: what `dvc plots` draws.
+
+    A task that was not judged has none.
+    """
     return [
         {"task": task, "score": scores["score"], "of": when}
         for when, summary in (("trained", after), ("before", before))
         if summary is not None
         for task, scores in _by_task(summary, "mean")
+        if scores["score"] is not None or scores is summary["mean"]
     ]
 
 

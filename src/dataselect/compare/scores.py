@@ -31,8 +31,8 @@ class RunScores:
         budget: rows, a share like "5%", or a text of tokens; None where there is none.
         seed: None for a fixed model, of which there is only one, as the model before training: it
             has no variance between seeds.
-        tests: the columns `task`, `id` and `value` (float64; higher or lower may be better), and,
-            where there are any, `subtask`, `cluster` (tests of a cluster share what they are about,
+        tests: the columns `task`, `id` and `value` (float64; higher or lower may be better; null
+            where a test has no score, as if it were not there), and, where there are any, `subtask`, `cluster` (tests of a cluster share what they are about,
             as questions on a passage) and `metric` (what `value` is), each null where a test has
             none. out/evaluation.parquet has them.
     """
@@ -134,14 +134,16 @@ def _check_run(run: RunScores) -> None:
             f"{run.label}: no column {first_few(lacking)} among its tests; found "
             f"{first_few(run.tests.columns)}. Compare tables like out/evaluation.parquet."
         )
-    if run.tests.is_empty():
-        raise InputError(f"{run.label}: no test. Leave the run out, or evaluate it with tests.")
+    if not run.tests["value"].count():
+        raise InputError(
+            f"{run.label}: no test with a score. Leave the run out, or evaluate it with tests."
+        )
     twice = run.tests.filter(pl.struct("task", "id").is_duplicated())
     if not twice.is_empty():
         rows = twice.select("task", "id").unique(maintain_order=True).rows()
         named = first_few(f"{test} of {task}" for task, test in rows)
         raise InputError(f"{run.label}: tests that are there twice: {named}. Expected each once.")
-    wrong = run.tests.filter(~pl.col("value").is_finite().fill_null(False))
+    wrong = run.tests.filter(~pl.col("value").is_finite())
     if not wrong.is_empty():
         named = first_few(f"{test} of {task}" for task, test in wrong.select("task", "id").rows())
         raise InputError(
@@ -193,12 +195,13 @@ def _is_fixed(runs: Sequence[RunScores]) -> bool:
 
 
 def _prepared(run: RunScores, value: str) -> pl.DataFrame:
-    """Task, id, the value under another name, and the optional columns, null where none is."""
+    """Task, id, the value under another name, the optional columns; tests that have a score."""
     optional = [
         (pl.col(name) if name in run.tests.columns else pl.lit(None)).cast(pl.String).alias(name)
         for name in OPTIONAL
     ]
-    return run.tests.select("task", "id", pl.col("value").cast(pl.Float64).alias(value), *optional)
+    scored = run.tests.filter(pl.col("value").is_not_null())
+    return scored.select("task", "id", pl.col("value").cast(pl.Float64).alias(value), *optional)
 
 
 def _same_structure(joined: pl.DataFrame, run: RunScores, other: RunScores) -> pl.DataFrame:

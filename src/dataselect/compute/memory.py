@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
+import os
 import re
 import resource
+import shutil
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
 
 from dataselect.compute import StartWorker, Work
 from dataselect.errors import InputError
 
 #: What torch says when the machine's own memory is not enough; accelerate knows the GPU's messages.
 CPU_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")
+
+#: Limits of the control group that a process is in: version 2, and 1.
+CGROUP_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+#: What a machine with GPUs has: NVIDIA's, and AMD's.
+GPU_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/kfd"))
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -23,6 +38,43 @@ def is_out_of_memory(error: Exception) -> bool:
     if not isinstance(error, RuntimeError):
         return False
     return should_reduce_batch_size(error) or any(text in str(error) for text in CPU_MESSAGES)
+
+
+def device_memory() -> float:
+    """The bytes of this process's GPU; of the machine where torch sees none."""
+    import torch
+
+    if torch.cuda.is_available():
+        return float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
+    return machine_memory()
+
+
+def machine_memory() -> float:
+    """The bytes of memory that the machine has, or that its control group (cgroup) may use."""
+    limits = [float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))]
+    for path in CGROUP_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # `max` where there is no limit
+            limits.append(float(int(path.read_text())))
+    return min(limits)
+
+
+def gpu_memories() -> list[float] | None:
+    """The bytes of every visible GPU, without torch; None where there may be GPUs that no
+    `nvidia-smi` describes.
+    """
+    if version("torch").endswith("+cpu"):
+        return []
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return None if any(path.exists() for path in GPU_DEVICES) else []
+    query = [command, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    done = subprocess.run(query, capture_output=True, text=True, check=False)
+    try:
+        sizes = [float(line) * 2**20 for line in done.stdout.split()]
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        return sizes if visible is None else [sizes[int(n)] for n in visible.split(",") if n]
+    except (ValueError, IndexError):  # `[N/A]`, or GPUs that are named otherwise
+        return None
 
 
 def free_memory() -> None:

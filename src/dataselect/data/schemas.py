@@ -146,7 +146,7 @@ TABLES = {
             "other_metrics": pl.List(pl.Struct({"metric": pl.String, "value": pl.Float64})),
             "subtask": pl.String,
         },
-        nullable=("answer_nll_nats", "output", "other_metrics", "subtask"),
+        nullable=("value", "answer_nll_nats", "output", "other_metrics", "subtask"),
         optional=CLUSTER,
     ),
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from dataselect.data import files, tables
 from dataselect.data.chunking import chunks
 from dataselect.data.examples import content_columns, examples
 from dataselect.data.shard_records import ShardTotals, read_record, versions_of, write_record
+from dataselect.data.stored_shards import KEY_FILE, WiderFolder, take_columns
 from dataselect.data.tables import Message
 from dataselect.errors import InputError
 from dataselect.report import Progress
@@ -42,9 +43,6 @@ ROWS_PER_SHARD = 2_048
 #: may be an `Example`; `side` is "pool" or "queries". No row's values may depend on other rows.
 #: Where a row has nothing to measure, or the model overflows, a number is NaN or infinite.
 Featurizer = Callable[[list[list[Message]], str, Progress], dict[str, np.ndarray]]
-
-#: A file in a folder of shards that holds the key whose hash names the folder.
-KEY_FILE = "key.json"
 
 
 class Job(NamedTuple):
@@ -69,6 +67,7 @@ def open_writer(
     key: list[Any],
     engine: Engine | None = None,
     home: Path | None = None,
+    wider: Sequence[WiderFolder] = (),
 ) -> Generator[Callable[..., ShardTotals]]:
     """Yields `write`, which writes the features of a table; workers live until the context ends.
 
@@ -78,11 +77,12 @@ def open_writer(
         key: everything that decides the features besides the rows: settings, model, code.
         engine: where the work runs; None: in this process.
         home: the folder of the shards; None: in the scratch folder.
+        wider: folders whose shards hold what is wanted, and more: nothing of it is computed again.
     """
     folder = shards_folder(key, home)
     if not (folder / KEY_FILE).exists():
         files.write_json(folder / KEY_FILE, key)
-    with (engine or local(workers=1)).open(partial(_start_worker, load)) as run:
+    with (engine or local(workers=1)).open(partial(_start_worker, load, wider)) as run:
         yield partial(_write, run, folder)
 
 
@@ -161,16 +161,18 @@ def _link_shards(finished: list[Shard], computed: set[Path], folder: Path) -> Sh
     return totals
 
 
-def _start_worker(load: Callable[[], Featurizer]) -> Work:
-    """A worker that computes a shard unless another has; loads nothing before it must."""
+def _start_worker(load: Callable[[], Featurizer], wider: Sequence[WiderFolder]) -> Work:
+    """A worker that computes a shard unless it is stored; loads nothing before it must."""
     featurizer: Featurizer | None = None
 
     def work(job: Job, progress: Progress) -> Shard:
         nonlocal featurizer
         with FileLock(job.path.with_suffix(".lock")):
+            start = time.perf_counter()
             if missing := not job.path.exists():
-                start = time.perf_counter()
                 files.remove_partial(job.path)
+                missing = not take_columns(job.path, job.block.height, wider)
+            if missing:
                 featurizer = featurizer or _load_featurizer(load)
                 meter = Meter(progress)
                 arrays = featurizer(examples(job.block), job.side, meter)

@@ -32,6 +32,10 @@ class Feature:
             model, where the method has a reference.
         needs_positions: whether the model must have a position for each of `max_tokens` tokens; not
             where the feature reads no more tokens than the model can, or loads no model.
+        per_checkpoint: the outputs whose axis 1 is the checkpoints, of both sides, where a number
+            depends on its own checkpoint alone. What is stored of more checkpoints then serves for
+            fewer of them. All other arrays must depend on no checkpoint.
+        other_passes: passes over the rows besides those of the checkpoints, one each.
         rows_per_shard: about how many rows lie in a file; smaller where a row is slow or large.
     """
 
@@ -40,4 +44,6 @@ class Feature:
     bytes_per_row: Callable[[int | None, int], int | None]
     needs_reference: Literal["models", "adapters"] | None = None
     needs_positions: bool = True
+    per_checkpoint: tuple[str, ...] = ()
+    other_passes: int = 0
     rows_per_shard: int = ROWS_PER_SHARD

@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt, Lt
 from dataselect.data.checkpoints import Checkpoint
 from dataselect.data.shards import Featurizer
 from dataselect.embed import Feature
+from dataselect.models.adapters import check_adapters
 from dataselect.models.batches import Batches
 from dataselect.models.chat import Encoded, load_chat
 from dataselect.models.row_gradients import row_gradients
@@ -157,6 +158,7 @@ def _load_adapters(model: ModelSettings, checkpoint: Checkpoint) -> Any:
     from dataselect.models.load import load_causal
 
     net = load_causal(model)
+    check_adapters(net, checkpoint.folder, model.name)
     return PeftModel.from_pretrained(net, str(checkpoint.folder), is_trainable=True).eval()
 
 

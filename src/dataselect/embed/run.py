@@ -18,6 +18,7 @@ from dataselect.data.checkpoints import (
 )
 from dataselect.data.scores import finite_rows
 from dataselect.data.shards import Featurizer, ShardTotals
+from dataselect.data.stored_shards import WiderFolder, stored_keys
 from dataselect.embed import Feature
 from dataselect.errors import InputError, first_few
 from dataselect.models.settings import ModelSettings
@@ -70,7 +71,9 @@ def embed(
     checkpoints = read_checkpoints(reference) if section.reference else []
     load = partial(load_feature, section, checkpoints)
     done = {}
-    with shards.open_writer(load, shard_key(section, reference), engine or local()) as write:
+    key = shard_key(section, reference)
+    wider = wider_folders(feature, key)
+    with shards.open_writer(load, key, engine or local(), wider=wider) as write:
         for side in ("queries", "pool") if section.queries else ("pool",):
             table = out / f"{side}.parquet"
             done[side] = write(side, table, out / "features", rows or feature.rows_per_shard)
@@ -94,8 +97,7 @@ def load_feature(section: EmbedSection, checkpoints: list[Checkpoint]) -> Featur
     assert section.features is not None and section.model is not None  # plan gives both or none
     feature: Feature = load_part("embed", section.features)
     model = section.model
-    numbers = checkpoint_numbers(section.checkpoints, len(checkpoints), "methods.yaml: checkpoints")
-    checkpoints = [checkpoints[number - 1] for number in numbers]
+    checkpoints = [checkpoints[number - 1] for number in _chosen(section, len(checkpoints))]
     if checkpoints and feature.needs_reference is None:
         model = replace(model, name=str(checkpoints[-1].folder), revision=None)
     return feature.load(model, checkpoints)
@@ -104,15 +106,56 @@ def load_feature(section: EmbedSection, checkpoints: list[Checkpoint]) -> Featur
 def shard_key(section: EmbedSection, reference: Path) -> list[Any]:
     """What decides features besides the rows: feature, model, reference; and, last, the code.
 
+    Of a reference: the `hash` of its files, and the numbers of the chosen `checkpoints`.
+
     Args:
         reference: the folder that the reference stage left.
+
+    Raises:
+        InputError: a checkpoint is chosen that the reference has not left.
     """
     section = _with_resolved_dtype(section)
     assert section.features is not None and section.model is not None
-    fitted = fingerprint.folder_hash(str(reference)) if section.reference else None
-    if section.checkpoints != "all":
-        fitted = f"{fitted} {section.checkpoints}"
+    fitted = None
+    if section.reference:
+        numbers = _chosen(section, len(read_checkpoints(reference)))
+        fitted = {"hash": fingerprint.folder_hash(str(reference)), "checkpoints": numbers}
     return [asdict(section.features), asdict(section.model), fitted, section.code]
+
+
+def wider_folders(feature: Feature, key: list[Any]) -> list[WiderFolder]:
+    """The stored features whose key differs in the checkpoints alone, and that hold the wanted.
+
+    Args:
+        key: as `shard_key` makes it.
+
+    Returns:
+        Those with the fewest checkpoints first; nothing for a feature without `per_checkpoint`.
+    """
+    features, model, fitted, code = key
+    if fitted is None or not feature.per_checkpoint:
+        return []
+    wanted, others, found = fitted["checkpoints"], feature.other_passes, []
+    for folder, stored in stored_keys():
+        numbers = _stored_numbers(stored)
+        same = [features, model, fitted | {"checkpoints": numbers}, code]
+        if set(wanted) < set(numbers) and shards.shards_folder(same) == folder:
+            columns = tuple(map(numbers.index, wanted))
+            share = (len(wanted) + others) / (len(numbers) + others)
+            names = feature.per_checkpoint
+            found.append(WiderFolder(folder, names, len(numbers), columns, share))
+    return sorted(found, key=lambda wider: wider.stored)
+
+
+def _stored_numbers(key: list[Any]) -> list[int]:
+    """The numbers of the checkpoints in a stored key; none in one of a version with other keys."""
+    fitted = key[2] if len(key) == 4 else None
+    return fitted.get("checkpoints", []) if isinstance(fitted, dict) else []
+
+
+def _chosen(section: EmbedSection, count: int) -> list[int]:
+    """The numbers of the section's checkpoints, of `count` that the reference has left."""
+    return checkpoint_numbers(section.checkpoints, count, "methods.yaml: checkpoints")
 
 
 def _with_resolved_dtype(section: EmbedSection) -> EmbedSection:

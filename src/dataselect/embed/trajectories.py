@@ -34,6 +34,8 @@ def trajectories() -> Feature:
         outputs=("nll", "probability", "before_nll", "before_probability"),
         bytes_per_row=lambda hidden_size, checkpoints: 8 * (checkpoints + 1),
         needs_reference="models",
+        per_checkpoint=("nll", "probability"),
+        other_passes=1,  # of the model before its first step
     )
 
 

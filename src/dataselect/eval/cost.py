@@ -28,8 +28,8 @@ STAGE_OUTPUTS = {
         "out/train.jsonl",
     ),
     "train": ("out/model",),
-    "baseline": ("out/baseline.parquet",),
-    "eval": ("out/evaluation.parquet",),
+    "baseline": ("out/baseline.parquet", "out/baseline_judged"),
+    "eval": ("out/evaluation.parquet", "out/judged"),
 }
 
 

@@ -10,6 +10,7 @@ import polars as pl
 from annotated_types import Gt, Le
 
 from dataselect.errors import InputError, did_you_mean, first_few
+from dataselect.eval.judge_prompt import read_prompt
 from dataselect.eval.sandbox import check_sandbox
 from dataselect.settings import NonNegativeInt, PositiveInt, check_settings, settings_of
 
@@ -27,12 +28,15 @@ class Needs:
         columns: the tests' columns that the metric reads, beside those that all have.
         corpus: metrics of all outputs of a task together, beside those of each: functions of
             `eval/corpus.py`.
+        judge: what a judge is asked about an output and the gold answer, see `JudgePrompt`; None:
+            the metric alone scores the output.
     """
 
     runs_code: bool = False
     packages: list[str] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
     corpus: list[Literal["bleu"]] = field(default_factory=list)
+    judge: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +107,8 @@ def check_needs(kind: str, kind_needs: Needs, where: str, run_code: bool) -> Non
         run_code: whether generated programs may run.
 
     Raises:
-        InputError: it runs code, and that is not allowed or not possible; or a package is not
-            installed.
+        InputError: it runs code, and that is not allowed or not possible; a package is not
+            installed; or what it asks a judge is incomplete.
     """
     lacking = [name for name in kind_needs.packages if not _is_installed(name)]
     if lacking:
@@ -112,6 +116,8 @@ def check_needs(kind: str, kind_needs: Needs, where: str, run_code: bool) -> Non
             f"{where}: the kind `{kind}` needs {', '.join(lacking)}: not installed. Install it; "
             "`pip install 'dataselect[metrics]'` has what our own kinds need (`make setup` does)."
         )
+    if kind_needs.judge is not None:
+        read_prompt(kind_needs.judge, f"eval_kinds/{kind}.yaml: metadata.judge")
     if not kind_needs.runs_code:
         return
     if not run_code:

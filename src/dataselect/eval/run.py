@@ -9,6 +9,7 @@ from annotated_types import Ge, Lt
 
 from dataselect import report
 from dataselect.eval.bert_scorer import check_bert_scorer
+from dataselect.eval.judge import JudgeSettings
 from dataselect.eval.language_model import Encoder
 from dataselect.eval.lm_eval import score_with_lm_eval
 from dataselect.eval.prompts import LongPrompts, encode_prompts, output_lengths, used_tests
@@ -53,7 +54,7 @@ class EvalSettings:
 
 @dataclass(frozen=True)
 class EvalOptions:
-    """How a model is scored: what `evaluate` reads of `EvalSettings`; the same names."""
+    """How a model is scored: what `evaluate` reads of `EvalSettings`; the same names; the judge."""
 
     max_new_tokens: int
     batch_size: int
@@ -62,6 +63,7 @@ class EvalOptions:
     threads: int | None
     run_code: bool = False
     seed: int = 0
+    judge: JudgeSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ class RunLabel:
     method: str
     budget: int | str
     seed: int
+
+    @property
+    def name(self) -> str:
+        """The label as a word: `rds_300_seed0`."""
+        return f"{self.method}_{self.budget}_seed{self.seed}"
 
 
 @dataclass(frozen=True)

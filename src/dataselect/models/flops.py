@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,15 +19,21 @@ def forward_flops(net: PreTrainedModel, head: bool) -> float:
     Args:
         head: whether the LM head is used.
     """
-    return 2.0 * sum(parameter.numel() for parameter in _multiplied(net, head))
+    return 2.0 * sum(parameter_size(parameter) for parameter in _multiplied(net, head))
 
 
 def training_flops(net: PreTrainedModel, tokens: int) -> float:
     """FLOPs of training on `tokens` tokens: 6 for every parameter, 4 for a frozen one (LoRA)."""
     return tokens * sum(
-        parameter.numel() * (6.0 if parameter.requires_grad else 4.0)
+        parameter_size(parameter) * (6.0 if parameter.requires_grad else 4.0)
         for parameter in _multiplied(net, head=True)
     )
+
+
+def parameter_size(parameter: Any) -> int:
+    """How many numbers a parameter stands for: bitsandbytes packs two of 4 bits into one."""
+    packed = getattr(parameter, "quant_state", None)
+    return parameter.numel() if packed is None else math.prod(packed.shape)
 
 
 def _multiplied(net: PreTrainedModel, head: bool) -> list[Any]:

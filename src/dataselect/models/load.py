@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from dataselect.compute.memory import is_out_of_memory
 from dataselect.data import files
 from dataselect.errors import InputError
+from dataselect.models.architecture import Architecture, from_config, read_architecture
 from dataselect.models.config import check_files
 from dataselect.models.positions import check_positions, table_length
+from dataselect.models.quantized import nf4_settings
 from dataselect.models.weights import check_finite, check_loaded
 
 if TYPE_CHECKING:
@@ -32,9 +34,11 @@ def is_folder(name: str, where: str = "model") -> bool:
     folder = Path(files.resolve(name))
     if folder.is_dir():
         if not (folder / "config.json").is_file():
+            found, advice = "one without config.json", "Name another."
+            if (folder / "adapter_config.json").is_file():
+                found, advice = "adapters alone", "Name the model that they are merged into."
             raise InputError(
-                f"{where}.name: `{name}`: expected a model's folder; found one without "
-                "config.json. Name another."
+                f"{where}.name: `{name}`: expected a model's folder; found {found}. {advice}"
             )
         return True
     beside = "/" in name and Path(name).parent.is_dir()  # demo/base_modell: a slip, not a hub's
@@ -62,11 +66,16 @@ def torch_dtype(name: str) -> torch.dtype:
 
     if name != "auto":
         return getattr(torch, name)
-    if torch.cuda.is_available():
-        fast = torch.cuda.is_bf16_supported()
-    else:
-        fast = torch.cpu._is_amx_tile_supported()
+    on_gpu = torch.cuda.is_available()
+    fast = multiplies_bfloat16() if on_gpu else torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if fast else torch.float32
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the device computes in bfloat16: a processor always does, old GPUs emulate it."""
+    import torch
+
+    return not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def load_tokenizer(model: TokenizerSettings) -> PreTrainedTokenizerBase:
@@ -88,29 +97,39 @@ def load_encoder(model: ModelSettings) -> PreTrainedModel:
     """
     from transformers import AutoModel
 
-    return _load_weights(AutoModel, model, torch_dtype(model.dtype))
+    return _load_weights(AutoModel, model, torch_dtype(model.dtype), device())
 
 
-def load_causal(model: ModelSettings, dtype: str | None = None) -> PreTrainedModel:
-    """The model with its LM head, in evaluation mode, on `device()`.
+def load_causal(
+    model: ModelSettings, dtype: str | None = None, place: str | None = None
+) -> PreTrainedModel:
+    """The model with its LM head, in evaluation mode.
 
     Args:
-        dtype: of the weights; None: the model's own setting.
+        dtype: of the weights, or `nf4`: bfloat16 with linear layers in 4 bits; None: the model's
+            own setting.
+        place: the device; None: `device()`.
 
     Raises:
         InputError: it cannot be loaded.
     """
     from transformers import AutoModelForCausalLM
 
-    return _load_weights(AutoModelForCausalLM, model, torch_dtype(dtype or model.dtype))
+    if dtype == "nf4":
+        options = {"quantization_config": nf4_settings(), "device_map": {"": device()}}
+        return _load_weights(AutoModelForCausalLM, model, torch_dtype("bfloat16"), None, **options)
+    kind = torch_dtype(dtype or model.dtype)
+    return _load_weights(AutoModelForCausalLM, model, kind, place or device())
 
 
-def _load_weights(loader: Any, model: ModelSettings, dtype: torch.dtype) -> PreTrainedModel:
-    """The model in evaluation mode, on `device()`."""
+def _load_weights(
+    loader: Any, model: ModelSettings, dtype: torch.dtype, place: str | None, **options: Any
+) -> PreTrainedModel:
+    """The model in evaluation mode, on the device `place`; None: where `options` put it."""
     import torch
 
     # Else transformers ends with a message that names no weight, or draws random ones.
-    options = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+    options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
     net, info = _load(loader, model, dtype=dtype, **options)
     check_loaded(info, model.name)
     check_positions(table_length(net), model.max_tokens, model.name, "model")
@@ -118,7 +137,7 @@ def _load_weights(loader: Any, model: ModelSettings, dtype: torch.dtype) -> PreT
         # cuDNN's attention plans anew for every length of a batch: 2.5 times a training step's
         # time, 1.3 to 1.7 times the embedding's (LOG.md, 2026-11-26). torch takes flash attention.
         torch.backends.cuda.enable_cudnn_sdp(False)
-    net = net.eval().to(device())
+    net = net.eval().to(place) if place else net.eval()
     check_finite(net, model.name)
     return net
 
@@ -131,6 +150,24 @@ def parameter_count(model: TokenizerSettings) -> int:
     Raises:
         InputError: the configuration cannot be loaded.
     """
+    return sum(parameter.numel() for parameter in _on_meta(model).parameters())
+
+
+def load_architecture(model: TokenizerSettings) -> Architecture | None:
+    """The sizes of a model; None for a kind that has none of a decoder's. No weights are read.
+
+    Raises:
+        InputError: its configuration cannot be loaded.
+    """
+    if (found := read_architecture(model)) is not None:
+        return found
+    net = _on_meta(model)
+    shapes = {name: list(parameter.shape) for name, parameter in net.named_parameters()}
+    return from_config(net.config.get_text_config().to_dict(), shapes)
+
+
+def _on_meta(model: TokenizerSettings) -> PreTrainedModel:
+    """A model whose weights have shapes only."""
     import torch
     from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForTextEncoding
 
@@ -138,10 +175,9 @@ def parameter_count(model: TokenizerSettings) -> int:
     auto = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModelForCausalLM
     with torch.device("meta"):
         try:
-            net = auto.from_config(config, **options)
+            return auto.from_config(config, **options)
         except ValueError:  # an encoder
-            net = AutoModel.from_config(config, **options)
-    return sum(parameter.numel() for parameter in net.parameters())
+            return AutoModel.from_config(config, **options)
 
 
 def _load(loader: Any, model: TokenizerSettings, **options: Any) -> Any:

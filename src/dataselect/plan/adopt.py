@@ -21,6 +21,7 @@ from dataselect.data import files, shards
 from dataselect.data.checkpoints import read_checkpoints
 from dataselect.data.examples import content_columns, examples
 from dataselect.data.shards import Job
+from dataselect.data.stored_shards import KEY_FILE
 from dataselect.embed.run import EmbedSection, load_feature, shard_key
 from dataselect.errors import InputError, first_few
 from dataselect.plan.params import read_yaml
@@ -104,8 +105,8 @@ def adopt_features(
         for path in (stored / name).with_suffix(".json"), stored / name:  # the shard itself last
             if path.exists():
                 files.hardlink_or_copy(path, home / path.name)
-    if not (home / shards.KEY_FILE).exists():
-        files.write_json(home / shards.KEY_FILE, key)
+    if not (home / KEY_FILE).exists():
+        files.write_json(home / KEY_FILE, key)
     return Adopted(len(kept), present, len(names) - present - len(kept))
 
 

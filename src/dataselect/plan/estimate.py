@@ -165,9 +165,9 @@ def _train(section: TrainSection, selected: int | TokenBudget, home: Path) -> Co
     from dataselect.compute.threads import use_threads
     from dataselect.models.chat import load_chat
     from dataselect.models.flops import training_flops
-    from dataselect.models.load import load_causal, load_tokenizer
-    from dataselect.train.adapters import add_adapters
+    from dataselect.models.load import load_tokenizer
     from dataselect.train.fit import fit
+    from dataselect.train.nets import load_trainable
 
     recipe = section.recipe
     use_threads(recipe.threads)
@@ -176,7 +176,7 @@ def _train(section: TrainSection, selected: int | TokenBudget, home: Path) -> Co
     encoded = [row for row in chat.encode(messages) if row.has_response]
     if not encoded:
         raise InputError("no sampled row has a response within `model.max_tokens`. Raise it.")
-    net = add_adapters(load_causal(section.model, "float32"), recipe)
+    net = load_trainable(section.model, recipe)
     trained = encoded[:TRAINED_ROWS]
     batch = min(recipe.batch_size, 16 * recipe.micro_batch_size)
     short = replace(recipe, epochs=1, steps=None, batch_size=batch, save_steps=10**9)

@@ -25,6 +25,8 @@ def ignored_keys(params: dict[str, Any], sections: Plan) -> str | None:
         names.append("groups")
     if params.get("decontaminate") and params.get("tests") is None:
         names.append("decontaminate (there are no tests)")
+    if (params.get("eval") or {}).get("judge") and params.get("tests") is None:
+        names.append("eval.judge (there are no tests)")
     return f"ignored by `{params['method']}`: {', '.join(names)}" if names else None
 
 

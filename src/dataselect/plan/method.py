@@ -34,7 +34,7 @@ PARTS = {
 #: Settings of params.yaml that a method's parts take where methods.yaml does not set them: of its
 #: top; and of `train`, for references.
 SHARED = ("seed", "groups", "budget")
-SHARED_WITH_TRAINING = ("micro_batch_size", "processes", "skip_steps")
+SHARED_WITH_TRAINING = ("micro_batch_size", "processes", "skip_steps", "gradient_checkpointing")
 
 
 @dataclass(frozen=True, kw_only=True)

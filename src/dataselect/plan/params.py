@@ -14,6 +14,7 @@ from dataselect.dedup.columns import check_columns
 from dataselect.dedup.settings import DecontaminateSettings, NearDuplicateSettings, PoolSettings
 from dataselect.dedup.sources import check_sources
 from dataselect.errors import InputError, did_you_mean
+from dataselect.eval.judge import JudgeSettings, read_judge
 from dataselect.eval.run import EvalSettings
 from dataselect.eval.task_kinds import check_kind
 from dataselect.models.config import read_config
@@ -23,6 +24,7 @@ from dataselect.models.settings import ModelSettings
 from dataselect.plan.tasks import with_paths
 from dataselect.settings import check_settings
 from dataselect.train.fit import Recipe, check_batch
+from dataselect.train.nets import check_types
 
 TOP_LEVEL_KEYS = ("pool", "queries", "tests", "tasks", "method", "budget", "seed", "model")
 TOP_LEVEL_KEYS += ("groups", "mix", "near_duplicates", "decontaminate", "selector_model")
@@ -86,6 +88,7 @@ class Params:
     model: ModelSettings
     train: Recipe
     eval: EvalSettings
+    judge: JudgeSettings | None
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -142,6 +145,8 @@ def check_params(params: dict[str, Any]) -> Params:
     if top["tasks"] == []:
         raise InputError("tasks: an empty list. Name at least one task, or set `tasks: all`.")
 
+    params, judge = _without_judge(params)
+
     def block(schema: type, name: str) -> Any:
         return schema(**check_settings(schema, params.get(name), f"params.yaml: {name}"))
 
@@ -163,9 +168,19 @@ def check_params(params: dict[str, Any]) -> Params:
         model=block(ModelSettings, "model"),
         train=Recipe(**recipe),
         eval=block(EvalSettings, "eval"),
+        judge=read_judge(judge),
     )
     _check_limits(checked)
     return checked
+
+
+def _without_judge(params: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """params.yaml without the block `eval.judge`, and that block."""
+    block = params.get("eval")
+    if not isinstance(block, dict):
+        return params, None
+    others = {name: value for name, value in block.items() if name != "judge"}
+    return {**params, "eval": others}, block.get("judge")
 
 
 def _check_keys(params: dict[str, Any]) -> None:
@@ -183,6 +198,7 @@ def _check_limits(params: Params) -> None:
     check_columns(params.pool.columns)
     check_sources(params.pool.sources)
     check_batch(params.train.batch_size, params.train.micro_batch_size, "params.yaml: train")
+    check_types(params.train, "params.yaml: train")
     is_folder(params.model.name)  # says what is wrong with a name that is none
     config = read_config(params.model)
     limit = context_length(config) if config else None  # a hub's model that is not in the cache

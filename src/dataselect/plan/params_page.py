@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from dataselect.data.mix import MixSettings
 from dataselect.dedup.settings import DecontaminateSettings, NearDuplicateSettings, PoolSettings
+from dataselect.eval.judge import JudgeSettings
 from dataselect.eval.run import EvalSettings
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.method import PARTS, SHARED, SHARED_WITH_TRAINING
@@ -44,12 +45,13 @@ BLOCKS = {
     "model": ModelSettings,
     "train": Recipe,
     "eval": EvalSettings,
+    "eval.judge": JudgeSettings,
 }
 
 #: Keys of params.yaml whose values are checked against other files: type, default, meaning.
 NAMES = {
     "queries.from, tests.from": ("text; list of texts", "–", "tasks of the papers, instead of "
-                                 "`path`: docs/evaluation.md"),
+                                 "`path`: docs/tasks.md"),
     "method": ("text", "–", "a method of methods.yaml"),
     "selector_model": ("settings of `model`", "`null`", "what the model that measures rows "
                        "has other than `model`"),

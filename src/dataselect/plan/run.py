@@ -35,7 +35,7 @@ from dataselect.settings import Part
 from dataselect.train.run import TrainSection
 
 #: What files of eval_kinds/ name, and no module imports.
-METRICS = ("eval.metrics", "eval.programs")
+METRICS = ("eval.metrics", "eval.programs", "eval.judge_prompt")
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,7 @@ def _evaluation(
         threads=params.eval.threads,
         run_code=params.eval.run_code,
         seed=params.eval.seed,
+        judge=params.judge,
     )
     # Evaluation reads as far as the model can: `max_tokens` decides nothing of it.
     trained = replace(trained, max_tokens=2)

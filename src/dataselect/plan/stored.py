@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dataselect.data import files
 from dataselect.data.shard_records import library_versions, read_record
-from dataselect.data.shards import KEY_FILE, shard_paths
+from dataselect.data.shards import shard_paths
+from dataselect.data.stored_shards import stored_keys
 from dataselect.embed.run import EmbedSection
 
 
@@ -20,10 +19,9 @@ def stored_folders(key: list[Any]) -> list[Path]:
         key: as `embed.run.shard_key` makes it: the code's hash is its last entry.
     """
     found = []
-    for path in (files.scratch_folder() / "embed").glob(f"*/{KEY_FILE}"):
-        *stored, code = json.loads(path.read_text())
+    for folder, (*stored, code) in stored_keys():
         if stored == key[:-1] and code != key[-1]:
-            found.append(path.parent)
+            found.append(folder)
     return sorted(found, key=lambda folder: folder.stat().st_mtime, reverse=True)
 
 
@@ -39,11 +37,11 @@ def mixed_versions(section: EmbedSection) -> str | None:
     """
     versions: dict[str, set[str]] = {}
     folders = []
-    for path in (files.scratch_folder() / "embed").glob(f"*/{KEY_FILE}"):
-        if not _is_of(section, json.loads(path.read_text())):
+    for folder, key in stored_keys():
+        if not _is_of(section, key):
             continue
-        folders.append(path.parent)
-        records = [read_record(shard)["versions"] for shard in shard_paths(path.parent)]
+        folders.append(folder)
+        records = [read_record(shard)["versions"] for shard in shard_paths(folder)]
         for record in [*records, library_versions()] if records else ():
             for name, version in record.items():
                 versions.setdefault(name, set()).add(str(version))

@@ -56,9 +56,9 @@ def show_tasks() -> None:
         task = load_task(name, "tasks")
         for setting in task.required:
             needed_by.setdefault(setting, []).append(name)
-        queries, tests = task.published
+        published = [f"{count:,}" if count else "–" for count in task.published]
         fetched = "yes" if Path(resolve(str(FOLDER / name))).is_dir() else "no"
-        rows.append((name, queries, tests, task.shots, task.kind or "–", fetched))
+        rows.append((name, *published, task.shots or "–", task.kind or "–", fetched))
     header = ("task", "queries", "tests", "shots", "kind", "fetched")
     report.table("Tasks of the papers: published numbers of rows", rows, header)
     for setting, names in needed_by.items():

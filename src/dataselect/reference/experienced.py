@@ -27,7 +27,8 @@ from dataselect.numerics.draws import derived_seed
 from dataselect.numerics.kmeans import kmeans
 from dataselect.reference import Reference
 from dataselect.settings import Fraction, NonNegativeInt, PositiveInt
-from dataselect.train.fit import Recipe, reference_micro_batch
+from dataselect.train.fit import FullWeights, Optimizer, Recipe, reference_micro_batch
+from dataselect.train.nets import check_types
 from dataselect.train.rows import sample_rows
 from dataselect.train.snapshots import fit_with_snapshots, save_model
 
@@ -71,6 +72,9 @@ def experienced(
     micro_batch_size: PositiveInt = 1,
     processes: Processes = "auto",
     skip_steps: NonNegativeInt = 0,
+    gradient_checkpointing: bool = False,
+    weights: FullWeights = "float32",
+    optimizer: Optimizer = "adamw",
     warmup: Fraction = 0.03,
 ) -> Reference:
     """Fine-tunes on a few rows of every cluster of instructions; one checkpoint, at the end.
@@ -91,15 +95,12 @@ def experienced(
     """
     choice = Choice(clusters, per_cluster, low, high, most_rows)
     recipe = Recipe(
-        epochs=epochs,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        micro_batch_size=reference_micro_batch(batch_size, micro_batch_size),
-        warmup=warmup,
-        processes=processes,
-        skip_steps=skip_steps,
-        seed=derived_seed(seed, "pre-experienced model"),
-    )
+        epochs=epochs, learning_rate=learning_rate, batch_size=batch_size,
+        micro_batch_size=reference_micro_batch(batch_size, micro_batch_size), warmup=warmup,
+        processes=processes, skip_steps=skip_steps, gradient_checkpointing=gradient_checkpointing,
+        weights=weights, optimizer=optimizer, seed=derived_seed(seed, "pre-experienced model"),
+    )  # fmt: skip
+    check_types(recipe, "methods.yaml: experienced")
     return Reference(
         fit=partial(_fit, choice=choice, recipe=recipe),
         produces="models",

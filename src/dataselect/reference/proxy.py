@@ -15,7 +15,8 @@ from dataselect.models.settings import ModelSettings
 from dataselect.numerics.draws import derived_seed
 from dataselect.reference import Reference
 from dataselect.settings import Fraction, NonNegativeInt, PositiveInt
-from dataselect.train.fit import Recipe, reference_micro_batch
+from dataselect.train.fit import FullWeights, Optimizer, Recipe, reference_micro_batch
+from dataselect.train.nets import check_types
 from dataselect.train.rows import sample_rows
 from dataselect.train.snapshots import fit_with_snapshots, save_model
 
@@ -30,6 +31,9 @@ def proxy(
     micro_batch_size: PositiveInt = 1,
     processes: Processes = "auto",
     skip_steps: NonNegativeInt = 0,
+    gradient_checkpointing: bool = False,
+    weights: FullWeights = "float32",
+    optimizer: Optimizer = "adamw",
     schedule: Literal["linear", "cosine", "constant_with_warmup"] = "cosine",
     warmup: Fraction = 0.03,
     group_by_length: bool = False,
@@ -50,17 +54,13 @@ def proxy(
     in no certain order.
     """
     recipe = Recipe(
-        epochs=epochs,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        micro_batch_size=reference_micro_batch(batch_size, micro_batch_size),
-        schedule=schedule,
-        warmup=warmup,
-        group_by_length=group_by_length,
-        processes=processes,
-        skip_steps=skip_steps,
-        seed=derived_seed(seed, "proxy"),
-    )
+        epochs=epochs, learning_rate=learning_rate, batch_size=batch_size,
+        micro_batch_size=reference_micro_batch(batch_size, micro_batch_size), schedule=schedule,
+        warmup=warmup, group_by_length=group_by_length, processes=processes,
+        skip_steps=skip_steps, gradient_checkpointing=gradient_checkpointing, weights=weights,
+        optimizer=optimizer, seed=derived_seed(seed, "proxy"),
+    )  # fmt: skip
+    check_types(recipe, "methods.yaml: proxy")
     return Reference(
         fit=partial(_fit, checkpoints=checkpoints, recipe=recipe),
         produces="models",

@@ -16,7 +16,7 @@ from dataselect.numerics.draws import derived_seed
 from dataselect.reference import Reference
 from dataselect.settings import Fraction, NonNegativeInt, PositiveInt
 from dataselect.train.adapters import save_adapter
-from dataselect.train.fit import Recipe, reference_micro_batch
+from dataselect.train.fit import Recipe, Weights, reference_micro_batch
 from dataselect.train.rows import sample_rows
 from dataselect.train.snapshots import fit_with_snapshots
 
@@ -33,6 +33,8 @@ def warmup(
     micro_batch_size: PositiveInt = 1,
     processes: Processes = "auto",
     skip_steps: NonNegativeInt = 0,
+    gradient_checkpointing: bool = False,
+    weights: Weights = "float32",
     warmup: Fraction = 0.03,
     lora_rank: PositiveInt = 128,
     lora_alpha: PositiveInt = 512,
@@ -52,20 +54,13 @@ def warmup(
     Source: arXiv 2402.04333 (the defaults); here moments are stored by name, not by order.
     """
     recipe = Recipe(
-        epochs=epochs,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        micro_batch_size=reference_micro_batch(batch_size, micro_batch_size),
-        warmup=warmup,
-        method="lora",
-        lora_rank=lora_rank,
-        lora_alpha=lora_alpha,
-        lora_dropout=lora_dropout,
+        epochs=epochs, learning_rate=learning_rate, batch_size=batch_size,
+        micro_batch_size=reference_micro_batch(batch_size, micro_batch_size), warmup=warmup,
+        method="lora", lora_rank=lora_rank, lora_alpha=lora_alpha, lora_dropout=lora_dropout,
         lora_modules="all-linear" if lora_modules == "all-linear" else list(lora_modules),
-        processes=processes,
-        skip_steps=skip_steps,
-        seed=derived_seed(seed, "warm-up"),
-    )
+        processes=processes, skip_steps=skip_steps, gradient_checkpointing=gradient_checkpointing,
+        weights=weights, seed=derived_seed(seed, "warm-up"),
+    )  # fmt: skip
     return Reference(
         fit=partial(_fit, share=share, epochs=epochs, recipe=recipe),
         produces="adapters",

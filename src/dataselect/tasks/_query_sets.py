@@ -18,20 +18,35 @@ def query_set(file: str, *, response: str, count: int) -> Task:
     """
     return Task(
         sources={"queries": Source("hamishivi/lsds_data", file=f"eval.zip/eval/{file}")},
-        queries=partial(_draw, response=response, count=count),
+        queries=partial(draw_queries, response=response, count=count),
         tests=None,
         kind=None,
         published=(count, 0),
     )
 
 
-def _draw(read: ReadSource, *, response: str, count: int) -> list[Row]:
+def draw_queries(
+    read: ReadSource,
+    *,
+    response: str,
+    count: int,
+    prompt: str = "prompt",
+    max_tokens: int | None = None,
+) -> list[Row]:
+    """The first `count` rows of the source `queries`, shuffled as the published code does it.
+
+    Args:
+        response: the column that has the response.
+        prompt: the column that has the prompt.
+        max_tokens: of a prompt, and of a response.
+    """
     rows = list(enumerate(read("queries")))
     random.Random(42).shuffle(rows)
     return as_shuffled(
         {
             "id": f"prompt-{number}",
-            "messages": dialogue(row["prompt"].strip(), row[response].strip()),
+            "messages": dialogue(row[prompt].strip(), row[response].strip()),
+            "max_tokens": max_tokens,
         }
         for number, row in rows[:count]
     )

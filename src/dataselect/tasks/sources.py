@@ -82,10 +82,10 @@ def _file_rows(source: Source, revision: str | None) -> Iterator[Row]:
 def _open(name: str, file: str, revision: str | None) -> Generator[IO[bytes]]:
     """The bytes of a file, or of a zip's member, unpacked where its name ends with .gz."""
     archive, is_zip, member = file.partition(".zip/")
-    outer = f"{archive}.zip" if is_zip else archive
+    outer_name = f"{archive}.zip" if is_zip else archive
     with (
-        _open_outer(name, outer, revision) as whole,
-        zipfile.ZipFile(whole).open(member) if member else whole as packed,
+        _open_outer(name, outer_name, revision) as outer_file,
+        zipfile.ZipFile(outer_file).open(member) if member else outer_file as packed,
     ):
         if file.endswith(".gz"):
             with gzip.open(packed) as unpacked:

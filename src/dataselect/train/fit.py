@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Weights = Literal["float32", "bfloat16", "nf4"]
+FullWeights = Literal["float32", "bfloat16"]
+Optimizer = Literal["adamw", "adamw_float32", "adamw_8bit"]
+
 WITH_LORA = OnlyWith("method", "lora")
 WITHOUT_STEPS = OnlyWith("steps", None)
 
@@ -51,8 +55,12 @@ class Recipe:
         method: `full` fine-tuning, or `lora`: adapters on frozen weights.
         lora_rank, lora_alpha, lora_dropout: LoRA's; adapters are scaled by lora_alpha / lora_rank.
         lora_modules: names of the linear layers that get adapters, or `all-linear`.
-        dtype: `bfloat16` trains fp32 weights under bf16 autocast; `auto` does so on a GPU that
-            supports it.
+        dtype: what is computed in: `bfloat16` by autocast; `auto` does so on a GPU that supports
+            it, and wherever `weights` are not float32.
+        weights: the type that weights are held in. `bfloat16` halves weights, gradients and
+            AdamW's moments; `nf4` is 4 bits for LoRA's frozen weights (QLoRA, bitsandbytes).
+        optimizer: `adamw` holds its moments in the weights' type, `adamw_float32` in float32,
+            `adamw_8bit` in 8 bits (bitsandbytes).
         gradient_checkpointing: computes activations twice, to hold fewer of them in memory.
         save_steps: optimiser steps between two checkpoints to resume from.
         skip_steps: how many steps with a loss or gradient that is not finite are skipped; the
@@ -83,6 +91,8 @@ class Recipe:
     lora_dropout: Annotated[Fraction, WITH_LORA] = 0.1
     lora_modules: Annotated[list[str] | Literal["all-linear"], WITH_LORA] = "all-linear"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    weights: Weights = "float32"
+    optimizer: Optimizer = "adamw"
     gradient_checkpointing: bool = False
     save_steps: PositiveInt = 100
     skip_steps: NonNegativeInt = 0
@@ -112,7 +122,7 @@ def fit(
     the same order, as in one process.
 
     Args:
-        net: the model, in fp32, as `adapters.add_adapters` returns it.
+        net: the model, as `nets.load_trainable` returns it.
         home: a folder for checkpoints; a run that was killed ends with the same weights.
         callbacks: called in the main process only.
 
@@ -206,8 +216,8 @@ def _next_micro_batch(recipe: Recipe) -> int:
     if recipe.micro_batch_size == 1:
         raise InputError(
             "out of memory while training on one row at a time. Set "
-            "`train.gradient_checkpointing: true`, `train.method: lora`, or lower "
-            "`model.max_tokens`."
+            "`train.gradient_checkpointing: true`, `train.weights: bfloat16` or "
+            "`train.method: lora`, or lower `model.max_tokens`; see docs/large-models.md."
         )
     half = recipe.micro_batch_size // 2
     return max(size for size in range(1, half + 1) if recipe.batch_size % size == 0)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dataselect.compute import distributed
 from dataselect.data import files, fingerprint
 from dataselect.models.settings import ModelSettings
-from dataselect.train.adapters import add_adapters, save_adapter, trainable_parameters
+from dataselect.train.adapters import save_adapter, trainable_parameters
 from dataselect.train.divergence import skipped_steps
 from dataselect.train.fit import Recipe, check_batch, fit, fit_distributed, mean_loss
+from dataselect.train.memory_limits import TRAIN_SETTINGS, check_memory
+from dataselect.train.nets import check_types, load_trainable, merged
 from dataselect.train.rows import encode_file
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ class TrainSection:
     """The plan's `train`.
 
     Attributes:
-        model: the model that is trained; its weights are read in fp32.
+        model: the model that is trained; the recipe says which type its weights are read in.
         recipe: how it is trained.
         code: hash of the code that decides the result.
     """
@@ -77,8 +79,8 @@ def train(section: TrainSection, rows: Path, out: Path, curve: Path) -> Trained:
         curve: a folder for the loss curve, a point per step (dvclive).
 
     Raises:
-        InputError: no row has a response token; training diverged; or a batch is no multiple of its
-            micro-batches.
+        InputError: no row has a response token; training diverged; a batch is no multiple of its
+            micro-batches; or the memory at hand is too small.
     """
     from filelock import FileLock
 
@@ -87,8 +89,10 @@ def train(section: TrainSection, rows: Path, out: Path, curve: Path) -> Trained:
 
     recipe = section.recipe
     check_batch(recipe.batch_size, recipe.micro_batch_size, "train")
+    check_types(recipe, "train")
     use_threads(recipe.threads)
     examples, dropped = encode_file(rows, load_chat(section.model))
+    check_memory(section.model, recipe, examples, "train", TRAIN_SETTINGS)
     key = files.content_key(asdict(section), fingerprint.file_hashes([str(rows)]))
     home = files.scratch_folder() / "train" / key
     home.mkdir(parents=True, exist_ok=True)
@@ -110,11 +114,10 @@ def _train_in_process(
 ) -> Trained:
     """The part of one process; often the only one."""
     from dataselect.models.chat import load_chat
-    from dataselect.models.flops import training_flops
-    from dataselect.models.load import load_causal
+    from dataselect.models.flops import parameter_size, training_flops
 
     chat = load_chat(model)
-    net = add_adapters(load_causal(model, "float32"), recipe)
+    net = load_trainable(model, recipe)
     trainer = fit(net, chat.tokenizer, rows, home, recipe, [_loss_curve(curve)])
     epochs = recipe.passes(len(rows))
     tokens = int(sum(len(row.ids) for row in rows) * epochs)
@@ -126,7 +129,7 @@ def _train_in_process(
         steps=trainer.state.global_step,
         skipped_steps=skipped_steps(trainer.state),
         loss_nats=mean_loss(trainer),
-        parameters=sum(parameter.numel() for parameter in net.parameters()),
+        parameters=sum(parameter_size(parameter) for parameter in net.parameters()),
         trainable_parameters=trainable_parameters(net),
         flops=training_flops(net, tokens),
     )
@@ -168,7 +171,7 @@ def _save(net: Any, chat: Chat, model: ModelSettings, out: Path, recipe: Recipe)
     """Saves the model and its tokenizer, with the template of the conversations it learned from."""
     if recipe.method == "lora":
         save_adapter(net, out / "adapter", model)
-        net = net.merge_and_unload()
+        net = merged(net, model, recipe, out / "adapter")
     net.config.use_cache = True
     net.save_pretrained(out)
     chat.tokenizer.chat_template = chat.jinja_template

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataselect.data.checkpoints import Checkpoint, Fitted
-from dataselect.train.adapters import add_adapters
 from dataselect.train.divergence import check_weights
 from dataselect.train.fit import Recipe, fit, fit_distributed
+from dataselect.train.memory_limits import REFERENCE_SETTINGS, check_memory
+from dataselect.train.nets import load_trainable
 from dataselect.train.rows import encode_rows
 
 if TYPE_CHECKING:
@@ -43,11 +44,13 @@ def fit_with_snapshots(
         count: how many checkpoints; fewer where there are fewer steps.
 
     Raises:
-        InputError: no row has a response token; or training diverged.
+        InputError: no row has a response token; the memory at hand is too small; or training
+            diverged.
     """
     from dataselect.models.chat import load_chat
 
     encoded = encode_rows(pool, load_chat(model), rows)
+    check_memory(model, recipe, encoded, "the reference in methods.yaml", REFERENCE_SETTINGS)
     return fit_distributed(_fit_in_process, model, encoded, home, count, save, recipe=recipe)
 
 
@@ -61,10 +64,10 @@ def _fit_in_process(
 ) -> Fitted:
     """The part of one process; often the only one."""
     from dataselect.models.flops import training_flops
-    from dataselect.models.load import load_causal, load_tokenizer
+    from dataselect.models.load import load_tokenizer
 
     tokenizer = load_tokenizer(model)
-    net = add_adapters(load_causal(model, "float32"), recipe)
+    net = load_trainable(model, recipe)
     trainer = fit(net, tokenizer, encoded, home, recipe, [snapshots(home, count, tokenizer, save)])
     tokens = int(recipe.passes(len(encoded)) * sum(len(row.ids) for row in encoded))
     return Fitted(

@@ -15,6 +15,8 @@ from dataselect import report
 from dataselect.compute import distributed
 from dataselect.numerics.draws import derived_seed
 from dataselect.train import divergence
+from dataselect.train.nets import computes_in_bfloat16
+from dataselect.train.optimizers import optimizer_class
 from dataselect.train.order import FilledOrder, Order, order_by_length, random_order
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ def make_trainer(
         train_dataset=_LabelledRows(rows),
         data_collator=_collator(tokenizer),
         callbacks=[*callbacks],
+        optimizer_cls_and_kwargs=optimizer_class(recipe),
     )
     trainer.skip_steps = recipe.skip_steps
     if recipe.group_by_length:
@@ -139,8 +142,8 @@ def _arguments(home: Path, recipe: Recipe, row_count: int) -> Any:
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         **options,
-        bf16=recipe.dtype == "bfloat16"
-        or (recipe.dtype == "auto" and on_gpu and torch.cuda.is_bf16_supported()),
+        bf16=computes_in_bfloat16(recipe),
+        optim="adamw_8bit" if recipe.optimizer == "adamw_8bit" else "adamw_torch_fused",
         use_cpu=not on_gpu,
         seed=derived_seed(recipe.seed, "dropout"),
         data_seed=derived_seed(recipe.seed, "order of training"),
@@ -165,7 +168,7 @@ def _collator(tokenizer: Any) -> Any:
     from transformers import DataCollatorForSeq2Seq
 
     if tokenizer.pad_token is None:  # padding carries no loss and is not attended to
-        tokenizer.pad_token = tokenizer.eos_token
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100)
 
 

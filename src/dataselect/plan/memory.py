@@ -1,0 +1,66 @@
+"""The memory that training will take on each GPU, before anything is loaded."""
+
+from __future__ import annotations
+
+from dataselect import report
+from dataselect.compute.memory import gpu_memories, machine_memory
+from dataselect.models.architecture import read_architecture
+from dataselect.models.settings import ModelSettings
+from dataselect.plan.run import Plan
+from dataselect.settings import load_part, part_function, settings_of
+from dataselect.train.fit import Recipe
+from dataselect.train.memory import Machine, needed
+from dataselect.train.memory_limits import TRAIN_SETTINGS, alternatives, check_fits, describe
+
+
+def training_memory(sections: Plan) -> list[str]:
+    """A line on the memory of training, and one on that of the reference if there is one.
+
+    Rows are taken to be as long as `max_tokens` permits.
+
+    Raises:
+        InputError: weights, gradients and optimiser alone are larger than the memory at hand.
+    """
+    parts = {"train": (sections.train.model, sections.train.recipe, "params.yaml: train")}
+    settings = {"train": TRAIN_SETTINGS}
+    reference, model = sections.reference.reference, sections.reference.model
+    if reference is not None and model is not None:
+        recipe = load_part("reference", reference).recipe
+        parts["reference"] = (model, recipe, f"methods.yaml: reference: {reference.name}")
+        own = settings_of(part_function("reference", reference.name, "plan.json"))
+        settings["reference"] = tuple(name for name in TRAIN_SETTINGS if name in own)
+    return [_line(stage, *part, settings[stage]) for stage, part in parts.items()]
+
+
+def machine(recipe: Recipe) -> Machine:
+    """Where a recipe will run, as far as it can be known without torch."""
+    gpus = gpu_memories()
+    processes = 1 if recipe.processes == "auto" else recipe.processes
+    if gpus:
+        processes = len(gpus) if recipe.processes == "auto" else min(processes, len(gpus))
+        return Machine(min(gpus), True, processes)
+    return Machine(None if gpus is None else machine_memory(), gpus is None, processes)
+
+
+def _line(
+    stage: str, model: ModelSettings, recipe: Recipe, where: str, settings: tuple[str, ...]
+) -> str:
+    """What a stage takes, in words; refuses what cannot fit."""
+    shape = read_architecture(model)
+    if shape is None:
+        return f"memory of {stage}: not known before the configuration of {model.name} is read"
+    place = machine(recipe)
+    in_bfloat16 = recipe.weights != "float32" or recipe.dtype == "bfloat16"
+    in_bfloat16 |= recipe.dtype == "auto" and place.on_gpu
+    computes = "bfloat16" if in_bfloat16 else "float32"
+    need = needed(shape, recipe, recipe.micro_batch_size * model.max_tokens, computes, place)
+    # How long the rows are is not known yet: only what is held in any case can be refused.
+    least = needed(shape, recipe, 1, computes, place)
+    offers = alternatives(shape, recipe, model.max_tokens, settings, computes, place)
+    check_fits(least, place.share, where, offers)
+    at_hand = "" if place.share is None else f" of {report.format_bytes(round(place.share))}"
+    device = "each GPU" if place.on_gpu else "the machine"
+    return (
+        f"memory of {stage}: at most {describe(need)}{at_hand} on {device}, with "
+        f"{recipe.micro_batch_size} × {model.max_tokens:,} tokens at a time"
+    )

@@ -1,0 +1,108 @@
+"""The model that a recipe trains: its weights in their type, its adapters; merged at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataselect.errors import InputError
+from dataselect.train.adapters import add_adapters
+
+if TYPE_CHECKING:
+    from dataselect.models.settings import ModelSettings
+    from dataselect.train.fit import Recipe
+
+
+def load_trainable(model: ModelSettings, recipe: Recipe) -> Any:
+    """The model ready to be fitted, on this process's device.
+
+    Raises:
+        InputError: it cannot be loaded; the device does not compute in bfloat16; bitsandbytes is
+            needed and not installed; or the model has not all of `lora_modules`.
+    """
+    from dataselect.models.load import load_causal
+    from dataselect.models.quantized import load_bitsandbytes
+
+    check_precision(recipe)
+    if recipe.optimizer == "adamw_8bit":
+        load_bitsandbytes("optimizer: adamw_8bit")
+    return add_adapters(load_causal(model, recipe.weights), recipe)
+
+
+def computes_in_bfloat16(recipe: Recipe) -> bool:
+    """Whether a recipe computes under autocast to bfloat16 on this machine."""
+    import torch
+
+    from dataselect.models.load import multiplies_bfloat16
+
+    if recipe.dtype == "auto" and recipe.weights == "float32":
+        return torch.cuda.is_available() and multiplies_bfloat16()
+    return recipe.dtype == "bfloat16" or recipe.weights != "float32"
+
+
+def check_types(recipe: Recipe, where: str) -> None:
+    """Checks that the types of a recipe go together.
+
+    Args:
+        where: the place in the user's file, for the message.
+
+    Raises:
+        InputError: `weights: nf4` without LoRA; `dtype: float32` with other weights; or an
+            optimiser in float32 whose moments are in float32 anyway.
+    """
+    if recipe.weights == "nf4" and recipe.method != "lora":
+        raise InputError(
+            f"{where}.weights: nf4: expected `method: lora`, as 4 bits cannot be trained; found "
+            f"`method: {recipe.method}`. Set one of the two."
+        )
+    if recipe.weights != "float32" and recipe.dtype == "float32":
+        raise InputError(
+            f"{where}.dtype: float32: has no effect with `weights: {recipe.weights}`, which are "
+            "computed with in bfloat16. Remove one of the two."
+        )
+    if recipe.optimizer == "adamw_float32" and (recipe.method, recipe.weights) != (
+        "full",
+        "bfloat16",
+    ):
+        raise InputError(
+            f"{where}.optimizer: adamw_float32: has an effect only with `method: full` and "
+            "`weights: bfloat16`: what is trained is in float32, and its moments are. Remove it."
+        )
+
+
+def check_precision(recipe: Recipe) -> None:
+    """Checks that the device computes in the type that a recipe names.
+
+    Raises:
+        InputError: it is bfloat16, which this GPU only emulates.
+    """
+    from dataselect.models.load import multiplies_bfloat16
+
+    if computes_in_bfloat16(recipe) and not multiplies_bfloat16():
+        import torch
+
+        name = "dtype" if recipe.dtype == "bfloat16" else "weights"
+        raise InputError(
+            f"{name}: {getattr(recipe, name)}: this GPU ({torch.cuda.get_device_name()}) does not "
+            "compute in bfloat16. Set `dtype: float32` and `weights: float32`."
+        )
+
+
+def merged(net: Any, model: ModelSettings, recipe: Recipe, adapter: Path) -> Any:
+    """The model with its adapters merged into its weights.
+
+    Weights of 4 bits would have to be rounded again: there the adapters are merged into the
+    model's own weights, read anew in bfloat16 into the machine's memory.
+
+    Args:
+        net: the model that was fitted.
+        adapter: the folder of its saved adapters.
+    """
+    if recipe.weights != "nf4":
+        return net.merge_and_unload()
+    from peft import PeftModel
+
+    from dataselect.models.load import load_causal
+
+    base = load_causal(model, "bfloat16", place="cpu")
+    return PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()

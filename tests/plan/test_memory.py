@@ -1,0 +1,97 @@
+"""What plan says of the memory of training, and what it refuses."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from dataselect.compute import memory as machine
+from dataselect.plan import memory
+from dataselect.plan.memory import training_memory
+from tests.helpers import change, mistake, planned, user_folder
+
+
+@pytest.fixture
+def home(in_scratch, monkeypatch):
+    """A user's folder, on a machine without a GPU and with 1 GB."""
+    monkeypatch.setattr(memory, "gpu_memories", list)
+    monkeypatch.setattr(memory, "machine_memory", lambda: 1e9)
+    return user_folder(in_scratch)
+
+
+def test_a_line_for_training(home):
+    change({"train": {"micro_batch_size": 2, "batch_size": 4}})
+    (line,) = training_memory(planned())
+    assert line.startswith("memory of train: at most ")
+    assert line.endswith(" of 1.0 GB on the machine, with 2 × 2,048 tokens at a time")
+
+
+def test_and_one_for_a_reference_with_settings_of_its_own(home):
+    change({"method": "s2l", "train": {"gradient_checkpointing": True}})
+    sections = planned()
+    assert [line.split(":")[0] for line in training_memory(sections)] == [
+        "memory of train", "memory of reference",
+    ]  # fmt: skip
+    assert sections.reference.reference.settings["gradient_checkpointing"]
+
+
+def test_what_cannot_fit_is_refused_with_what_would(home, monkeypatch):
+    monkeypatch.setattr(memory, "machine_memory", lambda: 1.5e6)
+    message = mistake(training_memory, planned())
+    assert message.startswith("params.yaml: train: expected a run that fits into 1.5 MB; found")
+    assert "optimiser" in message
+    # Rows may be far shorter than `max_tokens`: activations alone are no reason.
+    monkeypatch.setattr(memory, "machine_memory", lambda: 1e8)
+    change({"train": {"micro_batch_size": 128}})
+    assert training_memory(planned())
+
+
+def test_gpus_share_the_steps(home, monkeypatch):
+    monkeypatch.setattr(memory, "gpu_memories", lambda: [8e10, 4e10])
+    (line,) = training_memory(planned())
+    assert "of 40.0 GB on each GPU" in line
+    monkeypatch.setattr(memory, "gpu_memories", lambda: None)
+    (line,) = training_memory(planned())
+    assert " on each GPU, with" in line
+    assert "of 40.0 GB" not in line
+
+
+def test_a_model_that_is_not_at_hand_is_not_known(home):
+    change({"model": {"name": "someone/model"}})
+    (line,) = training_memory(planned())
+    assert line == ("memory of train: not known before the configuration of someone/model is read")
+
+
+def nvidia_smi(monkeypatch, text):
+    monkeypatch.setattr(machine, "version", lambda _: "2.13.0")
+    monkeypatch.setattr(machine.shutil, "which", lambda _: "nvidia-smi")
+    done = SimpleNamespace(stdout=text)
+    monkeypatch.setattr(machine.subprocess, "run", lambda *_, **__: done)
+
+
+def test_visible_gpus_are_counted_without_torch(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    nvidia_smi(monkeypatch, "81559\n40960\n")
+    assert machine.gpu_memories() == [81559 * 2**20, 40960 * 2**20]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert machine.gpu_memories() == [40960 * 2**20]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert machine.gpu_memories() == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8f2")
+    assert machine.gpu_memories() is None
+    nvidia_smi(monkeypatch, "[N/A]\n")
+    assert machine.gpu_memories() is None
+
+
+def test_a_torch_without_gpus_sees_none(monkeypatch):
+    monkeypatch.setattr(machine, "version", lambda _: "2.13.0+cpu")
+    assert machine.gpu_memories() == []
+
+
+def test_a_limit_of_the_control_group_counts(tmp_path, monkeypatch):
+    whole = machine.machine_memory()
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(machine, "CGROUP_LIMITS", (limit,))
+    limit.write_text("123456\n")
+    assert machine.machine_memory() == 123456
+    limit.write_text("max\n")
+    assert machine.machine_memory() >= whole

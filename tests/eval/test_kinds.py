@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from dataselect.dedup.tasks import read_tests
+from dataselect.eval.generation import decode_output
 from dataselect.eval.kind_needs import Needs, check_columns, check_needs
-from dataselect.eval.language_model import decode_output
 from dataselect.eval.run import EvalOptions, evaluate
 from dataselect.eval.summary import summary
 from dataselect.eval.task_kinds import check_kind, kind_metadata, output_tokens, task_kinds

@@ -4,7 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dataselect.models.templates import TULU_TEMPLATE, Template, tulu
+from dataselect.models.formats import TULU_TEMPLATE, tulu
+from dataselect.models.templates import Template
 
 
 def turns(*contents):

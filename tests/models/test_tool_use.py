@@ -4,9 +4,10 @@ import pytest
 
 from dataselect.data.tool_use import ToolConversation
 from dataselect.models.chat import Chat
+from dataselect.models.formats import tulu
 from dataselect.models.load import load_tokenizer
 from dataselect.models.parts import encode_part
-from dataselect.models.templates import Template, TemplateRejected, ToolUseRejected, tulu
+from dataselect.models.templates import Template, TemplateRejected, ToolUseRejected
 from dataselect.models.tool_use import as_text
 from tests.helpers import MODEL
 from tests.models.tool_templates import LIKE_LLAMA, LIKE_MISTRAL, LIKE_QWEN, WITHOUT_TOOLS

@@ -213,7 +213,7 @@ def test_the_cost_is_that_of_the_published_formulas(project, capsys):
     assert row(page, "selection")[:2] == [f"{selection:.1e}", f"{selection / 2:.1e}"]
     assert row(page, "training")[:2] == [f"{training:.1e}"] * 2
     assert row(page, "total")[2] == f"{hours:.1f}"
-    assert "training holds 107.8 GB, measuring rows 13.5 GB" in " ".join(page.split())
+    assert "training holds 53.9 GB, measuring rows 13.5 GB" in " ".join(page.split())
 
 
 def test_the_costs_of_the_page_are_those_of_the_formulas(project):

@@ -19,7 +19,8 @@ from dataselect.tasks._reports import QUERIES
 from dataselect.tasks.run import make_task
 from tests.eval.test_bert_scorer import tiny_encoder
 from tests.helpers import MODEL, ROOT, mistake
-from tests.tasks.test_tasks import data_set, made, turns
+from tests.tasks.made_rows import data_set
+from tests.tasks.test_tasks import made, turns
 
 PROMPT = "summarize the radiology report findings into an impression with minimal text\n\n"
 OPEN_I = "IndianaUniversityDatasetsModels/Medical_reports_Splits"

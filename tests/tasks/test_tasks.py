@@ -1,43 +1,23 @@
 """The papers' tasks on made rows of the data sets' own schemas: prompts and answers by hand."""
 
-import gzip
-import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-import yaml
 
 from dataselect.compute import no_progress
 from dataselect.tasks import load_task, published_shots, task_names
 from dataselect.tasks.run import make_task
 from tests.helpers import mistake
-
-
-def data_set(name, splits):
-    """A folder in the form of a hub's data set: (config, split) → rows, in parquet files."""
-    folder = Path(name)
-    configs = {}
-    for (config, split), rows in splits.items():
-        path = folder / config / f"{split}-00000-of-00001.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pl.DataFrame(rows).write_parquet(path)
-        files = configs.setdefault(config, [])
-        files.append({"split": split, "path": f"{config}/{split}-*.parquet"})
-    listed = [{"config_name": name, "data_files": files} for name, files in configs.items()]
-    (folder / "README.md").write_text(f"---\n{yaml.safe_dump({'configs': listed})}---\n")
-
-
-def authors_zip(**members):
-    """The file `eval.zip` of the RDS+ paper's authors, with some of its members."""
-    folder = Path("hamishivi/lsds_data")
-    folder.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(folder / "eval.zip", "w") as archive:
-        for name, rows in members.items():
-            lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
-            archive.writestr(name, gzip.compress(lines) if name.endswith(".gz") else lines)
+from tests.tasks.made_rows import (
+    authors_zip,
+    data_set,
+    humaneval_files,
+    mmlu_row,
+    problem,
+    squad_row,
+)
 
 
 def made(name):
@@ -85,15 +65,6 @@ def test_an_unknown_task_is_refused():
     message = mistake(lambda: load_task("gsm8", "params.yaml: tests.from"))
     assert message.startswith("params.yaml: tests.from: no task is called `gsm8`.")
     assert "gsm8k" in message
-
-
-def mmlu_row(question, subject, answer):
-    return {
-        "question": question,
-        "subject": subject,
-        "choices": ["w", "x", "y", "z"],
-        "answer": answer,
-    }
 
 
 def test_mmlu():
@@ -163,17 +134,6 @@ def test_bbh():
     assert (test["prefill"], test["answer"]) == ("A:", "False")
 
 
-def squad_row(name, context, question, *answers):
-    starts = list(range(len(answers)))
-    return {
-        "id": name,
-        "title": "t",
-        "context": context,
-        "question": question,
-        "answers": {"text": list(answers), "answer_start": starts},
-    }
-
-
 def test_squad():
     train = [squad_row(f"train-{i}", f"Context {i}.", "Who?", f"a{i}", "other") for i in range(9)]
     test = [
@@ -219,24 +179,9 @@ def test_tydiqa():
     assert row["cluster"]
 
 
-def problem(number):
-    return {
-        "task_id": f"HumanEval/{number}",
-        "prompt": f"def f{number}():\n",
-        "canonical_solution": "    return 1\n",
-        "test": "def check(candidate):\n    assert candidate() == 1\n",
-        "entry_point": f"f{number}",
-    }
-
-
 def test_humaneval():
     problems = [problem(number) for number in range(4)]
-    data_set("openai/openai_humaneval", {("default", "test"): problems})
-    pack = [
-        {"task_id": f"Python/{number}", "instruction": f"Write f{number}."} for number in range(4)
-    ]
-    data_set("bigcode/humanevalpack", {("python", "test"): pack})
-    authors_zip(**{"eval/codex_humaneval/HumanEval_dev.jsonl.gz": [problems[1]]})
+    humaneval_files(problems, [problems[1]])
     (query,), tests = made("humaneval")
     prefill = "Here is the function:\n\n```python\ndef f1():\n"
     assert query["prefill"] == prefill

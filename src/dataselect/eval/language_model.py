@@ -13,6 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dataselect.errors import InputError
+from dataselect.eval.generation import (
+    decode_output,
+    end_tokens,
+    generate,
+    pad_left,
+    padding_token,
+    up_to_end,
+)
 from dataselect.eval.prompts import LongPrompts, Prompt, truncate_prompt
 from dataselect.eval.sampling import sampling_settings
 from dataselect.models.chat import NO_LIMIT
@@ -93,12 +101,20 @@ class Encoder:
         ids = self._fit(test, self.chat.tokens(text), output_tokens)
         return EncodedText(text, ids, sample=f"{test['task']}\n{test['id']}\n{sample}")
 
-    def pair(
-        self, test: dict[str, Any], text: str, continuation: str
-    ) -> tuple[list[int], list[int]]:
-        """The token ids of a prompt and of a continuation that is to be scored."""
-        before, after = self.prompts[test["number"]].split(self.chat, text, continuation)
-        return self._fit(test, before, len(after)), after
+    def pairs(self, requests: list[Any], prefix: int) -> list[tuple[Any, list[int], list[int]]]:
+        """What lm-eval asks for, and the token ids of each prompt and continuation.
+
+        Args:
+            requests: lm-eval's for likelihoods of a continuation.
+            prefix: what stands in place of an empty prompt: the first token is not predicted.
+        """
+        encoded = []
+        for request in requests:
+            test, (text, continuation) = request.doc, request.args
+            before, after = self.prompts[test["number"]].split(self.chat, text, continuation)
+            before = self._fit(test, before, len(after))
+            encoded.append((request.args, before or [prefix], after))
+        return encoded
 
     def _fit(self, test: dict[str, Any], ids: list[int], output_tokens: int) -> list[int]:
         """The tokens of a prompt that the model can read beside its output.
@@ -131,13 +147,12 @@ def language_model(net: PreTrainedModel, encoder: Encoder, batch_size: int) -> A
     """
     from lm_eval.models.huggingface import HFLM
 
+    tokenizer: Any = encoder.chat.tokenizer
+    ends = end_tokens(net, tokenizer)
+
     class LanguageModel(HFLM):
         def loglikelihood(self, requests: list, disable_tqdm: bool = False) -> list:
-            encoded = []
-            for request in requests:
-                before, after = encoder.pair(request.doc, *request.args)
-                # Without a prompt the first token would not be predicted.
-                encoded.append((request.args, before or [self.prefix_token_id], after))
+            encoded = encoder.pairs(requests, self.prefix_token_id)
             return self._loglikelihood_tokens(encoded, disable_tqdm=disable_tqdm)
 
         def generate_until(self, requests: list, disable_tqdm: bool = False) -> list[str]:
@@ -147,49 +162,27 @@ def language_model(net: PreTrainedModel, encoder: Encoder, batch_size: int) -> A
         def tok_encode(self, string: str, *args: Any, **settings: Any) -> list[int]:
             return string.ids if isinstance(string, EncodedText) else encoder.chat.tokens(string)
 
-        def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str:
-            ids = [tokens] if isinstance(tokens, int) else tokens
-            return decode_output(encoder.chat.tokenizer, ids, skip_special_tokens)
+        def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str | None:
+            if tokens is None:  # the eos of a tokenizer that has none
+                return None
+            ids = [tokens] if isinstance(tokens, int) else up_to_end(tokens, ends)
+            return decode_output(tokenizer, ids, skip_special_tokens)
 
         def tok_batch_encode(self, strings: Any, *args: Any, **settings: Any) -> Any:
             self.samples = [getattr(text, "sample", "") for text in strings]
-            return _pad_left([self.tok_encode(text) for text in strings], self.eot_token_id)
+            return pad_left([self.tok_encode(text) for text in strings], padding_token(ends))
 
         def _model_generate(
             self, context: Any, max_length: int, stop: list[str], **settings: Any
         ) -> Tensor:
             if settings.get("do_sample"):  # of the batch that was encoded last
                 settings = sampling_settings(settings, self.samples, encoder.seed)
-            return super()._model_generate(context, max_length, stop, **settings)
+            settings.pop("temperature", None)  # of no meaning now
+            return generate(net, tokenizer, context, stop, ends, max_length=max_length, **settings)
 
     return LanguageModel(
         pretrained=net,
-        tokenizer=encoder.chat.tokenizer,  # ty: ignore[invalid-argument-type]
+        tokenizer=tokenizer,
         batch_size=batch_size,
         max_length=encoder.max_tokens,
     )
-
-
-def decode_output(tokenizer: Any, ids: list[int], skip_special_tokens: bool = True) -> str:
-    """The text of tokens that follow others.
-
-    Some tokenizers leave out a space where a text begins: code would lose a part of its indent.
-    """
-    before = tokenizer.encode("a", add_special_tokens=False)
-    start, text = (
-        tokenizer.decode(tokens, skip_special_tokens=skip_special_tokens)
-        for tokens in (before, before + list(ids))
-    )
-    if text.startswith(start):
-        return text[len(start) :]
-    return tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
-
-
-def _pad_left(rows: list[list[int]], padding: int) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask (int64, b t), padded on the left."""
-    import torch
-
-    width = max(map(len, rows))
-    ids = [[padding] * (width - len(row)) + row for row in rows]
-    mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
-    return torch.tensor(ids), torch.tensor(mask)

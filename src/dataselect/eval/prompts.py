@@ -32,7 +32,8 @@ class Prompt(NamedTuple):
         gold: the prompt as the model sees it and the gold answer, whose tokens are marked.
         truncated: whether the beginning of the prompt is cut off.
         apart: whether prompt and answer are tokenised apart: see `data.examples`.
-        space: the white space that stands between prompt and answer, where they are.
+        space: the white space that stands between prompt and answer: the gold answer's, or the
+            template's.
     """
 
     text: str
@@ -44,7 +45,8 @@ class Prompt(NamedTuple):
 
     def split(self, chat: Chat, text: str, continuation: str) -> tuple[list[int], list[int]]:
         """The token ids of this prompt, or another text in its place, and of an answer."""
-        return chat.split(text, self.space + continuation, apart=self.apart)
+        is_spaced = continuation[:1].isspace() and not self.apart
+        return chat.split(text, ("" if is_spaced else self.space) + continuation, apart=self.apart)
 
 
 def used_tests(tests: pl.DataFrame, limit: int | None) -> pl.DataFrame:
@@ -91,7 +93,7 @@ def encode_prompts(
         gold = mark_last_response(ids)
         text, answer_text = prompt_and_answer(chat, row)
         apart, start = isinstance(row, Example), _answer_start(gold)
-        space = _leading_space(answer_text or "") if apart else ""
+        space = _leading_space(answer_text or "") if apart else chat.template.space
         prompt = Prompt(text, limit, gold, truncated=False, apart=apart, space=space)
         answers = [len(prompt.split(chat, text, choice)[1]) for choice in choices or ()]
         longest = max(len(gold.ids) - start, *answers, 0)

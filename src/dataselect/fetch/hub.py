@@ -90,11 +90,13 @@ def _advice(error: Exception, name: str, settings: str) -> str:
     if isinstance(error, errors.GatedRepoError) or "gated dataset" in text:
         page = f"https://huggingface.co/datasets/{name}"
         return f"Accept its terms on {page}, and log in: `hf auth login`."
-    if isinstance(error, errors.RevisionNotFoundError) or "Invalid rev" in text:
+    lacks_revision = "Invalid rev" in text or text.startswith("Revision ")
+    if isinstance(error, errors.RevisionNotFoundError) or lacks_revision:
         return f"Set `revision` in {settings} to a commit, branch or tag that the data set has."
     if isinstance(error, errors.RepositoryNotFoundError) or "doesn't exist on the Hub" in text:
         return f"Check the name in {settings}; for a private data set, log in: `hf auth login`."
     unreachable = (ConnectionError, TimeoutError, errors.HfHubHTTPError)
+    unreachable += (errors.LocalEntryNotFoundError,)  # what was not fetched before
     if isinstance(error, unreachable) or _is_http(error):
         return "Check the network and run it again: it continues from what was fetched."
     if "split" in text:

@@ -11,8 +11,8 @@ from dataselect.compute.prefetch import batched, prefetch
 from dataselect.data.examples import Example
 from dataselect.errors import InputError
 from dataselect.models.examples import encode_example
-from dataselect.models.formats import built_in_template
-from dataselect.models.templates import SINGLE_TURN, Template, TemplateRejected, tulu
+from dataselect.models.formats import built_in_template, tulu
+from dataselect.models.templates import SINGLE_TURN, Template, TemplateRejected
 from dataselect.models.tokens import Encoded, Tokens, mark_last_response
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Chat:
         max_tokens: a conversation longer than this loses its end.
 
     Attributes:
+        template: of the chat format.
         prefix: the token ids that the tokenizer itself puts before a text, such as a BOS. They are
             put before a conversation unless the template has written them already.
 
@@ -73,7 +74,7 @@ class Chat:
             )
         self.tokenizer, self.max_tokens = tokenizer, max_tokens
         special_tokens = dict(tokenizer.special_tokens_map)
-        self._template = (
+        self.template = (
             Template(tokenizer.get_chat_template(), special_tokens, name)
             if template == "model"
             else built_in_template(template, special_tokens, name)
@@ -89,10 +90,10 @@ class Chat:
         """
         written = "".join(self.tokenizer.convert_ids_to_tokens(self.prefix))
         try:
-            starts_right = self._template.prompt(SINGLE_TURN).startswith(written)
+            starts_right = self.template.prompt(SINGLE_TURN).startswith(written)
         except TemplateRejected:
-            return self._template.source
-        return self._template.source if starts_right else written + self._template.source
+            return self.template.source
+        return self.template.source if starts_right else written + self.template.source
 
     def encode(self, rows: list[list[Message]]) -> list[Encoded]:
         """Token ids and response masks, in the order of the rows.
@@ -128,7 +129,7 @@ class Chat:
         Raises:
             TemplateRejected: the tokenizer's own template rejects the conversation.
         """
-        return self._template.render(row)
+        return self.template.render(row)
 
     def prompt(self, row: list[Message]) -> str:
         """A conversation as text, up to where the assistant's next turn begins.
@@ -136,7 +137,7 @@ class Chat:
         Raises:
             TemplateRejected: the tokenizer's own template rejects the conversation.
         """
-        return self._template.prompt(row)
+        return self.template.prompt(row)
 
     @property
     def opening(self) -> str:
@@ -145,7 +146,7 @@ class Chat:
         Raises:
             TemplateRejected: the tokenizer's own template rejects a single user turn.
         """
-        return self._template.opening
+        return self.template.opening
 
     def tokens(self, text: str, *, with_prefix: bool = True) -> list[int]:
         """The token ids of a text that a template has made, with the tokenizer's own prefix."""

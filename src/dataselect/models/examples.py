@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from dataselect.data.examples import Example
-from dataselect.models.templates import tulu, tulu_template
+from dataselect.models.formats import built_in_template, tulu
 
 if TYPE_CHECKING:
     from dataselect.data.tables import Message
@@ -77,5 +77,6 @@ def tulu_text(row: list[Message]) -> tuple[str, str]:
     """
     if not isinstance(row, Example):
         return tulu(row, eos="")[0], ""
-    prompt, answer_text = prompt_and_answer(tulu_template({"eos_token": ""}), row)
+    template = built_in_template("tulu", {"eos_token": ""}, "tulu")
+    prompt, answer_text = prompt_and_answer(template, row)
     return prompt, answer_text or ""

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from dataselect.models.templates import TULU_TEMPLATE, Template
+from dataselect.models.templates import Spans, Template
+
+if TYPE_CHECKING:
+    from dataselect.data.tables import Message
+
+#: The chat format of Tülu: `<|role|>\n{content}\n` for every turn, with an eos after the content of
+#: an assistant's; contents are stripped, and so is the end of the whole text. A response is the
+#: content, the eos and the newline after it, which the last turn has not.
+#:
+#: Source: hamishivi/automated-instruction-selection@df71a04, whose labels hold that newline too.
+#: Written without line breaks of its own and with plain `generation` tags, for servers whose Jinja
+#: trims otherwise.
+TULU_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% set role = message['role'] %}"
+    "{% set text = (message['content'] | trim) + (eos_token if role == 'assistant' else '')"
+    " + ('' if loop.last else '\\n') %}"
+    "{{ '<|' + role + ('|>\\n' if text else '|>') }}"
+    "{% if role == 'assistant' %}{% generation %}{{ text }}{% endgeneration %}"
+    "{% else %}{{ text }}{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '\\n<|assistant|>\\n' }}{% endif %}"
+)
 
 #: What stands before the first turn, unless a system turn does.
 PREAMBLE = (
@@ -54,3 +76,12 @@ def built_in_template(
         tokenizer_name: for messages.
     """
     return Template(TEMPLATES[name], special_tokens, tokenizer_name, tools_as_text=True)
+
+
+def tulu(row: list[Message], eos: str) -> tuple[str, Spans]:
+    """A conversation in the Tülu format (`TULU_TEMPLATE`), and the spans of its responses.
+
+    Args:
+        eos: what ends a response; may be empty.
+    """
+    return built_in_template("tulu", {"eos_token": eos}, "tulu").render(row)

@@ -19,25 +19,6 @@ if TYPE_CHECKING:
 #: Character spans of a text: first, and one past the last.
 Spans = list[tuple[int, int]]
 
-#: The chat format of Tülu: `<|role|>\n{content}\n` for every turn, with an eos after the content of
-#: an assistant's; contents are stripped, and so is the end of the whole text. A response is the
-#: content, the eos and the newline after it, which the last turn has not.
-#:
-#: Source: hamishivi/automated-instruction-selection@df71a04, whose labels hold that newline too.
-#: Written without line breaks of its own and with plain `generation` tags, for servers whose Jinja
-#: trims otherwise.
-TULU_TEMPLATE = (
-    "{% for message in messages %}"
-    "{% set role = message['role'] %}"
-    "{% set text = (message['content'] | trim) + (eos_token if role == 'assistant' else '')"
-    " + ('' if loop.last else '\\n') %}"
-    "{{ '<|' + role + ('|>\\n' if text else '|>') }}"
-    "{% if role == 'assistant' %}{% generation %}{{ text }}{% endgeneration %}"
-    "{% else %}{{ text }}{% endif %}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '\\n<|assistant|>\\n' }}{% endif %}"
-)
-
 #: The shortest conversation, from which a template's header is learned.
 SINGLE_TURN: list[Message] = [{"role": "user", "content": "a"}]
 
@@ -114,7 +95,7 @@ class Template:
         """
         finished, prompt = self._single_turn.rstrip(), self.prompt(SINGLE_TURN)
         if not prompt.startswith(finished):  # an end of text, which a generation prompt replaces
-            finished = finished.removesuffix(self.special_tokens.get("eos_token") or "").rstrip()
+            finished = self._without_end(finished)
         return prompt[_shared_start(finished, prompt) :].lstrip()
 
     @cached_property
@@ -126,6 +107,17 @@ class Template:
         """
         bos = self.special_tokens.get("bos_token") or ""
         return (bos if self._single_turn.startswith(bos) else "") + self.header
+
+    @cached_property
+    def space(self) -> str:
+        """The white space that the template itself writes before a response, as Mistral's does.
+
+        Raises:
+            TemplateRejected: the template raises an error for a user turn and a response.
+        """
+        text, spans = self.render([*SINGLE_TURN, {"role": "assistant", "content": "b"}])
+        response = text[slice(*spans[0])] if spans else ""
+        return response[: len(response) - len(response.lstrip())]
 
     @cached_property
     def _single_turn(self) -> str:
@@ -202,6 +194,8 @@ class Template:
                 continue
             before = self.prompt(row[:index]) if index else self._before_first(row, text)
             after = self._render(row[: index + 1])[0].rstrip()
+            if not text.startswith(after):  # an end of text, which is only behind the last turn
+                after = self._without_end(after)
             if not (text.startswith(before) and text.startswith(after)):
                 if isinstance(row, ToolConversation):  # others may keep their turns as they are
                     raise ToolUseRejected("earlier turns rewritten", self.tokenizer_name)
@@ -214,6 +208,10 @@ class Template:
                 before = self._with_header(before, text)
             spans.append((len(before), len(after)))
         return spans
+
+    def _without_end(self, text: str) -> str:
+        """The text without an eos at its end, and without white space there."""
+        return text.removesuffix(self.special_tokens.get("eos_token") or "").rstrip()
 
     def _with_header(self, prompt: str, text: str) -> str:
         """The prompt and the header after it: Gemma 4's prompt after a result has none."""
@@ -234,17 +232,3 @@ def _shared_start(first: str, second: str) -> int:
     """How many characters two texts have in common at their start."""
     pairs = enumerate(zip(first, second, strict=False))
     return next((place for place, (a, b) in pairs if a != b), min(len(first), len(second)))
-
-
-def tulu(row: list[Message], eos: str) -> tuple[str, Spans]:
-    """A conversation in the Tülu format (`TULU_TEMPLATE`), and the spans of its responses.
-
-    Args:
-        eos: what ends a response; may be empty.
-    """
-    return tulu_template({"eos_token": eos}).render(row)
-
-
-def tulu_template(special_tokens: dict[str, Any], tokenizer_name: str = "tulu") -> Template:
-    """The template of the Tülu format. It has no form for tools, which it writes as texts."""
-    return Template(TULU_TEMPLATE, special_tokens, tokenizer_name, tools_as_text=True)

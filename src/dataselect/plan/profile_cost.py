@@ -12,6 +12,7 @@ from dataselect.plan.method import method_entry
 from dataselect.plan.models import resolve_model
 from dataselect.plan.params import check_params, read_yaml
 from dataselect.plan.profiles import Composed
+from dataselect.train.memory import held_per_parameter
 
 #: Assumed: a card's peak in dense bf16 products, FLOP/s; and the share of it that a run reaches.
 CARDS = {"H100": 989e12, "RTX 4090": 165e12}
@@ -68,12 +69,10 @@ def profile_cost(composed: Composed) -> Cost | None:
         forward=forward,
         passes=parts.passes,
     )
-    # Trained in full: fp32 weights, gradients and two moments. LoRA: the weights, and little more.
-    per_parameter = 16 if checked.train.method == "full" else 4
     return Cost(
         published_flops(parts.reference, size),
         size,
-        per_parameter * trained,
+        round(held_per_parameter(checked.train) * trained),
         (4 if selector.dtype == "float32" else 2) * measuring,
     )
 

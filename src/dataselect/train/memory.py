@@ -84,19 +84,34 @@ def needed(
     weights = base * shape.parameters
     if recipe.weights == "nf4":
         weights -= (base - SIZES["nf4"]) * quantized
-    trained, moment = float(shape.parameters), base
+    trained = float(shape.parameters)
     if recipe.method == "lora":
         trained = sum(recipe.lora_rank * (out + into) for out, into in adapted(shape, recipe))
-        base = moment = SIZES["float32"]
+        base = SIZES["float32"]
         weights += base * trained
-    moment = {"adamw": moment, "adamw_float32": 4.0, "adamw_8bit": IN_8_BITS}[recipe.optimizer]
     return Memory(
         weights=weights,
         gradients=base * trained * (2 if machine.processes > 1 else 1),
-        optimizer=2 * moment * trained,
+        optimizer=2 * _moment_bytes(recipe, base) * trained,
         activations=_activations(shape, recipe, tokens, computes, machine.on_gpu),
         accumulates=recipe.batch_size > recipe.micro_batch_size * machine.processes,
     )
+
+
+def held_per_parameter(recipe: Recipe) -> float:
+    """Bytes of weights, gradients and optimizer for each parameter of the model.
+
+    Of LoRA, the weights alone: what is trained is small beside them.
+    """
+    weights = SIZES[recipe.weights]
+    if recipe.method == "lora":
+        return weights
+    return 2 * weights + 2 * _moment_bytes(recipe, weights)
+
+
+def _moment_bytes(recipe: Recipe, trained: float) -> float:
+    """Bytes of a moment, where a trained parameter has `trained`."""
+    return {"adamw": trained, "adamw_float32": 4.0, "adamw_8bit": IN_8_BITS}[recipe.optimizer]
 
 
 def adapted(shape: Architecture, recipe: Recipe) -> list[tuple[int, int]]:

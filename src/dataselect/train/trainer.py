@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Sequence
@@ -167,6 +168,8 @@ def _arguments(home: Path, recipe: Recipe, row_count: int) -> Any:
 def _collator(tokenizer: Any) -> Any:
     from transformers import DataCollatorForSeq2Seq
 
+    tokenizer = copy.deepcopy(tokenizer)  # the model's own is saved as it is
+    tokenizer.padding_side = "right"  # else learned positions of a row would depend on its batch
     if tokenizer.pad_token is None:  # padding carries no loss and is not attended to
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100)

@@ -32,9 +32,10 @@ class RunScores:
         seed: None for a fixed model, of which there is only one, as the model before training: it
             has no variance between seeds.
         tests: the columns `task`, `id` and `value` (float64; higher or lower may be better; null
-            where a test has no score, as if it were not there), and, where there are any, `subtask`, `cluster` (tests of a cluster share what they are about,
-            as questions on a passage) and `metric` (what `value` is), each null where a test has
-            none. out/evaluation.parquet has them.
+            where a test has no score, as if it were not there). And, where there are any, the
+            columns `subtask`, `cluster` (tests of a cluster share what they are about, as questions
+            on a passage) and `metric` (what `value` is), each null where a test has none.
+            out/evaluation.parquet has them all.
     """
 
     method: str

@@ -10,7 +10,7 @@ from dataselect.compare.variance import Layout, between_units, residual
 
 RNG = np.random.default_rng(5)
 BOTH = (False, False)
-REPEATS = 600
+REPEATS = 1500
 
 
 def test_a_difference_is_that_of_the_means():

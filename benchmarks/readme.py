@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from comparison_tables import alarms, rates
 from pool_tables import contamination, near_duplicates
 
 ROOT = Path(__file__).parent.parent
@@ -48,6 +49,8 @@ def tables() -> dict[str, tuple[str, str]]:
         "scale": ("docs/large-pools.md", scale()),
         "memory": ("docs/large-models.md", memory(_result("memory"))),
         "contamination": ("docs/pools.md", contamination(_result("contamination"))),
+        "alarms": ("docs/compare.md", alarms(_result("comparisons"))),
+        "rates": ("benchmarks/README.md", rates(_result("comparisons"))),
         "near_duplicates": ("docs/pools.md", near_duplicates(_result("near_duplicates"))),
     }
 

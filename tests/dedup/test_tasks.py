@@ -313,6 +313,14 @@ def test_parquet_files_give_every_column_that_json_lines_give(here):
     assert read_tests([path], "all")["check"].to_list() == ["assert 1"]
 
 
+def test_clusters_of_tests_are_kept_where_there_are_any():
+    rows = [row("x", "y", id="a", cluster="passage 1"), row("z", "y", id="b")]
+    frame = read_tests([write("t.jsonl", rows)], "all")
+    tables.check("tests", frame)
+    assert frame["cluster"].to_list() == ["passage 1", None]
+    assert "cluster" not in read_tests([write("u.jsonl", rows[1:])], "all").columns
+
+
 def test_queries_may_use_tools():
     called = {"id": "a", "task": "t", "messages": list(WEATHER), "tools": TOOLS}
     frame = read_queries([write("a.jsonl", [called, row("x", "y", id="b", task="t")])], "all")

@@ -465,3 +465,11 @@ def test_a_limit_takes_the_first_tests_of_every_task():
     frame = evaluate(MODEL, tests, options(max_new_tokens=1, limit=2))
     assert frame.select("task", "id").rows() == [("a", "0"), ("a", "1"), ("b", "0"), ("b", "1")]
     assert not any(math.isnan(v) for v in frame["answer_nll_nats"])
+
+
+def test_clusters_of_tests_reach_the_evaluation():
+    rows = [("t", "1", "q", "a", None, "exact_match"), ("t", "2", "r", "a", None, "exact_match")]
+    tests = table_of_tests(rows).with_columns(cluster=pl.Series([None, "passage"]))
+    frame = evaluate(MODEL, tests, options(max_new_tokens=1))
+    tables.check("evaluation", frame)
+    assert frame["cluster"].to_list() == [None, "passage"]

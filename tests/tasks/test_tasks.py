@@ -136,14 +136,19 @@ def test_bbh():
 
 def test_squad():
     train = [squad_row(f"train-{i}", f"Context {i}.", "Who?", f"a{i}", "other") for i in range(9)]
-    test = [squad_row("test", "It is red.", "Which colour?", "red", "Red")]
+    test = [
+        squad_row("test", "It is red.", "Which colour?", "red", "Red"),
+        squad_row("same passage", "It is red.", "What?", "it"),
+        squad_row("other passage", "It is blue.", "What?", "it"),
+    ]
     data_set("rajpurkar/squad", {("default", "train"): train, ("default", "validation"): test})
     queries, tests = made("squad")
     assert [row["id"] for row in queries] == [f"train-{i}" for i in order(9)]
     number = order(9)[0]
     assert queries[0]["messages"] == turns(f"Context {number}.\n\nWho?", f"a{number}")
     assert queries[0]["max_tokens"] == 512
-    (row,) = tests
+    row, same, other = tests
+    assert row["cluster"] == same["cluster"] != other["cluster"]
     assert row["answers"] == ["red", "Red"]
     (prompt,) = (turn["content"] for turn in row["messages"])
     assert prompt.endswith("what year?\n\n1936\nIt is red.\n\nWhich colour?")
@@ -171,6 +176,7 @@ def test_tydiqa():
         "Kappale: Teksti.\nKysymys: Mikä?\n"
     )
     assert row["answers"] == ["se", "tuo"]
+    assert row["cluster"]
 
 
 def test_humaneval():

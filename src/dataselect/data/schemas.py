@@ -16,6 +16,9 @@ MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 #: What `messages` does not hold of rows with tools: see `data.tool_use`.
 TOOL_USE = {"tool_use": pl.String}
 
+#: What a test is about, with others: their scores vary together; see `compare`.
+CLUSTER = {"cluster": pl.String}
+
 #: How a query or a test is encoded: see `data.examples`.
 ENCODING = {"prefill": pl.String, "format": pl.String, "max_tokens": pl.Int64}
 
@@ -103,6 +106,7 @@ TABLES = {
             "subtask": pl.String,
         },
         nullable=("choices", "kind", "answers", *ENCODING, "check", "subtask"),
+        optional=CLUSTER,
     ),
     # One 32-bit float per group. Where every row is in a single group, `group` names it, and the
     # array has one number. Scores hardly shrink and never repeat: light compression reads faster.
@@ -143,5 +147,6 @@ TABLES = {
             "subtask": pl.String,
         },
         nullable=("value", "answer_nll_nats", "output", "other_metrics", "subtask"),
+        optional=CLUSTER,
     ),
 }

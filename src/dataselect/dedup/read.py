@@ -17,7 +17,7 @@ from dataselect.errors import InputError
 COLUMNS = {
     *POOL_COLUMNS,
     *("task", "subtask", "answer", "answers", "choices", "kind", "prefill", "format", "max_tokens"),
-    "check",
+    *("check", "cluster"),
 }
 
 #: Rows of a parquet file that are turned into Python objects together.

@@ -9,7 +9,7 @@ import polars as pl
 
 from dataselect.data import tables
 from dataselect.data.examples import Format
-from dataselect.data.schemas import TOOL_USE
+from dataselect.data.schemas import CLUSTER, TOOL_USE
 from dataselect.data.tables import Message
 from dataselect.data.tool_use import ToolConversation, to_column
 from dataselect.dedup.conversations import duplicate_key, parse_messages, reason_to_drop
@@ -67,7 +67,9 @@ def read_tests(paths: list[str], tasks: Literal["all"] | list[str]) -> pl.DataFr
     if not paths:  # nothing is to be scored
         return tables.empty("tests")
     rows = _parse_rows(paths, "tests.path", _parse_test)
-    table = pl.DataFrame(rows, schema=tables.schema("tests"), orient="row")
+    table = pl.DataFrame(rows, schema=tables.schema("tests") | CLUSTER, orient="row")
+    if not table["cluster"].count():
+        table = table.drop("cluster")
     if tasks == "all":
         return table
     wanted = table.filter(pl.col("task").is_in(tasks))
@@ -186,8 +188,8 @@ def _parse_test(raw: RawRow) -> list[Any]:
     choices, kind = text_list_field(record, "choices"), text_field(record, "kind")
     choices = [choice.strip() for choice in choices] if choices else choices
     several = golds if len(golds) > 1 else None
-    check = text_field(record, "check")
-    return [task, name, turns, golds[0], choices, kind, several, *encoding, check, subtask]
+    check, cluster = text_field(record, "check"), name_field(record, "cluster")
+    return [task, name, turns, golds[0], choices, kind, several, *encoding, check, subtask, cluster]
 
 
 def _gold_answers(record: dict[str, Any]) -> list[str]:

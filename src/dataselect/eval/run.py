@@ -132,6 +132,7 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
 
     from dataselect.compute.threads import use_threads
     from dataselect.data import tables
+    from dataselect.data.schemas import CLUSTER
     from dataselect.models.chat import NO_LIMIT, load_chat
     from dataselect.models.load import load_causal
     from dataselect.models.nll import token_losses
@@ -157,7 +158,8 @@ def evaluate(model: ModelSettings, tests: pl.DataFrame, options: EvalOptions) ->
         "task", "id", "subtask", answer_nll_nats=pl.Series(nll), truncated=pl.Series(truncated)
     )
     joined = frame.join(scored, on=["task", "id"], how="left", maintain_order="left")
-    return joined.select(list(tables.schema("evaluation")))
+    clusters = tests.select(column for column in CLUSTER if column in tests.columns)
+    return joined.select(list(tables.schema("evaluation"))).hstack(clusters)
 
 
 def _checked_kinds(tests: pl.DataFrame, run_code: bool) -> dict[str, str]:

@@ -7,6 +7,7 @@ docs/settings.md describes them: `messages` with `answer` and the like.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 from collections.abc import Callable, Iterable
@@ -120,6 +121,11 @@ def user(text: str) -> list[Row]:
 def dialogue(prompt: str, response: str) -> list[Row]:
     """A conversation of a user turn and its response."""
     return [*user(prompt), {"role": "assistant", "content": response}]
+
+
+def passage_cluster(passage: str) -> str:
+    """The cluster of the tests on a passage: a hash of its text."""
+    return hashlib.blake2b(passage.encode(), digest_size=8).hexdigest()
 
 
 def as_shuffled(rows: Iterable[Row], limit: int | None = None) -> list[Row]:

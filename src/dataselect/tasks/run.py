@@ -32,6 +32,7 @@ SCHEMA = {
     "choices": pl.List(pl.String),
     "kind": pl.String,
     "check": pl.String,
+    "cluster": pl.String,
 }
 
 

@@ -21,6 +21,7 @@ from dataselect.tasks import (
     Task,
     as_shuffled,
     dialogue,
+    passage_cluster,
     published_shots,
     user,
 )
@@ -67,4 +68,5 @@ def _tests(read: ReadSource) -> Iterator[Row]:
             "id": row["id"],
             "messages": user(f"{head}\n{row['context']}\n\n{row['question']}"),
             "answers": row["answers"]["text"],
+            "cluster": passage_cluster(row["context"]),
         }

@@ -21,6 +21,7 @@ from dataselect.tasks import (
     Task,
     as_shuffled,
     dialogue,
+    passage_cluster,
     published_shots,
     user,
 )
@@ -69,6 +70,7 @@ def _tests(read: ReadSource) -> Iterator[Row]:
             "messages": user(f"{words['instruction']}\n\n{solved}\n\n{_passage(row, words)}\n"),
             "prefill": words["answer"],
             "answers": row["answers"]["text"],
+            "cluster": passage_cluster(row["context"]),
         }
 
 

@@ -111,6 +111,7 @@ def load_causal(
     place: str | None = None,
     *,
     spread: bool = False,
+    shards: dict[str, Any] | None = None,
 ) -> PreTrainedModel:
     """The model with its LM head, in evaluation mode.
 
@@ -119,6 +120,7 @@ def load_causal(
             own setting.
         place: the device; None: `device()`.
         spread: whether one that is larger than a GPU may lie on several, where the engine says so.
+        shards: `sharded.shard_options`, where the processes of this run hold a part of it each.
 
     Raises:
         InputError: it cannot be loaded.
@@ -129,6 +131,8 @@ def load_causal(
         options: Any = {"quantization_config": nf4_settings(), "device_map": {"": device()}}
         return _load_weights(AutoModelForCausalLM, model, torch_dtype("bfloat16"), None, **options)
     kind = torch_dtype(dtype or model.dtype)
+    if shards:
+        return _load_weights(AutoModelForCausalLM, model, kind, None, **shards)
     return _load_weights(AutoModelForCausalLM, model, kind, place or device(), spread=spread)
 
 
@@ -176,7 +180,7 @@ def parameter_count(model: TokenizerSettings) -> int:
     Raises:
         InputError: the configuration cannot be loaded.
     """
-    return sum(parameter.numel() for parameter in _on_meta(model).parameters())
+    return sum(parameter.numel() for parameter in on_meta(model).parameters())
 
 
 def load_architecture(model: TokenizerSettings) -> Architecture | None:
@@ -187,12 +191,12 @@ def load_architecture(model: TokenizerSettings) -> Architecture | None:
     """
     if (found := read_architecture(model)) is not None:
         return found
-    net = _on_meta(model)
+    net = on_meta(model)
     shapes = {name: list(parameter.shape) for name, parameter in net.named_parameters()}
     return from_config(net.config.get_text_config().to_dict(), shapes)
 
 
-def _on_meta(model: TokenizerSettings) -> PreTrainedModel:
+def on_meta(model: TokenizerSettings) -> PreTrainedModel:
     """A model whose weights have shapes only."""
     import torch
     from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForTextEncoding

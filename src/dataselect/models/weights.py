@@ -108,9 +108,14 @@ def non_finite_weight(net: torch.nn.Module) -> str | None:
 
 
 def is_finite(weight: torch.Tensor) -> bool:
-    """Whether no number of a weight is NaN or infinite; types of under 16 bits are not checked."""
+    """Whether no number of a weight is NaN or infinite; types of under 16 bits are not checked.
+
+    Of a sharded weight, this process's part.
+    """
     import torch
 
+    if hasattr(weight, "to_local"):
+        weight = weight.to_local()
     if not weight.is_floating_point() or weight.itemsize < 2 or not weight.numel():
         return True
     lowest, highest = torch.aminmax(weight.detach())  # one pass, and no copy; NaN if any is

@@ -35,6 +35,7 @@ PARTS = {
 #: top; and of `train`, for references.
 SHARED = ("seed", "groups", "budget")
 SHARED_WITH_TRAINING = ("micro_batch_size", "processes", "skip_steps", "gradient_checkpointing")
+SHARED_WITH_TRAINING += ("sharding",)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,13 @@ from dataselect.numerics.draws import derived_seed
 from dataselect.numerics.kmeans import kmeans
 from dataselect.reference import Reference
 from dataselect.settings import Fraction, NonNegativeInt, PositiveInt
-from dataselect.train.fit import FullWeights, Optimizer, Recipe, reference_micro_batch
+from dataselect.train.fit import (
+    FullWeights,
+    Optimizer,
+    Recipe,
+    Sharding,
+    reference_micro_batch,
+)
 from dataselect.train.nets import check_types
 from dataselect.train.rows import sample_rows
 from dataselect.train.snapshots import fit_with_snapshots, save_model
@@ -73,6 +79,7 @@ def experienced(
     processes: Processes = "auto",
     skip_steps: NonNegativeInt = 0,
     gradient_checkpointing: bool = False,
+    sharding: Sharding = "none",
     weights: FullWeights = "float32",
     optimizer: Optimizer = "adamw",
     warmup: Fraction = 0.03,
@@ -98,7 +105,8 @@ def experienced(
         epochs=epochs, learning_rate=learning_rate, batch_size=batch_size,
         micro_batch_size=reference_micro_batch(batch_size, micro_batch_size), warmup=warmup,
         processes=processes, skip_steps=skip_steps, gradient_checkpointing=gradient_checkpointing,
-        weights=weights, optimizer=optimizer, seed=derived_seed(seed, "pre-experienced model"),
+        sharding=sharding, weights=weights, optimizer=optimizer,
+        seed=derived_seed(seed, "pre-experienced model"),
     )  # fmt: skip
     check_types(recipe, "methods.yaml: experienced")
     return Reference(

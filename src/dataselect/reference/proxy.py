@@ -15,7 +15,13 @@ from dataselect.models.settings import ModelSettings
 from dataselect.numerics.draws import derived_seed
 from dataselect.reference import Reference
 from dataselect.settings import Fraction, NonNegativeInt, PositiveInt
-from dataselect.train.fit import FullWeights, Optimizer, Recipe, reference_micro_batch
+from dataselect.train.fit import (
+    FullWeights,
+    Optimizer,
+    Recipe,
+    Sharding,
+    reference_micro_batch,
+)
 from dataselect.train.nets import check_types
 from dataselect.train.rows import sample_rows
 from dataselect.train.snapshots import fit_with_snapshots, save_model
@@ -32,6 +38,7 @@ def proxy(
     processes: Processes = "auto",
     skip_steps: NonNegativeInt = 0,
     gradient_checkpointing: bool = False,
+    sharding: Sharding = "none",
     weights: FullWeights = "float32",
     optimizer: Optimizer = "adamw",
     schedule: Literal["linear", "cosine", "constant_with_warmup"] = "cosine",
@@ -58,7 +65,7 @@ def proxy(
         micro_batch_size=reference_micro_batch(batch_size, micro_batch_size), schedule=schedule,
         warmup=warmup, group_by_length=group_by_length, processes=processes,
         skip_steps=skip_steps, gradient_checkpointing=gradient_checkpointing, weights=weights,
-        optimizer=optimizer, seed=derived_seed(seed, "proxy"),
+        optimizer=optimizer, sharding=sharding, seed=derived_seed(seed, "proxy"),
     )  # fmt: skip
     check_types(recipe, "methods.yaml: proxy")
     return Reference(

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Gt, Le
 
+from dataselect.compute import distributed
 from dataselect.compute.distributed import Processes
 from dataselect.data.checkpoints import Fitted
 from dataselect.data.tables import row_count
@@ -16,7 +17,8 @@ from dataselect.numerics.draws import derived_seed
 from dataselect.reference import Reference
 from dataselect.settings import Fraction, NonNegativeInt, PositiveInt
 from dataselect.train.adapters import save_adapter
-from dataselect.train.fit import Recipe, Weights, reference_micro_batch
+from dataselect.train.fit import Recipe, Sharding, Weights, reference_micro_batch
+from dataselect.train.nets import check_types
 from dataselect.train.rows import sample_rows
 from dataselect.train.snapshots import fit_with_snapshots
 
@@ -34,6 +36,7 @@ def warmup(
     processes: Processes = "auto",
     skip_steps: NonNegativeInt = 0,
     gradient_checkpointing: bool = False,
+    sharding: Sharding = "none",
     weights: Weights = "float32",
     warmup: Fraction = 0.03,
     lora_rank: PositiveInt = 128,
@@ -59,8 +62,9 @@ def warmup(
         method="lora", lora_rank=lora_rank, lora_alpha=lora_alpha, lora_dropout=lora_dropout,
         lora_modules="all-linear" if lora_modules == "all-linear" else list(lora_modules),
         processes=processes, skip_steps=skip_steps, gradient_checkpointing=gradient_checkpointing,
-        weights=weights, seed=derived_seed(seed, "warm-up"),
+        weights=weights, sharding=sharding, seed=derived_seed(seed, "warm-up"),
     )  # fmt: skip
+    check_types(recipe, "methods.yaml: warmup")
     return Reference(
         fit=partial(_fit, share=share, epochs=epochs, recipe=recipe),
         produces="adapters",
@@ -86,6 +90,8 @@ def save_adapters(net: Any, tokenizer: Any, optimizer: Any, folder: Path) -> Non
     """Saves adapters and their Adam moments, by parameter name; a `train.snapshots.Save`."""
     from safetensors.torch import save_file
 
+    if not distributed.is_main_process():  # adapters and their moments are whole in every process
+        return
     save_adapter(net, folder)
     state = getattr(optimizer, "optimizer", optimizer).state
     moments = {

@@ -16,6 +16,7 @@ from dataselect.compute.memory import free_memory, is_out_of_memory
 from dataselect.errors import InputError
 from dataselect.settings import Fraction, NonNegativeInt, OnlyWith, PositiveInt
 from dataselect.train.divergence import check_finished
+from dataselect.train.sharding import check_processes
 from dataselect.train.trainer import last_complete_checkpoint, make_trainer, progress_bar
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ T = TypeVar("T")
 Weights = Literal["float32", "bfloat16", "nf4"]
 FullWeights = Literal["float32", "bfloat16"]
 Optimizer = Literal["adamw", "adamw_float32", "adamw_8bit"]
+Sharding = Literal["none", "full"]
 
 WITH_LORA = OnlyWith("method", "lora")
 WITHOUT_STEPS = OnlyWith("steps", None)
@@ -62,6 +64,7 @@ class Recipe:
         optimizer: `adamw` holds its moments in the weights' type, `adamw_float32` in float32,
             `adamw_8bit` in 8 bits (bitsandbytes).
         gradient_checkpointing: computes activations twice, to hold fewer of them in memory.
+        sharding: `full`: of weights, gradients and optimiser each process holds a part (FSDP2).
         save_steps: optimiser steps between two checkpoints to resume from.
         skip_steps: how many steps with a loss or gradient that is not finite are skipped; the
             next one ends the run.
@@ -94,6 +97,7 @@ class Recipe:
     weights: Weights = "float32"
     optimizer: Optimizer = "adamw"
     gradient_checkpointing: bool = False
+    sharding: Sharding = "none"
     save_steps: PositiveInt = 100
     skip_steps: NonNegativeInt = 0
     threads: PositiveInt | None = None
@@ -114,6 +118,7 @@ def fit(
     home: Path,
     recipe: Recipe,
     callbacks: Sequence[TrainerCallback] = (),
+    everywhere: Sequence[TrainerCallback] = (),
 ) -> Trainer:
     """Trains on the response tokens of rows, from the last checkpoint in `home` where one is.
 
@@ -125,6 +130,7 @@ def fit(
         net: the model, as `nets.load_trainable` returns it.
         home: a folder for checkpoints; a run that was killed ends with the same weights.
         callbacks: called in the main process only.
+        everywhere: callbacks that are called in every process.
 
     Raises:
         InputError: training diverged (see `divergence`); or the model's own code does not let
@@ -132,7 +138,7 @@ def fit(
     """
     bar = progress_bar()
     shown = [bar, *callbacks] if distributed.is_main_process() else []
-    trainer = make_trainer(net, tokenizer, rows, home, recipe, shown)
+    trainer = make_trainer(net, tokenizer, rows, home, recipe, [*shown, *everywhere])
     if recipe.loss_per == "micro_batch":
         trainer.model_accepts_loss_kwargs = False
     elif distributed.world_size() > 1 and not trainer.model_accepts_loss_kwargs:
@@ -189,10 +195,11 @@ def fit_distributed(work: Callable[..., T], *args: Any, recipe: Recipe) -> T:
         work: a module's function; it, its arguments and its result travel between processes.
 
     Raises:
-        InputError: there is not memory enough for a single row.
+        InputError: there is not memory enough for a single row; or one process to share a model.
     """
     while True:
         processes = process_count(recipe)
+        check_processes(recipe, processes, "train")
         if recipe.processes not in ("auto", processes):
             report.console.print(
                 f"train.processes: {recipe.processes} requested, {processes} used; "

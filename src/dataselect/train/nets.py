@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataselect.compute import distributed
 from dataselect.errors import InputError
 from dataselect.train.adapters import add_adapters
+from dataselect.train.sharding import check_sharding
 
 if TYPE_CHECKING:
     from dataselect.models.settings import ModelSettings
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def load_trainable(model: ModelSettings, recipe: Recipe) -> Any:
-    """The model ready to be fitted, on this process's device.
+    """The model ready to be fitted, or this process's part of it, on this process's device.
 
     Raises:
         InputError: it cannot be loaded; the device does not compute in bfloat16; bitsandbytes is
@@ -26,7 +28,13 @@ def load_trainable(model: ModelSettings, recipe: Recipe) -> Any:
     check_precision(recipe)
     if recipe.optimizer == "adamw_8bit":
         load_bitsandbytes("optimizer: adamw_8bit")
-    return add_adapters(load_causal(model, recipe.weights), recipe)
+    shards = None
+    if recipe.sharding == "full":
+        from dataselect.models.sharded import shard_options
+
+        processes = distributed.world_size()
+        shards = shard_options(model, processes, computes_in_bfloat16(recipe))
+    return add_adapters(load_causal(model, recipe.weights, shards=shards), recipe)
 
 
 def computes_in_bfloat16(recipe: Recipe) -> bool:
@@ -47,9 +55,10 @@ def check_types(recipe: Recipe, where: str) -> None:
         where: the place in the user's file, for the message.
 
     Raises:
-        InputError: `weights: nf4` without LoRA; `dtype: float32` with other weights; or an
-            optimiser in float32 whose moments are in float32 anyway.
+        InputError: `weights: nf4` without LoRA; `dtype: float32` with other weights; an optimiser
+            in float32 whose moments are in float32 anyway; or what is sharded cannot be.
     """
+    check_sharding(recipe, where)
     if recipe.weights == "nf4" and recipe.method != "lora":
         raise InputError(
             f"{where}.weights: nf4: expected `method: lora`, as 4 bits cannot be trained; found "
@@ -91,18 +100,20 @@ def check_precision(recipe: Recipe) -> None:
 def merged(net: Any, model: ModelSettings, recipe: Recipe, adapter: Path) -> Any:
     """The model with its adapters merged into its weights.
 
-    Weights of 4 bits would have to be rounded again: there the adapters are merged into the
-    model's own weights, read anew in bfloat16 into the machine's memory.
+    Weights of 4 bits would have to be rounded again, and of a sharded model this process has a
+    part: there the adapters are merged into the model's own weights, read anew into the machine's
+    memory (in bfloat16 instead of 4 bits).
 
     Args:
         net: the model that was fitted.
         adapter: the folder of its saved adapters.
     """
-    if recipe.weights != "nf4":
+    if recipe.weights != "nf4" and recipe.sharding == "none":
         return net.merge_and_unload()
     from peft import PeftModel
 
     from dataselect.models.load import load_causal
 
-    base = load_causal(model, "bfloat16", place="cpu")
+    kind = "bfloat16" if recipe.weights == "nf4" else recipe.weights
+    base = load_causal(model, kind, place="cpu")
     return PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()

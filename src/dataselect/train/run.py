@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dataselect.compute import distributed
 from dataselect.data import files, fingerprint
 from dataselect.models.settings import ModelSettings
+from dataselect.models.sharded import save_whole
 from dataselect.train.adapters import save_adapter, trainable_parameters
 from dataselect.train.divergence import skipped_steps
 from dataselect.train.fit import Recipe, check_batch, fit, fit_distributed, mean_loss
@@ -133,8 +134,7 @@ def _train_in_process(
         trainable_parameters=trainable_parameters(net),
         flops=training_flops(net, tokens),
     )
-    if distributed.is_main_process():
-        _save(net, chat, model, out, recipe)  # merges adapters: after parameters were counted
+    _save(net, chat, model, out, recipe)  # merges adapters: after parameters were counted
     return trained
 
 
@@ -168,11 +168,21 @@ def _loss_curve(folder: Path) -> TrainerCallback:
 
 
 def _save(net: Any, chat: Chat, model: ModelSettings, out: Path, recipe: Recipe) -> None:
-    """Saves the model and its tokenizer, with the template of the conversations it learned from."""
+    """Saves the model and its tokenizer, with the template of the conversations it learned from.
+
+    Called in every process; the main one writes.
+    """
+    main = distributed.is_main_process()
+    if main:
+        out.mkdir(parents=True, exist_ok=True)
     if recipe.method == "lora":
+        if not main:
+            return
         save_adapter(net, out / "adapter", model)
         net = merged(net, model, recipe, out / "adapter")
     net.config.use_cache = True
-    net.save_pretrained(out)
+    save_whole(net, out)
+    if not main:
+        return
     chat.tokenizer.chat_template = chat.jinja_template
     chat.tokenizer.save_pretrained(out)

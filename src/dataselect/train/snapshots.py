@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataselect.compute import distributed
 from dataselect.data.checkpoints import Checkpoint, Fitted
+from dataselect.models.sharded import save_whole
 from dataselect.train.divergence import check_weights
 from dataselect.train.fit import Recipe, fit, fit_distributed
 from dataselect.train.memory_limits import REFERENCE_SETTINGS, check_memory
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from dataselect.models.settings import ModelSettings
 
 #: (model, tokenizer, optimiser, folder) → None: writes a checkpoint. A module's function: it
-#: travels to the processes of several GPUs.
+#: travels to the processes of several GPUs, and is called in all of them; the main one writes.
 Save = Callable[[Any, Any, Any, Path], None]
 
 
@@ -68,7 +70,8 @@ def _fit_in_process(
 
     tokenizer = load_tokenizer(model)
     net = load_trainable(model, recipe)
-    trainer = fit(net, tokenizer, encoded, home, recipe, [snapshots(home, count, tokenizer, save)])
+    kept = snapshots(home, count, tokenizer, save)
+    trainer = fit(net, tokenizer, encoded, home, recipe, everywhere=[kept])
     tokens = int(recipe.passes(len(encoded)) * sum(len(row.ids) for row in encoded))
     return Fitted(
         checkpoints=collect_checkpoints(home, count, trainer),
@@ -81,14 +84,15 @@ def _fit_in_process(
 
 def save_model(net: Any, tokenizer: Any, optimizer: Any, folder: Path) -> None:
     """Saves a whole model, ready to load; a `Save`."""
-    net.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    save_whole(net, folder)
+    if distributed.is_main_process():
+        tokenizer.save_pretrained(folder)
 
 
 def snapshots(home: Path, count: int, tokenizer: Any, save: Save) -> TrainerCallback:
     """A callback that saves `count` checkpoints, the last of them after the last step.
 
-    They lie in `home/checkpoints/00` and so on; each is written whole or not at all. A run that
+    Called in every process. They lie in `home/checkpoints/00` and so on; each is written whole or not at all. A run that
     resumes before one of them writes it again, the same.
     """
     from transformers import TrainerCallback
@@ -101,11 +105,14 @@ def snapshots(home: Path, count: int, tokenizer: Any, save: Save) -> TrainerCall
             check_weights(kwargs["model"], state.global_step)
             folder = checkpoint_folder(home, ends.index(state.global_step))
             partial = folder.with_name(f".{folder.name}")
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
+            main = distributed.is_main_process()
+            if main:
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir(parents=True)
             save(kwargs["model"], tokenizer, kwargs["optimizer"], partial)
-            shutil.rmtree(folder, ignore_errors=True)
-            partial.rename(folder)
+            if main:
+                shutil.rmtree(folder, ignore_errors=True)
+                partial.rename(folder)
 
     return Snapshots()
 

@@ -19,6 +19,7 @@ from dataselect.train import divergence
 from dataselect.train.nets import computes_in_bfloat16
 from dataselect.train.optimizers import optimizer_class
 from dataselect.train.order import FilledOrder, Order, order_by_length, random_order
+from dataselect.train.sharding import sharded_trainer, whole
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -63,7 +64,10 @@ def make_trainer(
     """
     from transformers import PrinterCallback, ProgressCallback
 
-    trainer = _trainer_class()(
+    trainer_class = _trainer_class()
+    if recipe.sharding == "full":
+        trainer_class = sharded_trainer(trainer_class)
+    trainer = trainer_class(
         model=net,
         args=_arguments(home, recipe, len(rows)),
         train_dataset=_LabelledRows(rows),
@@ -91,7 +95,7 @@ def _trainer_class() -> Any:
         length_order: Order | None = None
 
         def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-            norm = super()._get_grad_norm(model, grad_norm)
+            norm = whole(super()._get_grad_norm(model, grad_norm))
             return divergence.check_step(self, model, norm, self.skip_steps)
 
         def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
@@ -130,6 +134,11 @@ def _arguments(home: Path, recipe: Recipe, row_count: int) -> Any:
     options: dict[str, Any] = {}
     if recipe.gradient_checkpointing:  # a deprecated name, of which even False warns
         options["gradient_checkpointing"] = True
+    if recipe.sharding == "full":
+        # What else is resumed from, ShardedTrainer saves with the model. Gradients are shared after
+        # every micro-batch: until then each process would hold all of them.
+        each = {"gradient_accumulation_kwargs": {"sync_each_batch": True}}
+        options |= {"save_only_model": True, "accelerator_config": each}
     arguments = TrainingArguments(
         output_dir=str(home),
         num_train_epochs=recipe.epochs,

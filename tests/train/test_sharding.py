@@ -9,10 +9,9 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file
+from safetensors.torch import load_file
 
 from dataselect.compute import distributed
 from dataselect.train.fit import Recipe, fit
@@ -63,7 +62,7 @@ ALONE = {"processes": 1, "sharding": "none"}
 def close(first, second, rtol=1e-3, atol=2e-5):
     assert first.keys() == second.keys()
     for name in first:
-        np.testing.assert_allclose(first[name], second[name], rtol, atol, err_msg=name)
+        torch.testing.assert_close(first[name], second[name], rtol=rtol, atol=atol, msg=name)
 
 
 @pytest.mark.slow
@@ -82,8 +81,53 @@ def test_shards_train_to_the_weights_of_one_process(file, settings):
     sharded, other = run(file, "sharded", **settings)
     assert alone[:6] == sharded[:6] and alone[7:] == sharded[7:]
     assert sharded.loss_nats == pytest.approx(alone.loss_nats, rel=1e-3)
-    close(weights, other)
+    # A weight in bfloat16 has 8 bits; a step whose sum rounds otherwise differs in the last of them.
+    small = settings.get("weights") == "bfloat16"
+    close(weights, other, *((1e-2, 2e-3) if small else (1e-3, 2e-5)))
     names = [{path.name for path in (file.parent / out).iterdir()} for out in ("alone", "sharded")]
     assert names[0] == names[1]
     configs = [(file.parent / out / "config.json").read_text() for out in ("alone", "sharded")]
     assert configs[0] == configs[1]
+
+
+KILLED = """
+import json, sys
+from pathlib import Path
+from dataselect.settings import from_json
+from dataselect.train.run import TrainSection, train
+section, path = json.loads(sys.argv[1])
+done = train(from_json(TrainSection, section), Path(path), Path("killed"), Path("killed-curve"))
+print(json.dumps(done), flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, LORA | {"lora_dropout": 0.1}], ids=["full", "lora"])
+def test_a_killed_run_resumes_from_its_parts_and_ends_with_the_same_weights(
+    file, in_scratch, settings
+):
+    settings |= {"epochs": 12, "save_steps": 5}
+    done, uninterrupted = run(file, "uninterrupted", **settings)
+    section = TrainSection(MODEL, replace(FAST, **settings), "code")
+    command = [sys.executable, "-c", KILLED, json.dumps([asdict(section), str(file)])]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment)
+    home = in_scratch / ".scratch" / "train"
+    deadline = time.monotonic() + 120
+    while not list(home.glob("*/checkpoint-[1-3][0-9]/trainer_state.json")):
+        assert process.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (folder,) = home.glob("*/checkpoint-*0/..")
+    parts = {path.name for path in folder.glob("checkpoint-*/*.safetensors")}
+    assert parts == {f"shard-0000{i}-model-00001-of-00001.safetensors" for i in (1, 2)}
+    resumed = subprocess.run(
+        command, check=True, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert "continues from step " in resumed.stdout
+    assert json.loads(resumed.stdout.splitlines()[-1]) == list(done)
+    weights = load_file(in_scratch / "killed/model.safetensors")
+    assert weights.keys() == uninterrupted.keys()
+    assert all(torch.equal(weights[name], uninterrupted[name]) for name in weights)

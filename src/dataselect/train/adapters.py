@@ -59,7 +59,10 @@ def save_adapter(net: Any, folder: Path, base: TokenizerSettings | None = None) 
         folder: gets `adapter_model.safetensors` and `adapter_config.json`.
         base: the model that the adapters belong to; the configuration names it as the user did.
     """
-    net.save_pretrained(folder, save_embedding_layers=False)  # no layer is resized
+    # Theirs alone: of a sharded model, peft would gather every weight.
+    state = {name: weight for name, weight in net.named_parameters() if "lora_" in name}
+    # No layer is resized, so no embedding is saved.
+    net.save_pretrained(folder, save_embedding_layers=False, state_dict=state)
     (folder / "README.md").unlink(missing_ok=True)
     path = folder / "adapter_config.json"
     config = json.loads(path.read_text())

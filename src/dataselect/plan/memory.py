@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataselect import report
 from dataselect.compute.memory import gpu_memories, machine_memory
+from dataselect.errors import InputError
 from dataselect.models.architecture import read_architecture
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.run import Plan
 from dataselect.settings import load_part, part_function, settings_of
-from dataselect.train.fit import Recipe
+from dataselect.train.fit import Recipe, most_processes
 from dataselect.train.memory import Machine, needed
 from dataselect.train.memory_limits import TRAIN_SETTINGS, alternatives, check_fits, describe
+from dataselect.train.sharding import check_processes
 
 
 def training_memory(sections: Plan) -> list[str]:
@@ -19,7 +21,8 @@ def training_memory(sections: Plan) -> list[str]:
     Rows are taken to be as long as `max_tokens` permits.
 
     Raises:
-        InputError: weights, gradients and optimiser alone are larger than the memory at hand.
+        InputError: weights, gradients and optimiser alone are larger than the memory at hand; or
+            there are no several GPUs to shard a model over.
     """
     parts = {"train": (sections.train.model, sections.train.recipe, "params.yaml: train")}
     settings = {"train": TRAIN_SETTINGS}
@@ -42,14 +45,26 @@ def machine(recipe: Recipe) -> Machine:
     return Machine(None if gpus is None else machine_memory(), gpus is None, processes)
 
 
+def _check_sharding(recipe: Recipe, place: Machine, where: str) -> None:
+    """Refuses to shard without a GPU, where processes share the memory, or over one alone."""
+    if recipe.sharding == "full" and not place.on_gpu:
+        raise InputError(
+            f"{where}.sharding: full: expected several GPUs; found none, and processes without a "
+            "GPU share the machine's memory. Set `train.sharding: none`."
+        )
+    if place.memory is not None:  # else how many GPUs there are is not known
+        check_processes(recipe, min(place.processes, most_processes(recipe)), where)
+
+
 def _line(
     stage: str, model: ModelSettings, recipe: Recipe, where: str, settings: tuple[str, ...]
 ) -> str:
     """What a stage takes, in words; refuses what cannot fit."""
+    place = machine(recipe)
+    _check_sharding(recipe, place, where)
     shape = read_architecture(model)
     if shape is None:
         return f"memory of {stage}: not known before the configuration of {model.name} is read"
-    place = machine(recipe)
     in_bfloat16 = recipe.weights != "float32" or recipe.dtype == "bfloat16"
     in_bfloat16 |= recipe.dtype == "auto" and place.on_gpu
     computes = "bfloat16" if in_bfloat16 else "float32"

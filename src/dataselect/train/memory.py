@@ -6,7 +6,7 @@ attention; docs/large-models.md compares them with what torch's MemTracker count
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dataselect.models.architecture import Architecture
@@ -77,23 +77,29 @@ def needed(
     Args:
         tokens: of a micro-batch, padding included.
         computes: `float32`, or `bfloat16` under autocast.
-        machine: several processes hold gradients a second time, to send them.
+        machine: several processes hold gradients a second time, to send them; or, with
+            `sharding: full`, each a part of all but adapters, and gathers what computes.
     """
+    parts = machine.processes if recipe.sharding == "full" else 1
     base = SIZES["bfloat16" if recipe.weights == "nf4" else recipe.weights]
     quantized = sum(out * into for out, into in shape.layer_matrices.values())
     weights = base * shape.parameters
     if recipe.weights == "nf4":
         weights -= (base - SIZES["nf4"]) * quantized
-    trained = float(shape.parameters)
+    if parts > 1:
+        weights = weights / parts + _gathered(shape, computes)
+    trained = shape.parameters / parts
     if recipe.method == "lora":
         trained = sum(recipe.lora_rank * (out + into) for out, into in adapted(shape, recipe))
         base = SIZES["float32"]
         weights += base * trained
+    # What is gathered in bfloat16 leaves activations as weights of that type do.
+    whole = replace(recipe, weights="bfloat16") if parts > 1 and computes == "bfloat16" else recipe
     return Memory(
         weights=weights,
-        gradients=base * trained * (2 if machine.processes > 1 else 1),
+        gradients=base * trained * (2 if machine.processes > 1 and parts == 1 else 1),
         optimizer=2 * _moment_bytes(recipe, base) * trained,
-        activations=_activations(shape, recipe, tokens, computes, machine.on_gpu),
+        activations=_activations(shape, whole, tokens, computes, machine.on_gpu),
         accumulates=recipe.batch_size > recipe.micro_batch_size * machine.processes,
     )
 
@@ -162,3 +168,9 @@ def _layer(shape: Architecture, recipe: Recipe, computes: str, on_gpu: bool) -> 
     copies = 2 if size == (4.0 if in_float32 else 2.0) else 5 if shape.gated else 4
     attention = size * (3 * shape.queries + 2 * shape.keys)
     return norms + copies * size * hidden + attention + size * (4 if shape.gated else 2) * inside
+
+
+def _gathered(shape: Architecture, computes: str) -> float:
+    """Bytes of what is whole for a moment: the head, the block that computes, the one after it."""
+    blocks = sum(out * into for out, into in shape.layer_matrices.values())
+    return SIZES[computes] * (shape.vocabulary * shape.hidden + 2 * blocks / max(1, shape.layers))

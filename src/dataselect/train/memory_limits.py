@@ -23,8 +23,11 @@ TOLERANCE = 1.2
 #: Changes of a recipe that save memory, in the order in which a message offers them.
 CHANGES: tuple[dict[str, Any], ...] = (
     {"gradient_checkpointing": True},
+    {"sharding": "full"},
+    {"sharding": "full", "gradient_checkpointing": True},
     {"weights": "bfloat16"},
     {"weights": "bfloat16", "gradient_checkpointing": True},
+    {"weights": "bfloat16", "sharding": "full", "gradient_checkpointing": True},
     {"weights": "bfloat16", "optimizer": "adamw_8bit", "gradient_checkpointing": True},
     {"method": "lora", "gradient_checkpointing": True},
     {"method": "lora", "weights": "bfloat16", "gradient_checkpointing": True},
@@ -33,8 +36,8 @@ CHANGES: tuple[dict[str, Any], ...] = (
 
 
 #: Settings that can save memory: of `train`, and of references.
-TRAIN_SETTINGS = ("gradient_checkpointing", "weights", "optimizer", "method")
-REFERENCE_SETTINGS = ("gradient_checkpointing", "weights")
+TRAIN_SETTINGS = ("gradient_checkpointing", "sharding", "weights", "optimizer", "method")
+REFERENCE_SETTINGS = ("gradient_checkpointing", "sharding", "weights")
 
 
 def check_memory(
@@ -146,10 +149,18 @@ def alternatives(
         if recipe.method == "lora" and "optimizer" in new:
             continue
         changed = replace(recipe, **new)
+        if changed.sharding == "full" and not _can_shard(changed, machine):
+            continue
         kind = "float32" if computes == "float32" and changed.weights == "float32" else "bfloat16"
         text = ", ".join(f"`{name}: {_written(value)}`" for name, value in new.items())
         found[text] = needed(shape, changed, tokens, kind, machine)
     return found
+
+
+def _can_shard(recipe: Recipe, machine: Machine) -> bool:
+    """Whether there are several GPUs, and nothing is held in 4 or 8 bits."""
+    small = recipe.weights == "nf4" or recipe.optimizer == "adamw_8bit"
+    return machine.on_gpu and machine.processes > 1 and not small
 
 
 def _written(value: Any) -> str:

@@ -35,7 +35,8 @@ def test_pages_are_short():
     for name, text in DOCS.items():
         if name == "docs/modules.md":  # its tree has a line for each module
             text = without_blocks(text)
-        assert len(text.splitlines()) < 200, name
+        if name != "docs/params.md":  # a line for each setting, made by `dataselect params`
+            assert len(text.splitlines()) < 200, name
 
 
 def without_blocks(text):

@@ -55,6 +55,23 @@ def test_gpus_share_the_steps(home, monkeypatch):
     assert "of 40.0 GB" not in line
 
 
+def test_sharding_needs_several_gpus(home, monkeypatch):
+    change({"train": {"sharding": "full"}})
+    message = mistake(training_memory, planned())
+    assert message.startswith(
+        "params.yaml: train.sharding: full: expected several GPUs; found none"
+    )
+    monkeypatch.setattr(memory, "gpu_memories", lambda: [8e10])
+    message = mistake(training_memory, planned())
+    assert message.startswith("params.yaml: train.sharding: full: expected several processes")
+    monkeypatch.setattr(memory, "gpu_memories", lambda: [8e10, 8e10])
+    assert training_memory(planned())
+    change({"train": {"sharding": "full", "batch_size": 3}})  # which no two can share
+    assert "found 1." in mistake(training_memory, planned())
+    change({"method": "s2l", "train": {"sharding": "full"}})
+    assert planned().reference.reference.settings["sharding"] == "full"
+
+
 def test_a_model_that_is_not_at_hand_is_not_known(home):
     change({"model": {"name": "someone/model"}})
     (line,) = training_memory(planned())

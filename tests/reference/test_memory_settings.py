@@ -51,6 +51,16 @@ def test_checkpointing_and_bf16_weights(fit, reference):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("reference", [proxy, warmup], ids=["proxy", "warmup"])
+def test_shards_leave_what_one_process_does(fit, reference):
+    plain = fit(reference, "plain", processes=1)
+    sharded = fit(reference, "sharded", processes=2, sharding="full")
+    assert plain.keys() == sharded.keys()
+    for name, weight in plain.items():
+        np.testing.assert_allclose(weight, sharded[name], rtol=1e-3, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.slow
 def test_adapters_on_4_bits(fit):
     pytest.importorskip("bitsandbytes")
     adapters = fit(warmup, "nf4", weights="nf4")

@@ -1,6 +1,7 @@
 """The memory of training: what is held, worked by hand; and against torch's MemTracker."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -57,6 +58,23 @@ def test_several_processes_hold_gradients_twice():
     assert two.gradients == 2 * one.gradients
 
 
+def test_shards_divide_what_is_held_and_gather_a_few_blocks():
+    eight = Machine(None, True, 8)
+    need = needed(SHAPE, Recipe(sharding="full"), 1, "float32", eight)
+    layer = 4 * 4_096**2 + 3 * 4_096 * 11_008
+    gathered = 4 * (32_000 * 4_096 + 2 * layer)
+    assert need.weights == 4 * COUNT / 8 + gathered
+    assert (need.gradients, need.optimizer) == (4 * COUNT / 8, 8 * COUNT / 8)
+    in_bfloat16 = needed(SHAPE, Recipe(sharding="full"), 1, "bfloat16", eight)
+    assert in_bfloat16.weights == 4 * COUNT / 8 + gathered / 2
+    lora = Recipe(method="lora", weights="bfloat16", sharding="full")
+    alone = needed(SHAPE, replace(lora, sharding="none"), 1, "bfloat16", Machine(None, True, 1))
+    parts = needed(SHAPE, lora, 1, "bfloat16", eight)
+    assert (parts.gradients, parts.optimizer) == (alone.gradients, alone.optimizer)
+    adapters = alone.weights - 2 * COUNT
+    assert parts.weights == 2 * COUNT / 8 + gathered / 2 + adapters
+
+
 def test_activations_are_beside_gradients_only_where_they_accumulate():
     one = needed(SHAPE, Recipe(batch_size=1), 512, "float32", CPU)
     many = needed(SHAPE, Recipe(batch_size=8), 512, "float32", CPU)
@@ -85,3 +103,16 @@ def test_it_is_what_torchs_tracker_counts(monkeypatch):
     monkeypatch.setattr(memory, "TOKENS", 512)
     for way in ("full, fp32", "full, bf16, checkpointing"):
         assert memory.compare("test", way)["ratio"] == pytest.approx(1, abs=0.2), way
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["full, fp32", "full, fp32 under bf16 autocast"])
+def test_the_estimate_of_shards_is_too(monkeypatch, way):
+    monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
+    import memory
+    import sharded_memory
+
+    sizes = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 4}
+    monkeypatch.setitem(memory.SHAPES, "test", sizes | {"num_attention_heads": 8})
+    monkeypatch.setattr(memory, "TOKENS", 512)
+    assert sharded_memory.compare("test", way)["ratio"] == pytest.approx(1, abs=0.2)

@@ -62,6 +62,20 @@ def test_only_settings_that_may_be_changed_are_offered():
     assert list(found) == ["`weights: bfloat16`", "`weights: nf4`"]
 
 
+def test_shards_are_offered_where_there_are_several_gpus():
+    shape = read_architecture(MODEL)
+    gpus = Machine(None, True, 2)
+    found = alternatives(shape, Recipe(), 64, TRAIN_SETTINGS, "float32", gpus)
+    assert "`sharding: full`" in found
+    assert not any("sharding" in change and "nf4" in change for change in found)
+    small = Recipe(optimizer="adamw_8bit")
+    found = alternatives(shape, small, 64, TRAIN_SETTINGS, "float32", gpus)
+    assert not any("sharding" in change for change in found)
+    for place in (Machine(None, True, 1), Machine(None, False, 2)):
+        found = alternatives(shape, Recipe(), 64, TRAIN_SETTINGS, "float32", place)
+        assert not any("sharding" in change for change in found)
+
+
 def test_processes_without_a_gpu_share_the_machine():
     assert Machine(8.0, False, 2).share == 4.0
     assert Machine(8.0, True, 2).share == 8.0

@@ -7,15 +7,20 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from dataselect.compute import distributed
+from dataselect.models.chat import load_chat
+from dataselect.models.load import load_causal, load_tokenizer
+from dataselect.train.adapters import add_adapters
 from dataselect.train.fit import Recipe, fit
 from dataselect.train.nets import check_types, load_trainable
+from dataselect.train.rows import encode_file
 from dataselect.train.run import TrainSection, train
 from dataselect.train.sharding import check_processes, check_sharded
 from tests.helpers import MODEL, mistake
@@ -81,7 +86,7 @@ def test_shards_train_to_the_weights_of_one_process(file, settings):
     sharded, other = run(file, "sharded", **settings)
     assert alone[:6] == sharded[:6] and alone[7:] == sharded[7:]
     assert sharded.loss_nats == pytest.approx(alone.loss_nats, rel=1e-3)
-    # A weight in bfloat16 has 8 bits; a step whose sum rounds otherwise differs in the last of them.
+    # Of a weight in bfloat16 the last of 8 bits differs where a step's sum rounds otherwise.
     small = settings.get("weights") == "bfloat16"
     close(weights, other, *((1e-2, 2e-3) if small else (1e-3, 2e-5)))
     names = [{path.name for path in (file.parent / out).iterdir()} for out in ("alone", "sharded")]
@@ -131,3 +136,70 @@ def test_a_killed_run_resumes_from_its_parts_and_ends_with_the_same_weights(
     weights = load_file(in_scratch / "killed/model.safetensors")
     assert weights.keys() == uninterrupted.keys()
     assert all(torch.equal(weights[name], uninterrupted[name]) for name in weights)
+
+
+def fit_rows(path, home, recipe):
+    """Fits in a process; every process holds a part of what is trained. The whole weights."""
+    rows, _ = encode_file(path, load_chat(MODEL))
+    net = load_trainable(MODEL, recipe)
+    check_sharded(net)
+    trainer = fit(net, load_tokenizer(MODEL), rows, home, recipe)
+    state = trainer.optimizer.optimizer.state
+    for weight in net.parameters():
+        for part in (weight, state[weight]["exp_avg"], state[weight]["exp_avg_sq"]):
+            assert 2 * part.to_local().numel() <= part.numel()
+    whole = {name: weight.full_tensor().detach().numpy() for name, weight in net.named_parameters()}
+    return whole if distributed.is_main_process() else None
+
+
+def fit_some_rows(path, home, recipe):
+    """As `fit_rows`, but ends in the third step."""
+    training_step = transformers.Trainer.training_step
+
+    def interrupted(self, *args):
+        if self.state.global_step == 2:
+            raise RuntimeError("stopped")
+        return training_step(self, *args)
+
+    transformers.Trainer.training_step = interrupted
+    fit_rows(path, home, recipe)
+
+
+@pytest.mark.slow
+def test_another_number_of_processes_reads_the_parts(file, in_scratch):
+    recipe = replace(FAST, epochs=1, save_steps=2)  # 4 steps
+    expected = distributed.launch(2, fit_rows, file, in_scratch / "two", recipe)
+    home = in_scratch / "changed"
+    with pytest.raises(ProcessRaisedException, match="stopped"):
+        distributed.launch(2, fit_some_rows, file, home, recipe)
+    assert len(list(home.glob("checkpoint-2/shard-*"))) == 2
+    found = distributed.launch(4, fit_rows, file, home, recipe)
+    close(found, expected)
+
+
+def fit_whole(path, home, recipe):
+    rows, _ = encode_file(path, load_chat(MODEL))
+    net = add_adapters(load_causal(MODEL), recipe)
+    fit(net, load_tokenizer(MODEL), rows, home, recipe)
+
+
+@pytest.mark.slow
+def test_training_does_not_go_on_with_a_model_that_is_whole(file, in_scratch):
+    message = mistake(distributed.launch, 2, fit_whole, file, in_scratch / "home", FAST)
+    assert message.startswith("train.sharding: full: the model was not sharded: `model.embed_")
+    assert not list(in_scratch.glob("home/checkpoint-*"))
+
+
+def test_one_process_and_what_cannot_be_sharded_are_refused(file):
+    message = mistake(run, file, "one", processes=1)
+    assert message.startswith("train.sharding: full: expected several processes to share the model")
+    assert not (file.parent / "one").exists()
+    check_processes(FAST, 2, "train")
+    check_processes(replace(FAST, sharding="none"), 1, "train")
+    for changes in (
+        {"weights": "nf4", "method": "lora"}, {"optimizer": "adamw_8bit"},
+        {"loss_per": "micro_batch"},
+    ):  # fmt: skip
+        message = mistake(check_types, replace(FAST, **changes), "params.yaml: train")
+        assert message.startswith("params.yaml: train.sharding: full: cannot be combined with `")
+        check_types(replace(FAST, sharding="none", **changes), "train")

@@ -114,8 +114,7 @@ def is_finite(weight: torch.Tensor) -> bool:
     """
     import torch
 
-    if hasattr(weight, "to_local"):
-        weight = weight.to_local()
+    weight = getattr(weight, "to_local", lambda: weight)()
     if not weight.is_floating_point() or weight.itemsize < 2 or not weight.numel():
         return True
     lowest, highest = torch.aminmax(weight.detach())  # one pass, and no copy; NaN if any is

@@ -9,7 +9,7 @@ from dataselect.models.architecture import read_architecture
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.run import Plan
 from dataselect.settings import load_part, part_function, settings_of
-from dataselect.train.fit import Recipe, most_processes
+from dataselect.train.fit import Recipe
 from dataselect.train.memory import Machine, needed
 from dataselect.train.memory_limits import TRAIN_SETTINGS, alternatives, check_fits, describe
 from dataselect.train.sharding import check_processes
@@ -53,7 +53,9 @@ def _check_sharding(recipe: Recipe, place: Machine, where: str) -> None:
             "GPU share the machine's memory. Set `train.sharding: none`."
         )
     if place.memory is not None:  # else how many GPUs there are is not known
-        check_processes(recipe, min(place.processes, most_processes(recipe)), where)
+        parts = recipe.batch_size // recipe.micro_batch_size
+        usable = max(number for number in range(1, place.processes + 1) if parts % number == 0)
+        check_processes(recipe, usable, where)
 
 
 def _line(

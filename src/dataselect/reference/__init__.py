@@ -2,8 +2,8 @@
 
 The file `reference/<name>.py` has a function `<name>`: its keyword-only parameters are the
 reference's settings, and it returns a `Reference`. The settings `seed`, `micro_batch_size`,
-`processes`, `skip_steps`, `gradient_checkpointing` and `sharding` are taken from params.yaml where a
-reference has them.
+`processes`, `skip_steps`, `gradient_checkpointing` and `sharding` are taken from params.yaml where
+a reference has them.
 """
 
 from __future__ import annotations

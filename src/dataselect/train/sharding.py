@@ -85,7 +85,7 @@ def whole(number: Any) -> Any:
     return number.full_tensor() if hasattr(number, "full_tensor") else number
 
 
-def sharded_trainer(base: type) -> Any:
+def sharded_trainer(base: Any) -> Any:
     """A Trainer class for sharded models: it checks that they are, and saves and reads their parts.
 
     Args:
@@ -103,7 +103,7 @@ def sharded_trainer(base: type) -> Any:
                 if parameter.requires_grad and not is_sharded(parameter):
                     parameter.register_post_accumulate_grad_hook(self._share_gradient)
 
-        def _share_gradient(self, adapter: Tensor) -> None:
+        def _share_gradient(self, adapter: Any) -> None:
             if self.accelerator.sync_gradients:  # after the last micro-batch of a step
                 torch.distributed.all_reduce(adapter.grad)
                 adapter.grad /= distributed.world_size()
@@ -161,7 +161,7 @@ def load_parts(net: Any, optimizer: Any, folder: Path) -> None:
     optimizer = getattr(optimizer, "optimizer", optimizer)
     numbers = json.loads((folder / NUMBERS_FILE).read_text())
     reader = HuggingFaceStorageReader(str(folder))
-    stored = reader.read_metadata().state_dict_metadata
+    stored: dict[str, Any] = reader.read_metadata().state_dict_metadata
     tensors: dict[str, Tensor] = {}
     for name, weight in _trained(net):
         tensors[f"weight.{name}"] = weight.detach()

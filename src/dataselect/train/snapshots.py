@@ -92,8 +92,8 @@ def save_model(net: Any, tokenizer: Any, optimizer: Any, folder: Path) -> None:
 def snapshots(home: Path, count: int, tokenizer: Any, save: Save) -> TrainerCallback:
     """A callback that saves `count` checkpoints, the last of them after the last step.
 
-    Called in every process. They lie in `home/checkpoints/00` and so on; each is written whole or not at all. A run that
-    resumes before one of them writes it again, the same.
+    They lie in `home/checkpoints/00` and so on; each is written whole or not at all. A run that
+    resumes before one of them writes it again, the same. It is called in every process.
     """
     from transformers import TrainerCallback
 

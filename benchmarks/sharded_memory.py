@@ -14,6 +14,7 @@ import memory
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from dataselect import report
 from dataselect.train.fit import Recipe
 from dataselect.train.memory import Machine, needed
 from dataselect.train.nets import computes_in_bfloat16
@@ -27,7 +28,7 @@ def main() -> None:
     for size in SIZES:
         for way in memory.WAYS:
             if way.startswith("full"):
-                print(size, way, compare(size, way))
+                report.console.print(size, way, compare(size, way))
 
 
 def compare(size: str, way: str) -> dict[str, Any]:
@@ -44,13 +45,15 @@ def compare(size: str, way: str) -> dict[str, Any]:
 def count(net: Any, recipe: Recipe, tokens: int, *, in_bfloat16: bool) -> int:
     """The peak of memory of two micro-batches, each with a step, in bytes."""
     from torch import distributed
+    from torch.distributed.device_mesh import init_device_mesh
     from torch.testing._internal.distributed.fake_pg import FakeStore
 
     distributed.init_process_group("fake", rank=0, world_size=PROCESSES, store=FakeStore())
     try:
+        mesh = init_device_mesh("cpu", (PROCESSES,))
         with FakeTensorMode(allow_non_fake_inputs=True):
             memory._make_fake(net)
-            _shard(net, in_bfloat16)
+            _shard(net, mesh, in_bfloat16)
             if recipe.gradient_checkpointing:
                 net.gradient_checkpointing_enable()
             net.train()
@@ -70,14 +73,13 @@ def count(net: Any, recipe: Recipe, tokens: int, *, in_bfloat16: bool) -> int:
         distributed.destroy_process_group()
 
 
-def _shard(net: Any, in_bfloat16: bool) -> None:
+def _shard(net: Any, mesh: Any, in_bfloat16: bool) -> None:
     """Shards a Llama as transformers does: each layer, the embedding, norm and head together."""
-    from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
-    options: dict[str, Any] = {"mesh": init_device_mesh("cpu", (PROCESSES,))}
+    options: dict[str, Any] = {"mesh": mesh}
     if in_bfloat16:
-        kinds = {"param_dtype": torch.bfloat16, "reduce_dtype": torch.float32}
+        kinds: Any = {"param_dtype": torch.bfloat16, "reduce_dtype": torch.float32}
         options["mp_policy"] = MixedPrecisionPolicy(**kinds)
     for part in (net.model.embed_tokens, *net.model.layers):
         fully_shard(part, **options)

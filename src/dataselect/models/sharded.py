@@ -62,14 +62,32 @@ def save_whole(net: Any, folder: Path) -> None:
     """Saves a model as one that was never sharded; called in every process of a run.
 
     Args:
-        folder: exists; the main process writes to it.
+        folder: the main process writes to it.
     """
-    import torch
-
-    main = distributed.is_main_process()
-    if not any(is_sharded(weight) for weight in net.parameters()):
-        if main:
-            net.save_pretrained(folder)
+    sharded = any(is_sharded(weight) for weight in net.parameters())
+    state = _gathered(net) if sharded else None
+    if not distributed.is_main_process():
         return
-    torch.distributed.barrier()  # the main process has made the folder by now
-    net.save_pretrained(folder, is_main_process=main)
+    sharding = getattr(net.config, "distributed_config", None)
+    net.config.distributed_config = None  # else transformers gathers once more, in all processes
+    try:
+        net.save_pretrained(folder, state_dict=state)
+    finally:
+        net.config.distributed_config = sharding
+
+
+def _gathered(net: Any) -> dict[str, torch.Tensor]:
+    """All weights, whole, in the machine's memory: of the main process; empty in the others."""
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+    state = get_model_state_dict(
+        net, options=StateDictOptions(full_state_dict=True, cpu_offload=True)
+    )
+    # Of tied weights only one is gathered; transformers chooses which of their names is stored.
+    names: dict[int, list[str]] = {}
+    for name, weight in net.named_parameters(remove_duplicate=False):
+        names.setdefault(id(weight), []).append(name)
+    for tied in names.values():
+        for name in tied if state else ():
+            state[name] = next(state[other] for other in tied if other in state)
+    return state

@@ -76,7 +76,7 @@ def save_whole(net: Any, folder: Path) -> None:
         net.config.distributed_config = sharding
 
 
-def _gathered(net: Any) -> dict[str, torch.Tensor]:
+def _gathered(net: Any) -> dict[str, Any]:
     """All weights, whole, in the machine's memory: of the main process; empty in the others."""
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 

@@ -79,7 +79,10 @@ def _line(
     check_fits(least, place.share, where, offers)
     at_hand = "" if place.share is None else f" of {report.format_bytes(round(place.share))}"
     device = "each GPU" if place.on_gpu else "the machine"
-    return (
+    line = (
         f"memory of {stage}: at most {describe(need)}{at_hand} on {device}, with "
         f"{recipe.micro_batch_size} × {model.max_tokens:,} tokens at a time"
     )
+    if place.share is not None and need.total > place.share:
+        line += "; where rows are that long, fewer pass at a time"
+    return line

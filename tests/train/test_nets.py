@@ -148,7 +148,7 @@ def test_a_processor_computes_in_bf16_only_where_it_is_set():
 def test_what_is_not_installed_is_named_with_its_extra(changes, monkeypatch):
     monkeypatch.setattr(nets.importlib.util, "find_spec", lambda _: None)
     message = mistake(check_installed, Recipe(**changes), "params.yaml: train")
-    name, value = list(changes.items())[0]
+    name, value = next(iter(changes.items()))
     assert message.startswith(
         f"params.yaml: train.{name}: {value}: `bitsandbytes` is not installed"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from rich.text import Text
@@ -112,11 +113,18 @@ def _show(
     repository: Path | None,
 ) -> None:
     place = "a new git repository" if repository is None else f"the git repository {repository}"
-    report.table("New project", [("folder", folder), ("files", count), ("in", place), *found])
+    line = f"New project in {folder}: {count} files, in {place}"
+    report.console.print(Text(line), soft_wrap=True)
+    if found:
+        report.table("Rows", found)
     if points:
         lines = ["To write into params.yaml:", *(f"  {point}" for point in points)]
         report.console.print(Text("\n".join(lines)), soft_wrap=True)
-    commands = [f"cd {folder}", "git add --all", "git commit -m 'A new project of dataselect'"]
+    commands = [
+        f"cd {shlex.quote(str(folder))}",
+        "git add --all",
+        "git commit -m 'A new project of dataselect'",
+    ]
     commands += ["dataselect estimate    # the time, FLOPs and disk of the run", "dvc repro"]
     report.console.print(Text("\n".join(["Next:", *(f"  {line}" for line in commands)])),
                          soft_wrap=True)  # fmt: skip

@@ -77,7 +77,8 @@ def init_dvc(folder: Path, *, in_subfolder: bool) -> None:
 
 def unstage(folder: Path) -> None:
     """Takes what `dvc init` staged out of git's index, after a failure."""
-    _run("git", "rm", "-r", "-q", "--cached", "--ignore-unmatch", ".dvc", ".dvcignore", cwd=folder)
+    options = ("-r", "-q", "-f", "--cached", "--ignore-unmatch")
+    _run("git", "rm", *options, ".dvc", ".dvcignore", cwd=folder)
 
 
 def add_settings(config: Path, ours: bytes) -> None:

@@ -51,7 +51,7 @@ def update(folder: Path, *, apply: bool) -> None:
             earlier update is still there.
     """
     manifest = read_manifest(folder)
-    new = {name: text for name, text in templates.contents().items() if name not in USERS}
+    new = templates.contents()
     changes = changed_files(folder, manifest, new)
     report.console.print(f"files of version {manifest.version}; installed: {__version__}")
     for change in changes:
@@ -84,8 +84,8 @@ def changed_files(folder: Path, manifest: Manifest, new: dict[str, bytes]) -> li
     changes = []
     for name, after in sorted(new.items()):
         path, known = folder / name, manifest.files.get(name)
-        if digest(after) == known or (known is not None and not path.exists()):
-            continue  # no newer version; or the user removed it
+        if name in USERS or digest(after) == known or (known is not None and not path.exists()):
+            continue  # the user's; or no newer version; or the user removed it
         before = path.read_bytes() if path.exists() else b""
         if before == after:
             continue

@@ -94,8 +94,9 @@ def test_files_without_a_repository_are_refused(user):
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(user):
-    message = mistake(create, user / "pool.jsonl", NOTHING, demo=False)
-    assert "expected a folder, found a file" in message
+    for folder in (user / "pool.jsonl", user / "pool.jsonl/project"):
+        message = mistake(create, folder, NOTHING, demo=False)
+        assert f"{user / 'pool.jsonl'}: expected a folder, found a file" in message
 
 
 def test_without_git_it_says_what_to_install(in_scratch, monkeypatch):

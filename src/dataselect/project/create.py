@@ -55,17 +55,17 @@ def create(folder: Path, inputs: Inputs, *, demo: bool) -> None:
 
 
 def _check_absent(folder: Path, files: dict[str, bytes]) -> None:
-    there = [name for name in files if (folder / name).exists()]
-    there = [name for name in there if name not in (*LISTS, ".dvc/config")]
+    names = [name for name in files if name not in (*LISTS, ".dvc/config")]
+    present = [name for name in names if (folder / name).exists()]
     if (folder / NAME).exists():
         raise InputError(
             f"{folder}: a project that `dataselect init` made. To bring it up to this version: "
             f"dataselect init --update {folder}"
         )
-    if there:
+    if present:
         raise InputError(
-            f"{folder}: {first_few(there)}: there already, and not overwritten. Move what is yours "
-            "away, or name another folder."
+            f"{folder}: {first_few(present)}: there already, and not overwritten. Move what is "
+            "yours away, or name another folder."
         )
 
 
@@ -74,6 +74,8 @@ def _write(folder: Path, files: dict[str, bytes], repository: Path | None, write
     writer.claim(folder / ".git", folder / ".dvc")
     writer.remember(*(folder / name for name in (*LISTS, ".dvc/config", ".dvc/.gitignore")))
     is_new = not (folder / ".dvc" / "config").exists()
+    files = files | {name: _with_lines(folder / name, files[name]) for name in LISTS}
+    made_by_dvc = [name for name in (".dvc", ".dvcignore") if not (folder / name).exists()]
     if repository is None:
         repositories.init_git(folder)
     try:
@@ -83,23 +85,19 @@ def _write(folder: Path, files: dict[str, bytes], repository: Path | None, write
         for name, content in files.items():
             if name == ".dvc/config" and not is_new:
                 repositories.add_settings(folder / name, content)
-            elif name in LISTS:
-                writer.write(folder / name, _with_lines(folder / name, content))
             else:
                 writer.write(folder / name, content)
         manifest = manifest_of({k: v for k, v in files.items() if not k.startswith("demo/")})
         writer.write(folder / NAME, manifest.as_bytes())
     except BaseException:
         if is_new and repository is not None:
-            repositories.unstage(folder)
+            repositories.unstage(folder, made_by_dvc)
         raise
 
 
 def _with_lines(path: Path, content: bytes) -> bytes:
-    """A file with our lines at its end, as far as it lacks them; DVC's own comments give way."""
+    """A file with our lines at its end, as far as it lacks them."""
     before = path.read_text(encoding="utf-8") if path.exists() else ""
-    if all(line.startswith("#") for line in before.splitlines() if line.strip()):
-        before = ""
     lacking = [line for line in content.decode().splitlines() if line not in before.splitlines()]
     separator = "\n" if before and not before.endswith("\n") else ""
     return (before + separator + "".join(f"{line}\n" for line in lacking)).encode()

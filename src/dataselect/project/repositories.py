@@ -19,13 +19,13 @@ def git_root(folder: Path) -> Path | None:
     """
     if shutil.which("git") is None:
         raise InputError("git is not installed, and DVC needs it. Install git, and run this again.")
-    there = next(place for place in (folder, *folder.parents) if place.is_dir())
-    done = _run("git", "rev-parse", "--show-toplevel", cwd=there)
+    existing = next(place for place in (folder, *folder.parents) if place.is_dir())
+    done = _run("git", "rev-parse", "--show-toplevel", cwd=existing)
     if done.returncode == 0:
         return Path(done.stdout.strip()).resolve()
-    if "not a git repository" in done.stderr:
+    if "not a git repository (or any" in done.stderr:
         return None
-    raise InputError(f"{there}: git cannot read this repository: {_last_line(done.stderr)}")
+    raise InputError(f"{existing}: git cannot read this repository: {_last_line(done.stderr)}")
 
 
 def check_place(folder: Path, repository: Path | None) -> None:
@@ -39,8 +39,9 @@ def check_place(folder: Path, repository: Path | None) -> None:
         InputError: it is a file; has files, but is in no git repository; or is inside another DVC
             project.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: expected a folder, found a file. Name another.")
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    if not existing.is_dir():
+        raise InputError(f"{existing}: expected a folder, found a file. Name another.")
     around = [place for place in folder.parents if (place / ".dvc" / "config").is_file()]
     outer = next(iter(around), None)
     if outer is not None and (repository is None or outer.is_relative_to(repository)):
@@ -75,10 +76,10 @@ def init_dvc(folder: Path, *, in_subfolder: bool) -> None:
     _checked(sys.executable, "-m", "dvc", "init", "--quiet", *options, cwd=folder)
 
 
-def unstage(folder: Path) -> None:
-    """Takes what `dvc init` staged out of git's index, after a failure."""
+def unstage(folder: Path, names: list[str]) -> None:
+    """Takes files and folders that `dvc init` staged out of git's index, after a failure."""
     options = ("-r", "-q", "-f", "--cached", "--ignore-unmatch")
-    _run("git", "rm", *options, ".dvc", ".dvcignore", cwd=folder)
+    _run("git", "rm", *options, "--", *names, cwd=folder)
 
 
 def add_settings(config: Path, ours: bytes) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dataselect.data.files import atomic_write
+from dataselect.errors import InputError
 
 
 class Writer:
@@ -52,10 +53,19 @@ class Writer:
 
 @contextmanager
 def all_or_nothing() -> Generator[Writer]:
-    """A writer whose work is taken back if the body fails or is interrupted."""
+    """A writer whose work is taken back if the body fails or is interrupted.
+
+    Raises:
+        InputError: the user may not write there.
+    """
     writer = Writer()
     try:
         yield writer
-    except BaseException:
+    except BaseException as error:
         writer.undo()
+        if isinstance(error, PermissionError):
+            raise InputError(
+                f"{error.filename}: cannot be written: {error.strerror}. Name another folder, or "
+                "change its permissions."
+            ) from None
         raise

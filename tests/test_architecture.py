@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "fetch": {"data", "settings"},
     "tasks": {"data", "dedup", "fetch"},
     "sql": {"data"},
+    "project": {"plan", "data", "dedup", "eval", "models", "train", "settings"},
 }
 EVERYTHING = {"plan", "cli", "__init__"}
 

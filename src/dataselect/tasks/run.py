@@ -1,4 +1,4 @@
-"""Makes the files of a task: its queries and its tests, and what they were made of."""
+"""Makes the files of a task: queries, tests, a pool, and what they were made of."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from dataselect.tasks.sources import check_obtained, commit_of, read_source
 SCHEMA = {
     "task": pl.String,
     "id": pl.String,
+    "source": pl.String,
     "subtask": pl.String,
     "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
     "prefill": pl.String,
@@ -43,6 +44,7 @@ class Made:
     Attributes:
         queries: their number.
         tests: likewise.
+        pool: likewise; 0 where the task has no pool of its own.
         overlapping: ids of the queries whose question is also a test's, or that a test overlaps by
             the rule of `decontaminate`.
         commits: data set → the commit that its rows come from.
@@ -50,6 +52,7 @@ class Made:
 
     queries: int
     tests: int
+    pool: int
     overlapping: list[str]
     commits: dict[str, str | None]
 
@@ -57,7 +60,7 @@ class Made:
 def make_task(
     name: str, task: Task, folder: Path, revisions: dict[str, str], progress: Progress
 ) -> Made:
-    """Writes `queries.parquet`, `tests.parquet` and `source.json` into a folder.
+    """Writes `queries.parquet`, `tests.parquet`, `pool.parquet` and `source.json` into a folder.
 
     What a task has not, neither has the folder.
 
@@ -83,6 +86,7 @@ def make_task(
     made = Made(
         queries=write(task.queries, "queries"),
         tests=write(task.tests, "tests"),
+        pool=write(task.training, "pool"),
         overlapping=_overlapping(folder) if task.queries and task.tests else [],
         commits=commits,
     )
@@ -100,12 +104,14 @@ def _overlapping(folder: Path) -> list[str]:
 def _write(
     name: str, task: Task, read: ReadSource, folder: Path, make: MakeRows | None, side: str
 ) -> int:
-    """Writes the queries or the tests; returns their number."""
+    """Writes the queries, the tests or the pool; returns their number."""
     if make is None:
         return 0
-    kind = {"kind": task.kind} if side == "tests" else {}
+    constant: Row = {} if side == "pool" else {"task": name}
+    if side == "tests":
+        constant["kind"] = task.kind
     try:
-        rows = [{"task": name, **kind, **row} for row in make(read)]
+        rows = [{**constant, **row} for row in make(read)]
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise InputError(
             f"{name}: {side}: a row of its sources has another form than expected "

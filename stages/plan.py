@@ -13,6 +13,7 @@ from dataselect.plan.params import read_yaml
 from dataselect.plan.run import plan, unpinned_models
 from dataselect.plan.stale import remove_stale
 from dataselect.plan.stored import mixed_versions
+from dataselect.plan.tasks import judge_note
 from dataselect.stage import end_with_message
 
 
@@ -26,6 +27,7 @@ def main() -> None:
     report.console.print(f"method {params['method']}, budget {sections.eval.run.budget}")
     notes = [remove_stale(), ignored_keys(params, sections), features_size(sections)]
     notes += [*memory, mixed_versions(sections.embed), missing_key(sections.eval.options.judge)]
+    notes.append(judge_note(params, sections.eval.options.judge))
     for line in filter(None, [*notes, *unpinned_models(sections)]):
         report.console.print(line)
 

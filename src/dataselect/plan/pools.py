@@ -12,6 +12,7 @@ from dataselect.fetch.blocks import DataSet
 from dataselect.fetch.pools import NamedPool
 from dataselect.plan.params import read_yaml
 from dataselect.plan.tasks import FOLDER as TASKS
+from dataselect.plan.tasks import check_fetched as check_task
 from dataselect.plan.tasks import task_file
 from dataselect.settings import check_settings
 
@@ -67,7 +68,8 @@ def check_fetched(paths: str | list[str]) -> None:
                 "`dvc repro remote/dvc.yaml`."
             )
         if path.parent.parent == TASKS and path.name == "pool.parquet":
-            task_file(path.parent.name, "pool", "pool.path")
+            name = path.parent.name
+            check_task({name: task_file(name, "pool", "pool.path")}, "pool.path")
         if path.parent == FOLDER and path.suffix == ".parquet" and "*" not in path.name:
             load_pool(path.stem, "pool.path")
             raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -62,7 +63,7 @@ def make_task(
 ) -> Made:
     """Writes `queries.parquet`, `tests.parquet`, `pool.parquet` and `source.json` into a folder.
 
-    What a task has not, neither has the folder.
+    What a task has not, neither has the folder. What stood in it stays until all is made.
 
     Args:
         revisions: data set → the revision that is wanted; of others, the newest.
@@ -82,15 +83,20 @@ def make_task(
             progress(1)
             yield row
 
-    write = partial(_write, name, task, read, folder)
-    made = Made(
-        queries=write(task.queries, "queries"),
-        tests=write(task.tests, "tests"),
-        pool=write(task.training, "pool"),
-        overlapping=_overlapping(folder) if task.queries and task.tests else [],
-        commits=commits,
-    )
-    files.write_json(folder / "source.json", commits)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as temporary:
+        new = Path(temporary)
+        write = partial(_write, name, task, read, new)
+        made = Made(
+            queries=write(task.queries, "queries"),
+            tests=write(task.tests, "tests"),
+            pool=write(task.training, "pool"),
+            overlapping=_overlapping(new) if task.queries and task.tests else [],
+            commits=commits,
+        )
+        files.write_json(new / "source.json", commits)
+        for path in new.iterdir():
+            path.replace(folder / path.name)
     return made
 
 

@@ -99,7 +99,8 @@ class MadeUp:
 
     def scores(self) -> dict[str, Any]:
         """Its metrics/eval.json."""
-        found = {"seconds": 3.0, "run": self.label(), **summary(self.evaluation())}
+        found: dict[str, Any] = {"seconds": 3.0, "run": self.label()}
+        found |= summary(self.evaluation())
         if self.contaminated:
             counts = {"tests": 100, "overlapping_tests": 12, "contaminated": True}
             found["tasks"][self.contaminated]["contamination"] = counts

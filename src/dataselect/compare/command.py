@@ -82,7 +82,7 @@ def _cells(run: Run) -> tuple[str, ...]:
         *settings,
         shown,
         "–" if loss is None else f"{loss:.3f}",
-        "–" if run.flops is None else f"{run.flops:.2e}",
+        "–" if run.flops is None else f"{run.flops:.1e}",
     )
 
 

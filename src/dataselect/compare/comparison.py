@@ -219,8 +219,8 @@ def _contaminated(runs: list[Run]) -> list[str]:
             share = f"{counts['overlapping_tests']:,} of {counts['tests']:,} tests"
             names[task].append(f"{run.name} ({share})")
     said = [
-        f"task {task} is contaminated (*) in {first_few(found)}: rows that the model was trained on "
-        "overlap its tests, and such a score says little of other questions."
+        f"task {task} is contaminated (*) in {first_few(found)}: rows that the model was trained "
+        "on overlap its tests, and such a score says little of other questions."
         for task, found in names.items()
     ]
     if unknown := [run.name for run in runs if run.scores is None]:

@@ -82,7 +82,7 @@ def without_copies(runs: list[Run]) -> list[Run]:
     seen: dict[tuple[Any, ...], Run] = {}
     for run in runs:
         first = seen.setdefault((run.method, run.budget, run.seed), run)
-        if first.digest != run.digest:
+        if first.digest != run.digest or _differing([first, run], REPEATS_MAY_DIFFER):
             differing = _differing([first, run], ("code",)) or _differing([first, run], ())
             why = "Their settings are the same, their scores are not."
             if differing:

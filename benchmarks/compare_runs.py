@@ -5,6 +5,7 @@ python benchmarks/compare_runs.py
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from made_up_runs import MadeUp, make_project
+from measuring import RESULTS
 
 #: As many settings as dvc.lock of the demo has lines, so that reading it takes as long.
 RECIPE = {f"setting{number}": number for number in range(300)}
@@ -21,7 +23,7 @@ TASKS = {f"task{number}": 1_000 for number in range(7)}
 
 
 def main() -> None:
-    """Prints the seconds of the whole command, process and all."""
+    """Measures the whole command, process and all."""
     shared: dict[str, Any] = {"tasks": TASKS, "recipe": RECIPE}
     runs = [
         MadeUp(f"{method}-{budget}-{seed}", method, budget, seed, gain=0.01 * number, **shared)
@@ -33,15 +35,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "project"
         make_project(home, runs[0], runs)
+        measured: dict[str, Any] = {"runs": len(runs), "tests": sum(TASKS.values())}
         for arguments in ([], ["--per-task"], ["--json"]):
             command = [sys.executable, "-m", "dataselect.cli", "compare", *arguments]
             start, before = time.monotonic(), processor_seconds()
             subprocess.run(command, cwd=home, check=True, stdout=subprocess.DEVNULL)
             seconds, busy = time.monotonic() - start, processor_seconds() - before
-            print(  # noqa: T201
-                f"compare {' '.join(arguments)}: {len(runs)} runs in {seconds:.1f} s, {busy:.1f} s "
-                "of a processor"
-            )
+            label = " ".join(["compare", *arguments])
+            measured[label] = {"seconds": round(seconds, 1), "processor_seconds": round(busy, 1)}
+            print(f"{label}: {measured[label]}")  # noqa: T201
+    (RESULTS / "compare_runs.json").write_text(json.dumps(measured, indent=1) + "\n")
 
 
 def processor_seconds() -> float:

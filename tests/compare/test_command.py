@@ -15,6 +15,7 @@ from dataselect import report
 from dataselect.cli import app
 from dataselect.compare.scores import MEAN
 from dataselect.errors import InputError
+from tests.helpers import ROOT
 
 GAINS = {"random": 0.0, "rds": 0.25, "longest": 0.02}
 #: Three methods, three seeds each; the first is committed, the others are experiments.
@@ -73,6 +74,13 @@ def test_all_runs_of_head_are_compared_with_random(project):
     assert "after Holm's correction for 2 comparisons" in shown
     assert "addition" not in text  # a task by itself only with --per-task
     assert "Notes" not in text  # three seeds, one set of settings: nothing to add
+
+
+def test_the_docs_show_what_is_printed(project):
+    page = (ROOT / "docs/compare.md").read_text()
+    example = page.partition("checks it -->\n```text\n")[2].partition("```")[0]
+    printed_lines = [line.rstrip() for line in printed("compare").strip().splitlines()]
+    assert example.splitlines() == printed_lines
 
 
 def test_nothing_is_checked_out_or_copied(project):
@@ -150,7 +158,7 @@ def test_experiments_revisions_workspace_and_folders(project):
     found = json.loads(printed("compare", "--json", *names))
     assert {row["method"]: row["runs"] for row in found["scores"]} == {
         "random": ["first"],
-        "rds": ["elsewhere", hash_of_experiment[:12]],
+        "rds": [hash_of_experiment[:12], "elsewhere"],  # by seed
     }
     assert any("settings of elsewhere are not known" in note for note in found["notes"])
     one = json.loads(printed("compare", "--json", "workspace"))
@@ -189,6 +197,19 @@ def test_what_is_no_run(project, tmp_path, monkeypatch):
     (tmp_path / ".dvc").mkdir()
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert "git repository" in refused()
+
+
+def test_a_project_without_runs(tmp_path, monkeypatch):
+    git(tmp_path, "init", "--quiet", "--initial-branch", "main")
+    (tmp_path / ".dvc").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert "no run to compare" in refused()
+    assert "no run is recorded there: no plan.json" in refused("workspace")
+    (tmp_path / "plan.json").write_text('{"eval": {"old": 1}}')
+    (tmp_path / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
+    assert "its plan.json is not one of this version" in refused("workspace")
+    (tmp_path / "plan.json").write_text("{")
+    assert "workspace: plan.json is not JSON" in refused("workspace")
 
 
 def test_outputs_that_are_gone_from_the_cache(project):
@@ -322,13 +343,15 @@ def test_waiting_failed_and_running_experiments_have_a_state_and_no_scores(proje
         message = f"commit: dvc-exp:{base}:{base}:{name}"
         identity = ("-c", "user.name=a", "-c", "user.email=a@invalid")
         git(project, *identity, "update-ref", "--create-reflog", "-m", message, stash, base)
-    noted = {"status": 2, "name": "busy", "baseline_rev": base, "result_hash": None}
-    path = project / f".dvc/tmp/exps/run/{base}/{base}.run"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(noted))
+    noted = {"status": 2, "baseline_rev": base, "result_hash": None}
+    for name, location in {"busy": "dvc-task", "long-over": "workspace"}.items():
+        path = project / f".dvc/tmp/exps/run/{name}/{base}.run"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({**noted, "name": name, "location": location}))
     rows = {line.split()[0]: line.split() for line in printed("runs").splitlines() if line.split()}
     for name, state in {"waiting": "queued", "broken": "failed", "busy": "running"}.items():
         assert rows[name] == [name, "random", "300", "0", state, "–", "–"]
+    assert "long-over" not in rows  # DVC leaves such notes of what ran in the workspace
     assert "broken: it failed" in refused("broken", "rds-0")
     assert "busy: it is running" in refused("busy")
     assert "waiting: it has not started" in refused("waiting")

@@ -32,7 +32,7 @@ def compare_command(
 
     Args:
         names: see `find_runs.named_runs`; none: all.
-        forms: names of `FORMS`, and whether each was asked for; none: tables are printed.
+        forms: names of `FORMS`, and whether each is wanted; none: tables are printed.
 
     Returns:
         What is still to be printed, in the form that was asked for.
@@ -40,7 +40,7 @@ def compare_command(
     Raises:
         InputError: the runs cannot be found or compared, or several forms were asked for.
     """
-    wanted = [name for name, asked in forms.items() if asked]
+    wanted = [name for name, wish in forms.items() if wish]
     if len(wanted) > 1:
         raise InputError(f"--{wanted[0]} and --{wanted[1]}: expected one form. Leave out one.")
     runs = named_runs(names) if names else all_runs()

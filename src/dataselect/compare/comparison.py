@@ -63,7 +63,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is said of runs.
+    """What is found of runs.
 
     Attributes:
         rows: by task as in the tests, the mean over tasks last; methods as given.
@@ -98,17 +98,18 @@ def compare_runs(
     Raises:
         InputError: the runs cannot be compared; there is none; an unknown baseline.
     """
-    usable = without_copies(of_one_model([run for run in runs if not run.problem], model))
+    complete = [run for run in runs if not run.problem]
+    usable = _in_order(without_copies(of_one_model(complete, model)))
     if not usable:
         why = "; ".join(f"{run.name}: {run.problem}" for run in runs[:3])
         raise InputError(f"no run to compare. {why or 'None was named'}.")
-    said = [*_left_out(runs), *check_repeats(usable)]
+    remarks = [*_left_out(runs), *check_repeats(usable)]
     read = [Evaluated(r, read_evaluation(r.name, r.evaluation)) for r in usable if r.evaluation]
     _check_scored(read)
     evaluated, about_tests = on_same_tests(read, shared)
     rows = _rows(evaluated)
     differences, about_budgets = _differences(evaluated, baseline)
-    said += [*about_tests, *about_budgets, *notes(differences), *_contaminated(usable)]
+    remarks += [*about_tests, *about_budgets, *notes(differences), *_contaminated(usable)]
     if not per_task:
         last = rows[-1].task
         rows = [row for row in rows if row.task == last]
@@ -118,8 +119,19 @@ def compare_runs(
         differences,
         [sentence(d) for d in differences if d.shown],
         [sentence(d) for d in differences if not d.shown],
-        said,
+        remarks,
     )
+
+
+def _in_order(runs: list[Run]) -> list[Run]:
+    """By method, as they were given, then by budget and seed."""
+    methods = list(dict.fromkeys(run.method for run in runs))
+
+    def place(run: Run) -> tuple[int, bool, int, str, int]:
+        rows = run.budget if isinstance(run.budget, int) else 0
+        return methods.index(run.method), rows == 0, rows, str(run.budget), run.seed or 0
+
+    return sorted(runs, key=place)
 
 
 def _left_out(runs: Sequence[Run]) -> list[str]:
@@ -194,10 +206,10 @@ def _differences(runs: list[Evaluated], baseline: str | None) -> tuple[list[Diff
     if methods == [baseline]:
         return [], [f"nothing is compared: all runs are of {baseline}."]
     budgets = {run.budget for run in scores if run.method == baseline}
-    alone = [] if len(budgets) < 2 else [run for run in scores if run.budget not in budgets]
-    names = dict.fromkeys(condition_name(run.condition) for run in alone)
-    said = [f"{name} is not compared: {baseline} has no run at that budget." for name in names]
-    return compare([run for run in scores if run not in alone], baseline), said
+    unmatched = [] if len(budgets) < 2 else [run for run in scores if run.budget not in budgets]
+    names = dict.fromkeys(condition_name(run.condition) for run in unmatched)
+    remarks = [f"{name} is not compared: {baseline} has no run at that budget." for name in names]
+    return compare([run for run in scores if run not in unmatched], baseline), remarks
 
 
 def _overlaps(runs: list[Run]) -> dict[str, list[dict[str, Any]]]:
@@ -218,14 +230,14 @@ def _contaminated(runs: list[Run]) -> list[str]:
         for task, (counts,) in _overlaps([run]).items():
             share = f"{counts['overlapping_tests']:,} of {counts['tests']:,} tests"
             names[task].append(f"{run.name} ({share})")
-    said = [
+    remarks = [
         f"task {task} is contaminated (*) in {first_few(found)}: rows that the model was trained "
         "on overlap its tests, and such a score says little of other questions."
         for task, found in names.items()
     ]
     if unknown := [run.name for run in runs if run.scores is None]:
-        said.append(
+        remarks.append(
             f"{first_few(unknown)}: no metrics/eval.json of that run; whether tests are "
             "contaminated is not known."
         )
-    return said
+    return remarks

@@ -31,12 +31,12 @@ EVALUATION = "evaluation.parquet"
 UNFINISHED = {
     "running": "it is running (where it was killed: docs/compare.md, `dvc queue kill`)",
     "queued": "it has not started: `dvc queue start` starts what is queued",
-    "failed": "it failed: `dvc queue logs` and its name say why",
+    "failed": "it failed: `dvc queue logs NAME` says why",
 }
 
 
 def all_runs() -> list[Run]:
-    """HEAD, its experiments and the workspace; those that cannot be compared say why.
+    """HEAD, its experiments and the workspace, where there is a run; if it cannot be compared, why.
 
     Raises:
         InputError: the working directory is no DVC project in a git repository.
@@ -45,9 +45,9 @@ def all_runs() -> list[Run]:
     cache = cache_folder()
     head = revisions.resolve("HEAD")
     experiments = [e for e in revisions.experiments() if e.baseline == head]
-    committed = [Experiment(revisions.head_name(), head, head, "finished")] if head else []
-    found = _runs([*committed, *experiments], cache)
-    return [*found, _workspace(cache)]
+    commits = [Experiment(revisions.head_name(), head, head, "finished")] if head else []
+    found = [*_runs([*commits, *experiments], cache), _workspace(cache)]
+    return [run for run in found if run.method is not None]  # settings alone are no run
 
 
 def named_runs(names: list[str]) -> list[Run]:
@@ -85,8 +85,9 @@ def cache_folder() -> Path:
 
 
 def _experiment(name: str, experiments: list[Experiment]) -> Experiment:
-    """What git or DVC calls so; of experiments with one name, that of HEAD."""
+    """What git or DVC calls so; of experiments with one name, one that finished, that of HEAD."""
     same = [e for e in experiments if e.name == name]
+    same = [e for e in same if e.state == "finished"] or same
     if len(same) > 1:
         head = revisions.resolve("HEAD")
         ours = [e for e in same if e.baseline == head] or same

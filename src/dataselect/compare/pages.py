@@ -34,16 +34,16 @@ def show(comparison: Comparison) -> None:
     for title, header, rows, about in _tables(comparison):
         report.table(title, rows, header)
         if about:
-            _say(f"{about}\n")
+            _print(f"{about}\n")
     for title, lines in _lists(comparison):
         report.console.print(title, style="bold")
         for line in lines:
             width = report.console.width
-            _say(textwrap.fill(line, width, initial_indent="- ", subsequent_indent="  "))
+            _print(textwrap.fill(line, width, initial_indent="- ", subsequent_indent="  "))
         report.console.print()
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     report.console.print(text, markup=False, highlight=False, emoji=False)
 
 

@@ -84,7 +84,10 @@ def recorded_run(name: str, files: Files, cache: Path, home: Path | None = None)
         problem = f"no run is recorded there: no {missing}. Run `dvc repro` first"
         return Run(name, state="incomplete", problem=problem)
     stages = _yaml(name, LOCK, files).get("stages", {})
-    section = plan["eval"]
+    section = plan.get("eval") or {}
+    if "run" not in section or "model" not in section:
+        problem = f"its {PLAN} is not one of this version. Run `dvc repro` there"
+        return Run(name, state="incomplete", problem=problem)
     model = section["model"]
     run = Run(
         name,
@@ -96,9 +99,9 @@ def recorded_run(name: str, files: Files, cache: Path, home: Path | None = None)
         problem = f"its stage {stage} has not run with its settings. Run `dvc repro` there"
         return replace(run, state="incomplete", problem=problem)
     digest = _outs(stages, "eval")[EVALUATION]
-    run = replace(run, digest=digest, scores=_own(name, SCORES, files, stages, "eval"))
+    run = replace(run, digest=digest, scores=_own_metrics(name, SCORES, files, stages, "eval"))
     if _deps(stages, "cost").get(SCORES) == _outs(stages, "eval").get(SCORES):
-        run = replace(run, cost=_own(name, COST, files, stages, "cost"))
+        run = replace(run, cost=_own_metrics(name, COST, files, stages, "cost"))
     cached = cache / digest[:2] / digest[2:]
     if cached.is_file():
         return replace(run, evaluation=cached)
@@ -157,7 +160,7 @@ def md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def _own(
+def _own_metrics(
     name: str, path: str, files: Files, stages: dict[str, Any], stage: str
 ) -> dict[str, Any] | None:
     """A file of metrics where it is what the run's stage has written, and no other run's."""
@@ -168,7 +171,8 @@ def _own(
 
 
 def _outs(stages: dict[str, Any], stage: str) -> dict[str, str]:
-    return {out["path"]: out["md5"] for out in stages.get(stage, {}).get("outs", [])}
+    outs = stages.get(stage, {}).get("outs", [])
+    return {out["path"]: out["md5"] for out in outs if "md5" in out}
 
 
 def _deps(stages: dict[str, Any], stage: str) -> dict[str, str]:

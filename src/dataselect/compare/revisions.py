@@ -134,7 +134,7 @@ def _stashed(stash: str) -> list[Experiment]:
     logged = _git("log", "--walk-reflogs", "--format=%H %gs", stash, check=False).decode()
     return [
         Experiment(match[2], line.split(" ")[0], match[1], STASHES[stash])
-        for line in logged.splitlines()
+        for line in reversed(logged.splitlines())
         if (match := STASHED.search(line))
     ]
 
@@ -147,6 +147,8 @@ def _running() -> list[Experiment]:
             noted = json.loads(path.read_text())
         except (OSError, ValueError):  # it is being written
             continue
-        if noted.get("status") in RUNNING and not noted.get("result_hash") and noted.get("name"):
+        done = noted.get("result_hash") or noted.get("status") not in RUNNING
+        # Of one that ran in the workspace the note is never brought up to date.
+        if not done and noted.get("name") and noted.get("location") != "workspace":
             found.append(Experiment(noted["name"], path.stem, noted["baseline_rev"], "running"))
     return found

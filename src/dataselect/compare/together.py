@@ -86,7 +86,7 @@ def without_copies(runs: list[Run]) -> list[Run]:
             differing = _differing([first, run], ("code",)) or _differing([first, run], ())
             why = "Their settings are the same, their scores are not."
             if differing:
-                why = f"They differ in {_named(differing)}."
+                why = f"They differ in {_list_settings(differing)}."
             label = condition_name((run.method or run.name, run.budget))
             raise InputError(
                 f"{first.name} and {run.name} are two runs of {label}, seed {run.seed}. {why} "
@@ -99,7 +99,7 @@ def check_repeats(runs: list[Run]) -> list[str]:
     """Checks that the runs of a method and budget differ in their seeds only.
 
     Returns:
-        What must be said of the runs: other code, other settings of two methods.
+        What must be known of the runs: other code, other settings of two methods.
 
     Raises:
         InputError: they differ in other settings.
@@ -117,8 +117,8 @@ def check_repeats(runs: list[Run]) -> list[str]:
         if differing := _differing(group, REPEATS_MAY_DIFFER):
             raise InputError(
                 f"the runs of {condition_name(condition)} ({first_few(r.name for r in group)}) "
-                f"differ in more than their seed: in {_named(differing)}. They are no repeats of "
-                "one method: name those that are."
+                f"differ in more than their seed: in {_list_settings(differing)}. They are no "
+                "repeats of one method: name those that are."
             )
         ignored = tuple(word for word in REPEATS_MAY_DIFFER if word != "code")
         if differing := _differing(group, ignored):
@@ -131,8 +131,8 @@ def check_repeats(runs: list[Run]) -> list[str]:
     shared = {key: values for key, values in shared.items() if key.startswith(SHARED_SECTIONS)}
     if shared:
         notes.append(
-            f"the methods' runs differ in more than what chooses the rows: in {_named(shared)}. A "
-            "difference may be due to that."
+            "the methods' runs differ in more than what chooses the rows: in "
+            f"{_list_settings(shared)}. A difference may be due to that."
         )
     return notes
 
@@ -150,7 +150,7 @@ def _differing(runs: list[Run], ignored: tuple[str, ...]) -> dict[str, list[Any]
     return found
 
 
-def _named(differing: dict[str, list[Any]]) -> str:
+def _list_settings(differing: dict[str, list[Any]]) -> str:
     return first_few(
         (
             f"{key} ({first_few(dict.fromkeys(str(value)[:40] for value in values))})"
@@ -161,7 +161,7 @@ def _named(differing: dict[str, list[Any]]) -> str:
 
 
 def on_same_tests(runs: list[Evaluated], shared: bool) -> tuple[list[Evaluated], list[str]]:
-    """The runs on tests that all of them have scores for, and what must be said of the others.
+    """The runs on tests that all of them have scores for, and what must be known of the others.
 
     Args:
         shared: whether tests that only some runs have are left out, instead of refused.
@@ -178,7 +178,7 @@ def on_same_tests(runs: list[Evaluated], shared: bool) -> tuple[list[Evaluated],
     if not other:
         return [Evaluated(r.run, f) for r, f in zip(runs, scored, strict=True)], unjudged
     tasks = counts.filter(pl.col("len") < len(runs))["task"].unique(maintain_order=True)
-    said = (
+    finding = (
         f"{other:,} of {counts.height:,} tests are not scored in all runs (of {first_few(tasks)})"
     )
     if common.is_empty() or not shared:
@@ -187,13 +187,13 @@ def on_same_tests(runs: list[Evaluated], shared: bool) -> tuple[list[Evaluated],
             advice = "name runs that share tests"
         about = f" {' '.join(unjudged)}" if unjudged else ""
         raise InputError(
-            f"{said}: {_missing(runs, scored)}.{about} Evaluate all alike, or {advice}."
+            f"{finding}: {_missing(runs, scored)}.{about} Evaluate all alike, or {advice}."
         )
     kept = [
         Evaluated(r.run, f.join(common, on=["task", "id"], how="semi", maintain_order="left"))
         for r, f in zip(runs, scored, strict=True)
     ]
-    return kept, [*unjudged, f"{said}: they are left out, which changes what the scores mean."]
+    return kept, [*unjudged, f"{finding}: they are left out, which changes what the scores mean."]
 
 
 def _missing(runs: list[Evaluated], scored: list[pl.DataFrame]) -> str:

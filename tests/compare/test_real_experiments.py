@@ -16,6 +16,12 @@ def project(tmp_path_factory):
     """Two experiments that ran, one that failed, one that waits; the last run is the workspace."""
     few = {**SETTINGS["eval"], "limit": 3, "before": False}
     home = small_project(tmp_path_factory.mktemp("project"), eval=few, method="random")
+    stores = tmp_path_factory.mktemp("stores")
+    run("git", "init", "--quiet", "--bare", "git", cwd=stores)
+    run("git", "remote", "add", "origin", str(stores / "git"), cwd=home)
+    run("dvc", "remote", "add", "-d", "shared", str(stores / "dvc"), cwd=home)
+    run("git", "commit", "--quiet", "--all", "--message", "a remote", cwd=home)
+    run("git", "push", "--quiet", "origin", "HEAD", cwd=home)
     run("dvc", "exp", "run", "--name", "one", cwd=home)
     run("git", "checkout", "HEAD", "--", ".", cwd=home)
     queue = ["dvc", "exp", "run", "--queue", "--name"]
@@ -67,12 +73,7 @@ def test_what_ran_is_compared_and_the_rest_named(project):
     assert run("git", "status", "--porcelain", cwd=project).stdout == status
 
 
-def test_outputs_that_are_gone_come_back_from_a_remote(project, tmp_path):
-    store, git_store = tmp_path / "store", tmp_path / "git"
-    run("git", "init", "--quiet", "--bare", str(git_store), cwd=tmp_path)
-    run("git", "remote", "add", "origin", str(git_store), cwd=project)
-    run("git", "push", "--quiet", "origin", "HEAD", cwd=project)
-    run("dvc", "remote", "add", "-d", "shared", str(store), cwd=project)
+def test_outputs_that_are_gone_come_back_from_a_remote(project):
     run("dvc", "exp", "push", "origin", "one", cwd=project)
     lock = run("git", "show", f"{experiment(project, 'one')}:dvc.lock", cwd=project).stdout
     digest = lock.partition("- path: out/evaluation.parquet")[2].split("md5: ")[1].split()[0]

@@ -112,7 +112,7 @@ def recorded_run(name: str, files: Files, cache: Path, home: Path | None = None)
     return replace(
         run,
         problem="its evaluation is gone from DVC's cache. Bring it from a DVC remote "
-        "(`dvc exp pull REMOTE NAME` for an experiment, `dvc fetch --all-commits` for commits), or "
+        "(`dvc exp pull ORIGIN NAME` for an experiment, `dvc fetch --all-commits` for commits), or "
         "run it again",
     )
 

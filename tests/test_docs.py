@@ -225,6 +225,7 @@ NOT_RUN = {
 PIPELINE = "test_pipeline.py::test_an_experiment_runs_in_the_workspace"
 QUEUE = "test_pipeline.py::test_experiments_run_in_a_queue"
 S3 = "test_s3.py::project"
+GIVEN_UP = "test_kills.py::test_a_killed_experiment_can_be_given_up_and_blocks_no_other"
 PROFILES = "plan/test_profiles.py::test_a_profile_is_written_and_replaces_a_file_only_by_force"
 
 INIT = "project/test_command.py::test_the_commands_of_the_page"
@@ -240,8 +241,8 @@ ELSEWHERE = {
     "dvc exp run -S method=random": PIPELINE,
     "dvc exp run --queue -S 'method=rds,random' -S budget=100,300": QUEUE,
     "dvc exp run --run-all": QUEUE,
-    "dvc queue kill NAME": "test_kills.py::"
-    "test_a_killed_experiment_can_be_given_up_and_blocks_no_other",
+    "dvc queue kill NAME": GIVEN_UP,
+    "dvc queue remove NAME": GIVEN_UP,
     "dvc remote add -d shared s3://bucket/folder": S3,
     "dvc remote modify shared endpointurl https://minio.example.org": S3,
     "python demo/world.py": "test_demo.py::test_the_generator_makes_the_committed_files",
@@ -269,9 +270,14 @@ HERE = {
         "git commit -m 'a run'",
         "dvc get . out/selection.parquet --rev HEAD -o other.parquet",
         "dataselect sql sql/overlap.sql other=other.parquet",
+        "dataselect compare",
+        "dataselect compare HEAD workspace --per-task",
+        "dataselect compare --csv > compare.csv",
+        "dataselect runs",
         "dvc exp show --drop '.*' --keep 'Experiment|State|method|budget|mean.score$|contaminated'",
         "dvc metrics diff --targets metrics/eval.json",
         "dvc params diff --targets params.yaml",
+        "dvc plots diff HEAD",
         "dvc dag",
         "git checkout HEAD -- .",
         "dvc checkout dvc.yaml",
@@ -344,6 +350,8 @@ def test_the_commands_of_a_run(project, printed):
     assert "embed" in printed["dataselect estimate"]
     assert "all sources" in printed["dataselect sql sql/overlap.sql other=other.parquet"]
     assert "plan" in printed["dvc dag"]
+    assert "all runs are of rds" in printed["dataselect compare"]
+    assert "rds" in printed["dataselect runs"]
     (example,) = [t for lang, t in BLOCK.findall(DOCS["docs/outputs.md"]) if lang == "python"]
     assert "messages" in run(sys.executable, "-c", example, cwd=project).stdout
 

@@ -84,6 +84,36 @@ def sql(
 
 
 @app.command()
+def compare(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Experiments, revisions, `workspace`, folders; none: all of HEAD."),
+    ] = None,
+    baseline: Annotated[str | None, typer.Option(help="A method; else random.")] = None,
+    per_task: Annotated[bool, typer.Option("--per-task", help="Every task, too.")] = False,
+    shared: Annotated[bool, typer.Option("--shared", help="On tests that all runs have.")] = False,
+    model: Annotated[str | None, typer.Option(help="Runs of this base model only.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    md: Annotated[bool, typer.Option("--md", help="Print Markdown.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Say which methods' runs differ by more than luck, test by test, and what they cost."""
+    from dataselect.compare.command import compare_command
+
+    forms = {"json": json, "md": md, "csv": csv}
+    options = {"per_task": per_task, "shared": shared, "model": model}
+    typer.echo(compare_command(runs or [], baseline, forms, **options), nl=False)
+
+
+@app.command()
+def runs() -> None:
+    """List HEAD, its experiments and the workspace: settings, scores, FLOPs."""
+    from dataselect.compare.command import runs_command
+
+    runs_command()
+
+
+@app.command()
 def params() -> None:
     """List every setting of params.yaml and methods.yaml: type, default, meaning."""
     from dataselect.plan.params_page import page

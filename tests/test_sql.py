@@ -12,10 +12,12 @@ import pytest
 
 from dataselect.data import tables
 from dataselect.errors import InputError
-from dataselect.sql import execute, run_recipe
+from dataselect.ask.recipe import execute, main, run_recipe
+from dataselect.ask.runs import run_folders
 from tests.helpers import ROOT
 
 NEVER = float("-inf")
+OUT = {"out": Path("out")}
 
 
 def turns(prompt, response):
@@ -86,7 +88,7 @@ def out(tmp_path, monkeypatch):
 
 def answer(name, **given):
     with duckdb.connect() as db:
-        return execute(db, Path(f"sql/{name}.sql"), given)
+        return execute(db, Path(f"sql/{name}.sql"), given, OUT).rows
 
 
 def rows(tmp_path, sql):
@@ -94,7 +96,7 @@ def rows(tmp_path, sql):
     file = tmp_path / "own.sql"
     file.write_text(sql)
     with duckdb.connect() as db:
-        return execute(db, file, {})
+        return execute(db, file, {}, OUT).rows
 
 
 def test_share_per_source(out):
@@ -184,7 +186,7 @@ def test_contaminated(out):
         ("6+6?\n→ [b]what is 6", 0.75, False, "sum", "t1", "a1"),
     ]
     assert answer("contaminated", task="sum", most="1")[0][-1] == "a8"
-    chosen = answer("contaminated_chosen", width="6")
+    chosen = answer("contaminated", chosen="true", width="6")
     assert [row[0] for row in chosen] == ["Hum\n→ Hum", "6+6?\n→ [b]wh…"]
 
 
@@ -217,7 +219,7 @@ def test_every_recipe_begins_with_its_question_and_what_to_change():
 
 
 def test_the_table_is_printed_as_it_is_in_80_columns(out, capsys):
-    run_recipe(Path("sql/chosen_by.sql"), ["group=q0"])
+    run_recipe(Path("sql/chosen_by.sql"), ["group=q0"], OUT)
     printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert printed == [
         "Which rows did a group (a query, a task, …) choose?",
@@ -234,7 +236,7 @@ def test_the_table_is_printed_as_it_is_in_80_columns(out, capsys):
 
 
 def test_a_result_without_rows_says_so(out, capsys):
-    run_recipe(Path("sql/hardest_tests.sql"), ["most=0"])
+    run_recipe(Path("sql/hardest_tests.sql"), ["most=0"], OUT)
     assert "no rows" in capsys.readouterr().out
 
 
@@ -290,9 +292,9 @@ def test_a_command_without_a_recipe_lists_them(out):
     with pytest.raises(
         InputError, match=r"There are: sql/best_not_selected\.sql, .*source\.sql\.$"
     ):
-        run_recipe(None, [])
+        main(None, [], None, [])
     with pytest.raises(InputError, match=r"`most`: expected name=value\. Run one recipe at a time"):
-        run_recipe(Path("sql/chosen_by.sql"), ["most"])
+        run_recipe(Path("sql/chosen_by.sql"), ["most"], OUT)
 
 
 def test_without_outputs_the_command_ends_with_one_message(tmp_path):

@@ -1,0 +1,198 @@
+"""Where a row stands in every group: one pass over the stored scores, in memory that stays small."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from dataselect.data.scores import Block, SingleGroup
+
+T = TypeVar("T")
+
+#: Numbers of a block: it stays in a processor's cache.
+BLOCK_NUMBERS = 2**17
+#: One row in so many is kept as a sample, to estimate where a group's best rows begin.
+SAMPLED = 64
+
+#: A block of S → a column of it by which rows are ranked whatever their group: float32, b.
+Order = Callable[[Block], np.ndarray]
+
+
+class Standing(NamedTuple):
+    """A row's place among all rows, from 1; equal scores rank by row number.
+
+    Attributes:
+        scores: of the row: float32, g; −∞ where it is no candidate.
+        ahead: how many rows rank before it in every group: int64, g.
+        chosen: how many of those were chosen: int64, g.
+        chosen_by: how many of those the group itself chose: int64, g.
+        order: its number in the order of all groups; None without an order.
+        order_ahead: how many rows rank before it there.
+        sizes: the candidates of every group, where each row is in one only; else None.
+        sample: the scores of some rows: float32, n g; empty where each row is in one group.
+    """
+
+    scores: np.ndarray
+    ahead: np.ndarray
+    chosen: np.ndarray
+    chosen_by: np.ndarray
+    order: float | None
+    order_ahead: int
+    sizes: np.ndarray | None
+    sample: np.ndarray
+
+
+class Chosen(NamedTuple):
+    """The chosen rows in rising order of their numbers: rows and groups, int64, n."""
+
+    rows: np.ndarray
+    groups: np.ndarray
+
+
+def fold(path: Path, work: Callable[[int, Block], T]) -> list[T]:
+    """Calls a function with every block of S and its first row's number, in threads.
+
+    Args:
+        path: a scores table.
+
+    Returns:
+        What it returned, in the order of the rows.
+    """
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(path)
+    sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
+    spans = np.array_split(np.arange(len(sizes)), min(os.cpu_count() or 1, 4))
+
+    def run(span: np.ndarray) -> list[T]:
+        if not len(span):
+            return []
+        first, results = int(starts[span[0]]), []
+        for block in _read(path, span.tolist()):
+            results.append(work(first, block))
+            first += len(block.group if isinstance(block, SingleGroup) else block)
+        return results
+
+    with ThreadPoolExecutor(len(spans)) as threads:
+        return [result for results in threads.map(run, spans) for result in results]
+
+
+def read_row(path: Path, row: int) -> tuple[int | None, np.ndarray]:
+    """A row's group (None where it is in all) and its scores, without reading the others."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        first = 0
+        for number in range(file.num_row_groups):
+            size = file.metadata.row_group(number).num_rows
+            if row < first + size:
+                table = file.read_row_group(number, columns=["group", "score"])
+                scores = np.asarray(table["score"][row - first].as_py(), dtype=np.float32)
+                return table["group"][row - first].as_py(), scores
+            first += size
+    raise ValueError(f"{path}: no row {row}")
+
+
+def standing(path: Path, row: int, groups: int, chosen: Chosen, order: Order | None) -> Standing:
+    """Ranks a row in every group.
+
+    Args:
+        path: a scores table.
+        row: the row's number.
+        groups: the number of groups.
+        order: what ranks rows whatever their group; None: nothing does.
+    """
+    group, own = read_row(path, row)
+    scores = own if group is None else np.full(groups, -np.inf, dtype=np.float32)
+    scores = scores.copy()
+    if group is not None:
+        scores[group] = own[0]
+    mine = None
+    if order is not None:
+        one = own[None] if group is None else SingleGroup(np.asarray([group]), own)
+        mine = np.float32(order(one)[0])
+    results = fold(
+        path, lambda first, block: _count(first, block, row, scores, chosen, order, mine)
+    )
+    sums = [sum(parts) for parts in zip(*(result[:5] for result in results), strict=True)]
+    ahead, of_chosen, by_group, order_ahead, sizes = sums
+    return Standing(
+        scores=scores,
+        ahead=ahead,
+        chosen=of_chosen,
+        chosen_by=by_group,
+        order=None if mine is None else float(mine),
+        order_ahead=int(order_ahead),
+        sizes=None if group is None else sizes,
+        sample=np.concatenate([result[5] for result in results]),
+    )
+
+
+def _count(
+    first: int,
+    block: Block,
+    row: int,
+    own: np.ndarray,
+    chosen: Chosen,
+    order: Order | None,
+    mine: np.float32 | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, np.ndarray, np.ndarray]:
+    """What a block adds to a `Standing`: ahead, chosen, chosen by it, order, sizes, sample."""
+    groups = len(own)
+    single = isinstance(block, SingleGroup)
+    count = len(block.group if isinstance(block, SingleGroup) else block)
+    lower = np.clip(row - first, 0, count)  # rows before the row win ties with it
+    start, end = np.searchsorted(chosen.rows, (first, first + count))
+    places, by = chosen.rows[start:end] - first, chosen.groups[start:end]
+    if isinstance(block, SingleGroup):
+        mask = _ahead(block.score, own[block.group], lower) & (block.score > -np.inf)
+        ahead = np.bincount(block.group[mask], minlength=groups)
+        picked = mask[places]
+        of_chosen = np.bincount(block.group[places][picked], minlength=groups)
+        by_group = np.bincount(by[picked & (by == block.group[places])], minlength=groups)
+        sizes = np.bincount(block.group[block.score > -np.inf], minlength=groups)
+    else:
+        columns = np.ascontiguousarray(block.T)  # g b: whole columns are compared at a time
+        before, behind = columns[:, :lower] >= own[:, None], columns[:, lower:] > own[:, None]
+        ahead = np.asarray([np.count_nonzero(column) for column in before])
+        ahead += np.asarray([np.count_nonzero(column) for column in behind])
+        picked = _ahead(block[places], own, np.searchsorted(places, lower))
+        of_chosen = np.count_nonzero(picked, axis=0)
+        by_group = np.bincount(by[picked[np.arange(len(by)), by]], minlength=groups)
+        sizes = np.zeros(groups, dtype=np.int64)
+    order_ahead = 0
+    if order is not None:
+        column = order(block)
+        order_ahead = np.count_nonzero(_ahead(column, mine, lower) & (column > -np.inf))
+    sample = np.empty((0, groups), np.float32) if single else block[-first % SAMPLED :: SAMPLED]
+    return ahead, of_chosen, by_group, order_ahead, sizes, np.array(sample)
+
+
+def _ahead(scores: np.ndarray, own: np.ndarray | np.float32 | None, lower: int) -> np.ndarray:
+    """Which scores rank before the row's own: of equals, those of the first `lower`."""
+    mask = scores > own
+    mask[:lower] |= (scores == own)[:lower]
+    return mask
+
+
+def _read(path: Path, row_groups: list[int]) -> Iterator[Block]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        width = file.schema_arrow.field("score").type.list_size
+        rows = max(1_024, BLOCK_NUMBERS // width)
+        columns = ["group", "score"]
+        for batch in file.iter_batches(rows, row_groups, columns, use_threads=False):
+            scores = batch.column(1).flatten().to_numpy(zero_copy_only=False)
+            scores = scores.reshape(batch.num_rows, width)
+            groups = batch.column(0)
+            if groups.null_count:
+                yield scores
+            else:
+                yield SingleGroup(groups.to_numpy(zero_copy_only=False), scores[:, 0])

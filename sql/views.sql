@@ -48,7 +48,8 @@ WHERE s."group" IS NULL AND s.score[g."group" + 1] > '-inf'::FLOAT;
 CREATE OR REPLACE VIEW sources AS
 SELECT run, source, p.rows AS pool, coalesce(s.rows, 0) AS selected,
        p.rows / sum(p.rows) OVER (PARTITION BY run) AS pool_share,
-       coalesce(s.rows, 0) / coalesce(sum(s.rows) OVER (PARTITION BY run), 0) AS selected_share
+       coalesce(s.rows, 0) / nullif(sum(coalesce(s.rows, 0)) OVER (PARTITION BY run), 0)
+       AS selected_share
 FROM (SELECT run, source, count(*) AS rows FROM pool GROUP BY ALL) p
 LEFT JOIN (SELECT run, source, count(*) AS rows FROM stored_selection GROUP BY ALL) s
 USING (run, source);
@@ -77,12 +78,6 @@ CREATE OR REPLACE MACRO short(text, letters) AS list_transform(
     [trim(regexp_replace(coalesce(text, ''), '\s+', ' ', 'g'))],
     lambda t: CASE WHEN length(t) <= letters THEN t ELSE rtrim(left(t, letters - 1)) || '…' END)[1];
 CREATE OR REPLACE MACRO percent(share) AS printf('%.1f%%', 100 * share);
-
--- A variable that has no default.
-CREATE OR REPLACE MACRO needed(variable, value, what) AS
-    CASE WHEN value <> '' THEN value ELSE error(
-        variable || ': expected ' || what || ', found none. Add ' || variable || '=… to the command.'
-    ) END;
 
 -- A name that must be in a list; otherwise an error names the nearest.
 CREATE OR REPLACE MACRO one_of(what, wanted, names) AS

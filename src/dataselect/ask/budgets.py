@@ -11,7 +11,6 @@ import numpy as np
 
 from dataselect.aggregate import Aggregator
 from dataselect.aggregate.mean_over_tasks import _means
-from dataselect.aggregate.run import read_scores
 from dataselect.aggregate.top import _best_scores
 from dataselect.ask.rounds import chosen_by_turn, first_turn
 from dataselect.ask.standing import Order, Standing
@@ -92,6 +91,8 @@ def needed_budget(
 
 def _smallest(rule: Rule, groups: list[Group], path: Path, row: int, rows: int) -> int:
     """The smallest budget with which the aggregator takes a row; a larger one must take it too."""
+    from dataselect.aggregate.run import read_scores
+
     aggregator: Aggregator = part_function("aggregate", str(rule.aggregator), "plan.json")
     blocks = list(read_scores(path))
     low, high = 1, rows

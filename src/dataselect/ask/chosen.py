@@ -98,9 +98,8 @@ def _before(run: RunFiles, found: Standing, group: int) -> str:
     counts = [(by_it, f"chosen by `{name}`"), (others, "by other groups")]
     parts = ", ".join(f"{count:,} {what}" for count, what in counts if count > 0)
     rest = ahead - by_it - others
-    return (
-        f"Before it in `{name}` rank {ahead:,}: {known_as or 'none chosen'}, {rest:,} not chosen."
-    )
+    chosen = parts or "none chosen"
+    return f"Before it in `{name}` rank {ahead:,}: {chosen}, {rest:,} not chosen."
 
 
 def _budget(run: RunFiles, row: int, found: Standing, place: dict | None) -> str:

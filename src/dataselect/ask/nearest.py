@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dataselect.ask.run_files import RunFiles
-from dataselect.data import shards, tables
+from dataselect.data import tables
 from dataselect.data.scores import PoolInfo, Queries, Rows
 from dataselect.score import RowScorer
 from dataselect.settings import Part, load_part, part_function, settings_of
@@ -58,6 +58,8 @@ def _question(messages: list[dict]) -> str:
 
 def _compare(run: RunFiles, row: int) -> np.ndarray | None:
     """The row's score with every query (float32, m); None where it cannot be computed."""
+    from dataselect.data import shards
+
     section = run.plan.get("score")
     folder = run.folder / "features"
     if section is None or not (folder / "queries").is_dir():
@@ -80,6 +82,8 @@ def _compare(run: RunFiles, row: int) -> np.ndarray | None:
 
 
 def _score(scorer: RowScorer, run: RunFiles, features: dict[str, np.ndarray]) -> np.ndarray:
+    from dataselect.data import shards
+
     table = tables.read("queries", run.path("queries"))
     task, name, subtask = (table[column].to_list() for column in ("task", "id", "subtask"))
     queries = Queries(task, name, shards.read_all(run.folder / "features" / "queries"), subtask)

@@ -6,6 +6,7 @@ chosen by then is the union of those, which takes one more pass over the scores 
 
 from __future__ import annotations
 
+from math import floor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,7 +61,7 @@ def _brackets(
         column, size = sample[:, group], len(sample)
         place = depth / SAMPLED
         width = slack * (place**0.5 + 4)
-        above, below = int(place - width), int(place + width) + 1  # places from the best
+        above, below = floor(place - width), int(place + width) + 1  # places from the best
         high[group] = _at(column, size - 1 - above) if above >= 0 else np.inf
         low[group] = max(_at(column, size - 1 - below), LOWEST) if below < size else LOWEST
     return low, high
@@ -91,7 +92,7 @@ class _Union:
         parts = fold(self.path, self._near)
         scores = np.concatenate([part.scores for part in parts])
         offered = np.concatenate([part.offered for part in parts])
-        above = sum(part.above for part in parts)
+        above = np.sum([part.above for part in parts], axis=0)
         for group, depth in enumerate(self.depths.tolist()):
             missing = depth - int(above[group])
             column = scores[:, group]
@@ -105,9 +106,9 @@ class _Union:
     def _near(self, first: int, block: Block) -> _Near:
         assert not isinstance(block, SingleGroup)
         columns = np.ascontiguousarray(block.T)  # g b: whole columns are compared at a time
-        above = columns > self.high[:, None]
-        offered = above.any(axis=0)
-        kept = ((columns >= self.low[:, None]) & ~above).any(axis=0)
+        above: np.ndarray = columns > self.high[:, None]
+        offered = np.asarray(above.any(axis=0))
+        kept = np.asarray(((columns >= self.low[:, None]) & ~above).any(axis=0))
         certain = int(np.count_nonzero(offered & ~kept))
         counts = np.asarray([np.count_nonzero(column) for column in above])
         return _Near(certain, counts, block[kept], offered[kept])

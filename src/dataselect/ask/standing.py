@@ -1,4 +1,4 @@
-"""Where a row stands in every group: one pass over the stored scores, in memory that stays small."""
+"""Where a row stands in every group: one pass over the stored scores, in little memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from dataselect.data.scores import Block, SingleGroup
+from dataselect.data.scores import Block, SingleGroup, row_count
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ def fold(path: Path, work: Callable[[int, Block], T]) -> list[T]:
         first, results = int(starts[span[0]]), []
         for block in _read(path, span.tolist()):
             results.append(work(first, block))
-            first += len(block.group if isinstance(block, SingleGroup) else block)
+            first += row_count(block)
         return results
 
     with ThreadPoolExecutor(len(spans)) as threads:
@@ -117,61 +117,70 @@ def standing(path: Path, row: int, groups: int, chosen: Chosen, order: Order | N
     if order is not None:
         one = own[None] if group is None else SingleGroup(np.asarray([group]), own)
         mine = np.float32(order(one)[0])
-    results = fold(
-        path, lambda first, block: _count(first, block, row, scores, chosen, order, mine)
-    )
-    sums = [sum(parts) for parts in zip(*(result[:5] for result in results), strict=True)]
-    ahead, of_chosen, by_group, order_ahead, sizes = sums
+    ranked = _Row(row, scores, order, mine)
+    parts = fold(path, lambda first, block: _count(first, block, ranked, chosen))
     return Standing(
         scores=scores,
-        ahead=ahead,
-        chosen=of_chosen,
-        chosen_by=by_group,
+        ahead=np.sum([part.ahead for part in parts], axis=0),
+        chosen=np.sum([part.chosen for part in parts], axis=0),
+        chosen_by=np.sum([part.chosen_by for part in parts], axis=0),
         order=None if mine is None else float(mine),
-        order_ahead=int(order_ahead),
-        sizes=None if group is None else sizes,
-        sample=np.concatenate([result[5] for result in results]),
+        order_ahead=sum(part.order_ahead for part in parts),
+        sizes=None if group is None else np.sum([part.sizes for part in parts], axis=0),
+        sample=np.concatenate([part.sample for part in parts]),
     )
 
 
-def _count(
-    first: int,
-    block: Block,
-    row: int,
-    own: np.ndarray,
-    chosen: Chosen,
-    order: Order | None,
-    mine: np.float32 | None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, np.ndarray, np.ndarray]:
-    """What a block adds to a `Standing`: ahead, chosen, chosen by it, order, sizes, sample."""
-    groups = len(own)
-    single = isinstance(block, SingleGroup)
-    count = len(block.group if isinstance(block, SingleGroup) else block)
-    lower = np.clip(row - first, 0, count)  # rows before the row win ties with it
+class _Row(NamedTuple):
+    """The row that is ranked: its number, its scores, an order and its number in that."""
+
+    row: int
+    scores: np.ndarray
+    order: Order | None
+    mine: np.float32 | None
+
+
+class _Counts(NamedTuple):
+    """What a block adds to a `Standing`."""
+
+    ahead: np.ndarray
+    chosen: np.ndarray
+    chosen_by: np.ndarray
+    order_ahead: int
+    sizes: np.ndarray
+    sample: np.ndarray
+
+
+def _count(first: int, block: Block, ranked: _Row, chosen: Chosen) -> _Counts:
+    """What a block, from row number `first` on, adds to a `Standing`."""
+    own, groups = ranked.scores, len(ranked.scores)
+    count = row_count(block)
+    lower = int(np.clip(ranked.row - first, 0, count))  # rows before the row win ties with it
     start, end = np.searchsorted(chosen.rows, (first, first + count))
     places, by = chosen.rows[start:end] - first, chosen.groups[start:end]
+    sizes, sample = np.zeros(groups, dtype=np.int64), np.empty((0, groups), dtype=np.float32)
     if isinstance(block, SingleGroup):
         mask = _ahead(block.score, own[block.group], lower) & (block.score > -np.inf)
         ahead = np.bincount(block.group[mask], minlength=groups)
         picked = mask[places]
         of_chosen = np.bincount(block.group[places][picked], minlength=groups)
         by_group = np.bincount(by[picked & (by == block.group[places])], minlength=groups)
-        sizes = np.bincount(block.group[block.score > -np.inf], minlength=groups)
+        sizes += np.bincount(block.group[block.score > -np.inf], minlength=groups)
     else:
         columns = np.ascontiguousarray(block.T)  # g b: whole columns are compared at a time
         before, behind = columns[:, :lower] >= own[:, None], columns[:, lower:] > own[:, None]
         ahead = np.asarray([np.count_nonzero(column) for column in before])
         ahead += np.asarray([np.count_nonzero(column) for column in behind])
-        picked = _ahead(block[places], own, np.searchsorted(places, lower))
-        of_chosen = np.count_nonzero(picked, axis=0)
-        by_group = np.bincount(by[picked[np.arange(len(by)), by]], minlength=groups)
-        sizes = np.zeros(groups, dtype=np.int64)
+        chosen_ahead = _ahead(block[places], own, int(np.searchsorted(places, lower)))
+        of_chosen = np.asarray(chosen_ahead.sum(axis=0))
+        by_group = np.bincount(by[chosen_ahead[np.arange(len(by)), by]], minlength=groups)
+        sample = block[-first % SAMPLED :: SAMPLED].copy()
     order_ahead = 0
-    if order is not None:
-        column = order(block)
-        order_ahead = np.count_nonzero(_ahead(column, mine, lower) & (column > -np.inf))
-    sample = np.empty((0, groups), np.float32) if single else block[-first % SAMPLED :: SAMPLED]
-    return ahead, of_chosen, by_group, order_ahead, sizes, np.array(sample)
+    if ranked.order is not None:
+        column = ranked.order(block)
+        mask = _ahead(column, ranked.mine, lower) & (column > -np.inf)
+        order_ahead = int(np.count_nonzero(mask))
+    return _Counts(ahead, of_chosen, by_group, order_ahead, sizes, sample)
 
 
 def _ahead(scores: np.ndarray, own: np.ndarray | np.float32 | None, lower: int) -> np.ndarray:
@@ -189,10 +198,10 @@ def _read(path: Path, row_groups: list[int]) -> Iterator[Block]:
         rows = max(1_024, BLOCK_NUMBERS // width)
         columns = ["group", "score"]
         for batch in file.iter_batches(rows, row_groups, columns, use_threads=False):
-            scores = batch.column(1).flatten().to_numpy(zero_copy_only=False)
-            scores = scores.reshape(batch.num_rows, width)
+            # pyarrow's own `to_numpy` would import pandas first.
+            scores = np.from_dlpack(batch.column(1).flatten()).reshape(batch.num_rows, width)
             groups = batch.column(0)
             if groups.null_count:
                 yield scores
             else:
-                yield SingleGroup(groups.to_numpy(zero_copy_only=False), scores[:, 0])
+                yield SingleGroup(np.from_dlpack(groups), scores[:, 0])

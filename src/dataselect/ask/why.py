@@ -68,8 +68,8 @@ def _unknown(wanted: str, run: RunFiles) -> str:
     near = run.near_ids(wanted)
     names = f" Near: {', '.join(f'`{name}`' for name in near)}." if near else ""
     return (
-        f"no row of the pool, and none that was left out, has the id `{wanted}`.{names} Give an id, "
-        f"or a row's number, from 0 to {last:,}."
+        f"no row of the pool, and none that was left out, has the id `{wanted}`.{names} "
+        f"Give an id, or a row's number, from 0 to {last:,}."
     )
 
 

@@ -3,7 +3,7 @@
     python benchmarks/why.py
 
 Scores as in aggregate.py, written as the score stage writes them; ids in no order. Each command is
-a process of its own, its start included, the fastest of five. The budget that `why` names for a row is
+a process of its own, its start included, the fastest of five. The budget that `why` names is
 checked against the choice itself.
 """
 

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "compare": {"data", "eval", "settings"},
     "fetch": {"data", "settings"},
     "tasks": {"data", "dedup", "fetch"},
-    "sql": {"data"},
+    "ask": {"data", "aggregate", "score", "settings"},
 }
 EVERYTHING = {"plan", "cli", "__init__"}
 

@@ -9,8 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from dataselect.ask.recipe import answer as answer_statement
-from dataselect.ask.recipe import execute, main, run_recipe
+from dataselect.ask.recipe import answer_statement, execute, main, run_recipe
 from dataselect.ask.runs import run_folders
 from dataselect.data import tables
 from dataselect.errors import InputError

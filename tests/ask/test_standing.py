@@ -26,12 +26,12 @@ def test_ranks_are_those_of_a_plain_sort(tmp_path, row, block):
             continue
         before = ranked(DENSE[:, group])[: ranked(DENSE[:, group]).index(row)]
         by = dict(zip(CHOSEN.rows.tolist(), CHOSEN.groups.tolist(), strict=True))
-        assert found.ahead[group] == len(before)
+        assert found.before[group] == len(before)
         assert found.chosen[group] == len([r for r in before if r in by])
         assert found.chosen_by[group] == len([r for r in before if by.get(r) == group])
     best = DENSE.max(axis=1)
     assert found.order == best[row]
-    assert found.order_ahead == ranked(best).index(row)
+    assert found.order_before == ranked(best).index(row)
     assert found.sample.tolist() == DENSE[::64].tolist()
 
 
@@ -47,9 +47,9 @@ def test_a_row_that_is_in_one_group_only(tmp_path, row):
     assert np.delete(found.scores, own).tolist() == [NO] * 4
     if scores[row] > NO:
         before = ranked(members)[: ranked(members).index(row)]
-        assert found.ahead[own] == len(before)
+        assert found.before[own] == len(before)
         assert found.chosen[own] == found.chosen_by[own] == len([r for r in before if r % 3 == 0])
-        assert found.order_ahead == ranked(scores).index(row)
+        assert found.order_before == ranked(scores).index(row)
 
 
 def test_a_row_is_read_from_its_part_of_the_file(tmp_path):

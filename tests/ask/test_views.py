@@ -3,7 +3,7 @@
 import duckdb
 import pytest
 
-from dataselect.ask.views import STORED, make_views, missing_files, statements
+from dataselect.ask.views import STORED_VIEWS, make_views, missing_files, statements
 from tests.helpers import ROOT
 
 VIEWS = ROOT / "sql" / "views.sql"
@@ -17,7 +17,7 @@ def test_a_missing_file_is_an_empty_table_with_the_same_columns(out, tmp_path):
     with duckdb.connect() as there, duckdb.connect() as missing:
         make_views(there, {"out": out}, VIEWS)
         make_views(missing, {"out": tmp_path / "nothing"}, VIEWS)
-        for view in [*STORED, "scores", "selection", "groups", "sources"]:
+        for view in [*STORED_VIEWS, "scores", "selection", "groups", "sources"]:
             if view == "baseline":
                 continue
             found, expected = columns(missing, view), columns(there, view)

@@ -78,7 +78,7 @@ def needed_budget(
     if rule.limited:
         return Needed(None, "quotas, weights or a budget in tokens divide the choice")
     if standing.order is not None:
-        return Needed(standing.order_ahead + 1)
+        return Needed(standing.order_before + 1)
     if rule.aggregator == "round_robin":
         return Needed(chosen_by_turn(path, standing, first_turn(standing)[0]))
     if rule.aggregator != "nested_fill":

@@ -62,18 +62,18 @@ def _group(run: RunFiles, found: Standing) -> int:
         return first_turn(found)[1]
     if run.rule.aggregator in ORDERS:
         return int(found.scores.argmax())
-    ahead = np.where(found.scores > -np.inf, found.ahead, np.iinfo(np.int64).max)
-    return int(ahead.argmin())
+    before = np.where(found.scores > -np.inf, found.before, np.iinfo(np.int64).max)
+    return int(before.argmin())
 
 
 def _turn(run: RunFiles, found: Standing, group: int, place: dict | None) -> Lines:
     """Which group took it, or would have offered it first, and when."""
-    name, rank = run.groups[group].name, int(found.ahead[group]) + 1
+    name, rank = run.groups[group].name, int(found.before[group]) + 1
     rule = run.rule
     if rule.aggregator in ORDERS:
         lines = [
             f"By its {ORDERS[rule.aggregator]}, {found.order:.4f}, it is number "
-            f"{found.order_ahead + 1:,} of all rows."
+            f"{found.order_before + 1:,} of all rows."
         ]
         lines += [f"Its best group is `{name}`: score {found.scores[group]:.4f}."]
         return lines
@@ -90,16 +90,16 @@ def _turn(run: RunFiles, found: Standing, group: int, place: dict | None) -> Lin
 
 def _before(run: RunFiles, found: Standing, group: int) -> str:
     """What stood in front of it in the group."""
-    ahead, by_it = int(found.ahead[group]), int(found.chosen_by[group])
+    before, by_it = int(found.before[group]), int(found.chosen_by[group])
     others = int(found.chosen[group]) - by_it
     name = run.groups[group].name
-    if not ahead:
+    if not before:
         return f"No row ranks before it in `{name}`."
     counts = [(by_it, f"chosen by `{name}`"), (others, "by other groups")]
     parts = ", ".join(f"{count:,} {what}" for count, what in counts if count > 0)
-    rest = ahead - by_it - others
+    rest = before - by_it - others
     chosen = parts or "none chosen"
-    return f"Before it in `{name}` rank {ahead:,}: {chosen}, {rest:,} not chosen."
+    return f"Before it in `{name}` rank {before:,}: {chosen}, {rest:,} not chosen."
 
 
 def _budget(run: RunFiles, row: int, found: Standing, place: dict | None) -> str:
@@ -119,12 +119,12 @@ def _budget(run: RunFiles, row: int, found: Standing, place: dict | None) -> str
 def _ranks(run: RunFiles, found: Standing, top: int) -> Table:
     """Score and rank in the groups in which it ranks best."""
     candidates = np.flatnonzero(found.scores > -np.inf)
-    best = candidates[np.argsort(found.ahead[candidates], kind="stable")]
+    best = candidates[np.argsort(found.before[candidates], kind="stable")]
     rows = [
         (
             run.groups[g].name,
             float(found.scores[g]),
-            int(found.ahead[g]) + 1,
+            int(found.before[g]) + 1,
             int(found.chosen[g]),
             int(found.chosen_by[g]),
         )

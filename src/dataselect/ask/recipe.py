@@ -40,14 +40,14 @@ def main(file: Path | None, values: list[str], statement: str | None, runs: list
     if statement is not None:
         if file is not None:
             raise InputError("both a recipe and -c are given. Remove one.")
-        _print("", *answer(statement, folders))
+        _print("", *answer_statement(statement, folders))
     elif file is None:
         open_shell(folders, _recipes())
     else:
         run_recipe(file, values, folders)
 
 
-def answer(statement: str, runs: Mapping[str, Path]) -> Answer:
+def answer_statement(statement: str, runs: Mapping[str, Path]) -> Answer:
     """Runs a statement over the views.
 
     Raises:

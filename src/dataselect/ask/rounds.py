@@ -21,7 +21,7 @@ LOWEST = np.finfo(np.float32).min  # of all candidates
 def first_turn(standing: Standing) -> tuple[int, int]:
     """The turn in which a row is offered first, from 0, and the group that offers it."""
     groups = len(standing.scores)
-    turns = standing.ahead * groups + np.arange(groups)
+    turns = standing.before * groups + np.arange(groups)
     turns[standing.scores == -np.inf] = np.iinfo(np.int64).max
     group = int(turns.argmin())
     return int(turns[group]), group

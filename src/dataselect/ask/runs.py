@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dataselect.ask.views import STORED, file_name
+from dataselect.ask.views import STORED_VIEWS, file_name
 from dataselect.errors import InputError
 
 #: The outputs of the run in the project's folder.
@@ -43,7 +43,7 @@ def outputs_in(folder: Path) -> Path:
         InputError: neither has outputs.
     """
     for path in (folder, folder / OUT):
-        if any((path / file_name(view)).is_file() for view in STORED):
+        if any((path / file_name(view)).is_file() for view in STORED_VIEWS):
             return path
     raise InputError(
         f"{folder}: no outputs of a run, such as selection.parquet, are there or in its folder "

@@ -28,21 +28,21 @@ class Standing(NamedTuple):
 
     Attributes:
         scores: of the row: float32, g; −∞ where it is no candidate.
-        ahead: how many rows rank before it in every group: int64, g.
+        before: how many rows rank before it in every group: int64, g.
         chosen: how many of those were chosen: int64, g.
         chosen_by: how many of those the group itself chose: int64, g.
         order: its number in the order of all groups; None without an order.
-        order_ahead: how many rows rank before it there.
+        order_before: how many rows rank before it there.
         sizes: the candidates of every group, where each row is in one only; else None.
         sample: the scores of some rows: float32, n g; empty where each row is in one group.
     """
 
     scores: np.ndarray
-    ahead: np.ndarray
+    before: np.ndarray
     chosen: np.ndarray
     chosen_by: np.ndarray
     order: float | None
-    order_ahead: int
+    order_before: int
     sizes: np.ndarray | None
     sample: np.ndarray
 
@@ -113,19 +113,19 @@ def standing(path: Path, row: int, groups: int, chosen: Chosen, order: Order | N
     scores = scores.copy()
     if group is not None:
         scores[group] = own[0]
-    mine = None
+    own_order = None
     if order is not None:
         one = own[None] if group is None else SingleGroup(np.asarray([group]), own)
-        mine = np.float32(order(one)[0])
-    ranked = _Row(row, scores, order, mine)
+        own_order = np.float32(order(one)[0])
+    ranked = _Row(row, scores, order, own_order)
     parts = fold(path, lambda first, block: _count(first, block, ranked, chosen))
     return Standing(
         scores=scores,
-        ahead=np.sum([part.ahead for part in parts], axis=0),
+        before=np.sum([part.before for part in parts], axis=0),
         chosen=np.sum([part.chosen for part in parts], axis=0),
         chosen_by=np.sum([part.chosen_by for part in parts], axis=0),
-        order=None if mine is None else float(mine),
-        order_ahead=sum(part.order_ahead for part in parts),
+        order=None if own_order is None else float(own_order),
+        order_before=sum(part.order_before for part in parts),
         sizes=None if group is None else np.sum([part.sizes for part in parts], axis=0),
         sample=np.concatenate([part.sample for part in parts]),
     )
@@ -137,16 +137,16 @@ class _Row(NamedTuple):
     row: int
     scores: np.ndarray
     order: Order | None
-    mine: np.float32 | None
+    own_order: np.float32 | None
 
 
 class _Counts(NamedTuple):
     """What a block adds to a `Standing`."""
 
-    ahead: np.ndarray
+    before: np.ndarray
     chosen: np.ndarray
     chosen_by: np.ndarray
-    order_ahead: int
+    order_before: int
     sizes: np.ndarray
     sample: np.ndarray
 
@@ -160,30 +160,32 @@ def _count(first: int, block: Block, ranked: _Row, chosen: Chosen) -> _Counts:
     places, by = chosen.rows[start:end] - first, chosen.groups[start:end]
     sizes, sample = np.zeros(groups, dtype=np.int64), np.empty((0, groups), dtype=np.float32)
     if isinstance(block, SingleGroup):
-        mask = _ahead(block.score, own[block.group], lower) & (block.score > -np.inf)
-        ahead = np.bincount(block.group[mask], minlength=groups)
+        mask = _ranks_before(block.score, own[block.group], lower) & (block.score > -np.inf)
+        before = np.bincount(block.group[mask], minlength=groups)
         picked = mask[places]
         of_chosen = np.bincount(block.group[places][picked], minlength=groups)
         by_group = np.bincount(by[picked & (by == block.group[places])], minlength=groups)
         sizes += np.bincount(block.group[block.score > -np.inf], minlength=groups)
     else:
         columns = np.ascontiguousarray(block.T)  # g b: whole columns are compared at a time
-        before, behind = columns[:, :lower] >= own[:, None], columns[:, lower:] > own[:, None]
-        ahead = np.asarray([np.count_nonzero(column) for column in before])
-        ahead += np.asarray([np.count_nonzero(column) for column in behind])
-        chosen_ahead = _ahead(block[places], own, int(np.searchsorted(places, lower)))
-        of_chosen = np.asarray(chosen_ahead.sum(axis=0))
-        by_group = np.bincount(by[chosen_ahead[np.arange(len(by)), by]], minlength=groups)
+        early, late = columns[:, :lower] >= own[:, None], columns[:, lower:] > own[:, None]
+        before = np.asarray([np.count_nonzero(column) for column in early])
+        before += np.asarray([np.count_nonzero(column) for column in late])
+        chosen_before = _ranks_before(block[places], own, int(np.searchsorted(places, lower)))
+        of_chosen = np.asarray(chosen_before.sum(axis=0))
+        by_group = np.bincount(by[chosen_before[np.arange(len(by)), by]], minlength=groups)
         sample = block[-first % SAMPLED :: SAMPLED].copy()
-    order_ahead = 0
+    order_before = 0
     if ranked.order is not None:
         column = ranked.order(block)
-        mask = _ahead(column, ranked.mine, lower) & (column > -np.inf)
-        order_ahead = int(np.count_nonzero(mask))
-    return _Counts(ahead, of_chosen, by_group, order_ahead, sizes, sample)
+        mask = _ranks_before(column, ranked.own_order, lower) & (column > -np.inf)
+        order_before = int(np.count_nonzero(mask))
+    return _Counts(before, of_chosen, by_group, order_before, sizes, sample)
 
 
-def _ahead(scores: np.ndarray, own: np.ndarray | np.float32 | None, lower: int) -> np.ndarray:
+def _ranks_before(
+    scores: np.ndarray, own: np.ndarray | np.float32 | None, lower: int
+) -> np.ndarray:
     """Which scores rank before the row's own: of equals, those of the first `lower`."""
     mask = scores > own
     mask[:lower] |= (scores == own)[:lower]

@@ -24,7 +24,7 @@ FOLDER = Path("sql")
 VIEWS = "views.sql"
 
 #: A view of stored tables → its table's schema. What others are made of begins with `stored_`.
-STORED = {
+STORED_VIEWS = {
     **{name: name for name in TABLES if name not in ("scores", "groups", "selection")},
     "baseline": "evaluation",
     **{f"stored_{name}": name for name in ("groups", "scores", "selection")},
@@ -57,24 +57,24 @@ def make_views(db: DuckDBPyConnection, runs: Mapping[str, Path], views: Path) ->
 
 def statements(runs: Mapping[str, Path], views: Path) -> Iterator[str]:
     """What makes the views and macros: a statement each, for any program with DuckDB."""
-    for view in STORED:
+    for view in STORED_VIEWS:
         yield _stored_view(view, runs)
     text = re.sub(r"^--.*$", "", views.read_text(encoding="utf-8"), flags=re.M)
     # No text of that file holds a semicolon at the end of a line.
     for statement in re.split(r";\s*$", text, flags=re.M):
         made = re.match(r"\s*CREATE OR REPLACE VIEW (\w+)", statement)
-        if statement.strip() and not (made and made[1] in STORED):
+        if statement.strip() and not (made and made[1] in STORED_VIEWS):
             yield f"{statement.strip()};"
 
 
 def missing_files(runs: Mapping[str, Path], sql: str | None = None) -> list[str]:
     """The outputs that are not there in any run; with a text in SQL, those whose views it names."""
     words = None if sql is None else set(re.findall(r"\w+", re.sub(r"--.*", "", sql)))
-    needed = set(STORED) if words is None else words & set(STORED)
+    needed = set(STORED_VIEWS) if words is None else words & set(STORED_VIEWS)
     for view, parts in MADE_OF.items():
         if words and view in words:
             needed |= set(parts)
-    missing = [view for view in STORED if view in needed and not _files(view, runs)]
+    missing = [view for view in STORED_VIEWS if view in needed and not _files(view, runs)]
     folders = list(runs.values())
     place = folders[0] if len(folders) == 1 else Path("…")
     return [str(place / file_name(view)) for view in missing]
@@ -87,12 +87,12 @@ def _files(view: str, runs: Mapping[str, Path]) -> dict[str, Path]:
 
 def _stored_view(view: str, runs: Mapping[str, Path]) -> str:
     # With can_have_nan DuckDB does not skip blocks by their bounds, which leave out NaN losses.
-    option = ", can_have_nan = true" if STORED[view] == "evaluation" else ""
+    option = ", can_have_nan = true" if STORED_VIEWS[view] == "evaluation" else ""
     parts = [
         f"SELECT {_text(name)} AS run, * FROM read_parquet({_text(str(path))}{option})"
         for name, path in _files(view, runs).items()
     ]
-    body = "\nUNION ALL BY NAME ".join(parts) or _empty(STORED[view])
+    body = "\nUNION ALL BY NAME ".join(parts) or _empty(STORED_VIEWS[view])
     return f"CREATE OR REPLACE VIEW {view} AS\n{body};"
 
 

@@ -77,8 +77,8 @@ def questions(result: dict[str, Any]) -> str:
     note = (
         "The whole command, its start included; `top` and `round_robin`. Of "
         f"{len(runs)} budgets {wrong} were wrong. `dataselect sql -c` took {min(opens)} to "
-        f"{max(opens)} s. On {result['machine']['cores']} cores, beside other work that took most of "
-        "them. (`python benchmarks/why.py`)"
+        f"{max(opens)} s. On {result['machine']['cores']} cores, beside other work, which took "
+        "most of them. (`python benchmarks/why.py`)"
     )
     return "\n".join([*lines, "", note])
 

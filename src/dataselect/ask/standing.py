@@ -113,10 +113,10 @@ def standing(path: Path, row: int, groups: int, chosen: Chosen, order: Order | N
     scores = scores.copy()
     if group is not None:
         scores[group] = own[0]
-    own_order = None
+    own_order = np.float32(-np.inf)
     if order is not None:
-        one = own[None] if group is None else SingleGroup(np.asarray([group]), own)
-        own_order = np.float32(order(one)[0])
+        block = own[None] if group is None else SingleGroup(np.asarray([group]), own)
+        own_order = np.float32(order(block)[0])
     ranked = _Row(row, scores, order, own_order)
     parts = fold(path, lambda first, block: _count(first, block, ranked, chosen))
     return Standing(
@@ -124,7 +124,7 @@ def standing(path: Path, row: int, groups: int, chosen: Chosen, order: Order | N
         before=np.sum([part.before for part in parts], axis=0),
         chosen=np.sum([part.chosen for part in parts], axis=0),
         chosen_by=np.sum([part.chosen_by for part in parts], axis=0),
-        order=None if own_order is None else float(own_order),
+        order=None if order is None else float(own_order),
         order_before=sum(part.order_before for part in parts),
         sizes=None if group is None else np.sum([part.sizes for part in parts], axis=0),
         sample=np.concatenate([part.sample for part in parts]),
@@ -137,7 +137,7 @@ class _Row(NamedTuple):
     row: int
     scores: np.ndarray
     order: Order | None
-    own_order: np.float32 | None
+    own_order: np.float32
 
 
 class _Counts(NamedTuple):
@@ -183,9 +183,7 @@ def _count(first: int, block: Block, ranked: _Row, chosen: Chosen) -> _Counts:
     return _Counts(before, of_chosen, by_group, order_before, sizes, sample)
 
 
-def _ranks_before(
-    scores: np.ndarray, own: np.ndarray | np.float32 | None, lower: int
-) -> np.ndarray:
+def _ranks_before(scores: np.ndarray, own: np.ndarray | np.float32, lower: int) -> np.ndarray:
     """Which scores rank before the row's own: of equals, those of the first `lower`."""
     mask = scores > own
     mask[:lower] |= (scores == own)[:lower]

@@ -39,8 +39,8 @@ MAY_IMPORT = {
     "compare": {"data", "eval", "settings"},
     "fetch": {"data", "settings"},
     "tasks": {"data", "dedup", "fetch"},
-    "sql": {"data"},
     "project": {"plan", "data", "dedup", "eval", "models", "train", "settings"},
+    "ask": {"data", "aggregate", "score", "settings"},
 }
 EVERYTHING = {"plan", "cli", "__init__"}
 

@@ -165,7 +165,7 @@ def test_every_column_is_described():
 
 def test_every_recipe_and_kind_is_described():
     for recipe in ROOT.glob("sql/*.sql"):
-        assert f"sql/{recipe.name}" in DOCS["docs/outputs.md"]
+        assert f"sql/{recipe.name}" in DOCS["docs/asking.md"]
     for kind in ROOT.glob("eval_kinds/*.yaml"):
         assert f"`{kind.stem}`" in DOCS["docs/settings.md"]
 
@@ -218,6 +218,8 @@ NOT_RUN = {
     "--reference_outputs out/judged/alpaca_eval/references.json --annotators_config "
     "alpaca_eval_gpt4": "another package, which asks OpenAI",
     "dvc repro demo/dvc.yaml": "minutes: trains the demo's base model",
+    'duckdb -cmd ".read sql/views.sql"': "another program; ask/test_views.py reads the file in "
+    "DuckDB",
     "python demo/pretrain.py": "minutes: trains the demo's base model",
 }
 
@@ -238,6 +240,7 @@ ELSEWHERE = {
     "dataselect init --update": INIT,
     "dataselect init --update --yes": INIT,
     "dataselect profile tulu2_200k-gsm8k --write params.yaml --force": PROFILES,
+    "dataselect sql": "ask/test_shell.py::test_it_opens_with_the_views",
     "dvc exp run -S method=random": PIPELINE,
     "dvc exp run --queue -S 'method=rds,random' -S budget=100,300": QUEUE,
     "dvc exp run --run-all": QUEUE,
@@ -264,12 +267,16 @@ HERE = {
         "dataselect sql sql/best_not_selected.sql most=1",
         "dataselect sql sql/hardest_tests.sql most=3",
         "dataselect sql sql/contaminated.sql most=3",
-        "dataselect sql sql/contaminated_chosen.sql most=3",
+        "dataselect sql sql/contaminated.sql chosen=true most=3",
+        "dataselect sql sql/dropped_by_reason.sql",
+        'dataselect sql -c "SELECT group_name, count(*) FROM selection GROUP BY ALL"',
+        "dataselect why 5",
+        "dataselect why '#5' --top 3 --out out",
         "dvc plots show",
         "git add --all",
         "git commit -m 'a run'",
-        "dvc get . out/selection.parquet --rev HEAD -o other.parquet",
-        "dataselect sql sql/overlap.sql other=other.parquet",
+        "dvc get . out/selection.parquet --rev HEAD -o before/selection.parquet",
+        "dataselect sql sql/overlap.sql --run now=out --run before=before",
         "dataselect compare",
         "dataselect compare HEAD workspace --per-task",
         "dataselect compare --csv > compare.csv",
@@ -348,11 +355,14 @@ def printed(project):
 @pytest.mark.xdist_group("docs")
 def test_the_commands_of_a_run(project, printed):
     assert "embed" in printed["dataselect estimate"]
-    assert "all sources" in printed["dataselect sql sql/overlap.sql other=other.parquet"]
+    assert (
+        "all sources" in printed["dataselect sql sql/overlap.sql --run now=out --run before=before"]
+    )
+    assert "A budget of " in printed["dataselect why 5"]
     assert "plan" in printed["dvc dag"]
     assert "all runs are of rds" in printed["dataselect compare"]
     assert "rds" in printed["dataselect runs"]
-    (example,) = [t for lang, t in BLOCK.findall(DOCS["docs/outputs.md"]) if lang == "python"]
+    (example,) = [t for lang, t in BLOCK.findall(DOCS["docs/asking.md"]) if lang == "python"]
     assert "messages" in run(sys.executable, "-c", example, cwd=project).stdout
 
 

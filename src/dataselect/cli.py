@@ -76,11 +76,27 @@ def estimate() -> None:
 def sql(
     file: Annotated[Path | None, typer.Argument(help="A recipe, like sql/chosen_by.sql.")] = None,
     values: Annotated[list[str] | None, typer.Argument(help="Its variables: name=value.")] = None,
+    statement: Annotated[str | None, typer.Option("-c", help="A statement to answer.")] = None,
+    run: Annotated[
+        list[str] | None, typer.Option(help="NAME=FOLDER of a run; repeat it for several.")
+    ] = None,
 ) -> None:
-    """Answer a question about the outputs with a recipe in SQL."""
-    from dataselect.sql import run_recipe
+    """Answer a question about the outputs in SQL; without one, open DuckDB's command line."""
+    from dataselect.ask import recipe
 
-    run_recipe(file, values or [])
+    recipe.main(file, values or [], statement, run or [])
+
+
+@app.command()
+def why(
+    row: Annotated[str, typer.Argument(help="A row of the pool: its id or number.")],
+    out: Annotated[Path, typer.Option(help="The folder of the outputs.")] = Path("out"),
+    top: Annotated[int, typer.Option(min=1, help="How many groups, queries, rows to list.")] = 5,
+) -> None:
+    """Say why a row was chosen, or not, or left out of the pool."""
+    from dataselect.ask import why
+
+    why.main(row, out, top)
 
 
 @app.command()

@@ -40,8 +40,9 @@ MAY_IMPORT = {
     "fetch": {"data", "settings"},
     "tasks": {"data", "dedup", "fetch"},
     "sql": {"data"},
+    "export": {"data", "models", "plan", "train"},
 }
-EVERYTHING = {"plan", "cli", "__init__"}
+EVERYTHING = {"plan", "cli", "api", "__init__"}
 
 #: A scorer's or aggregator's own file.
 PART_MAY_IMPORT = {"data.scores", "data.topk", "data.budget", "data.quotas", "numerics"}

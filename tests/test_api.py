@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 import runpy
 import shutil
 import subprocess
@@ -125,6 +126,19 @@ def test_kinds_of_tests_come_with_the_package():
     assert choose(tests=QUERIES).frame.height == 3
     kinds = {"kinds": {"sums": "nothing"}}
     assert "no kind is called `nothing`" in mistake(choose, tests=QUERIES, eval=kinds)
+
+
+@pytest.mark.slow
+def test_the_block_of_the_docs_runs(in_scratch, capsys):
+    (in_scratch / "demo/world").mkdir(parents=True)
+    (in_scratch / "demo/base_model").symlink_to(GOLDEN / "tiny-llama")
+    for name in ("pool", "queries"):
+        rows = pl.read_parquet(ROOT / f"demo/world/{name}.parquet").head(20)
+        rows.write_parquet(in_scratch / f"demo/world/{name}.parquet")
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.S)
+    exec(block.replace("budget=300", "budget=5"), {})
+    assert "group" in capsys.readouterr().out
+    assert len((in_scratch / "train.jsonl").read_text().splitlines()) == 5
 
 
 #: How rows are given, by method, so that every form is used.

@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "fetch": {"data", "settings"},
     "tasks": {"data", "dedup", "fetch"},
     "sql": {"data"},
-    "export": {"data", "models", "plan", "train"},
+    "export": {"data", "models", "plan", "settings", "train"},
 }
 EVERYTHING = {"plan", "cli", "api", "__init__"}
 

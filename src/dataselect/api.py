@@ -121,26 +121,31 @@ def select(
     """
     report.quiet_libraries()
     target = _checked_target(Path(folder)) if folder is not None else None
+    named = model if isinstance(model, Mapping) else {"name": os.fspath(model)}
+    params = {**blocks, "pool": pool, "queries": queries, "model": named}
+    home = _temporary_run({**params, "method": method, "budget": budget})
+    if target is not None:
+        shutil.rmtree(target, ignore_errors=True)
+        home = Path(shutil.move(home, target))
+    selection = Selection(tables.read("selection", home / "selection.parquet"), home)
+    if target is None:
+        weakref.finalize(selection, shutil.rmtree, home, ignore_errors=True)
+    return selection
+
+
+def _temporary_run(params: dict[str, Any]) -> Path:
+    """Runs the stages in a folder of its own, beside the features, and returns it."""
     parent = files.scratch_folder() / "select"
     parent.mkdir(parents=True, exist_ok=True)
     home = Path(tempfile.mkdtemp(dir=parent)).resolve()
-    named = model if isinstance(model, Mapping) else {"name": os.fspath(model)}
-    params = {**blocks, "pool": pool, "queries": queries, "model": named}
     try:
-        _run({**params, "method": method, "budget": budget}, home)
+        _run(params, home)
     except BaseException as error:
         shutil.rmtree(home, ignore_errors=True)
         if isinstance(error, InputError):  # of rows that were given, without the file's folder
             raise InputError(str(error).replace(f"{home / GIVEN}{os.sep}", "")) from None
         raise
-    if target is not None:
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.move(home, target)
-    selection = Selection(tables.read("selection", (target or home) / "selection.parquet"),
-                          target or home)  # fmt: skip
-    if target is None:
-        weakref.finalize(selection, shutil.rmtree, home, ignore_errors=True)
-    return selection
+    return home
 
 
 def choose(

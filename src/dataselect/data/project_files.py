@@ -9,7 +9,7 @@ from dataselect.errors import InputError
 PACKAGE = Path(__file__).parents[1]
 
 #: Where the package's own files lie: in an installed package, and above an editable one's `src/`.
-HOMES = (PACKAGE / "templates", PACKAGE.parents[1])
+HOMES = (PACKAGE / "project" / "files", PACKAGE.parents[1])
 
 
 def project_file(name: str) -> Path:

@@ -21,7 +21,7 @@ def main() -> None:
     report.quiet_libraries()
     params = read_yaml("params.yaml")
     sections = plan(params, read_yaml("methods.yaml"))
-    memory = training_memory(sections)
+    memory = training_memory(sections, (params.get("train") or {}).get("memory"))
     files.write_json(Path("plan.json"), asdict(sections))
     report.console.print(f"method {params['method']}, budget {sections.eval.run.budget}")
     notes = [remove_stale(), ignored_keys(params, sections), features_size(sections)]

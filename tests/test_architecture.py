@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "tasks": {"data", "dedup", "fetch"},
     "sql": {"data"},
     "export": {"data", "models", "plan", "settings", "train"},
+    "project": {"plan", "data", "dedup", "eval", "models", "train", "settings"},
 }
 EVERYTHING = {"plan", "cli", "api", "__init__"}
 

@@ -203,6 +203,7 @@ NOT_RUN = {
     "make test": "runs this test",
     "make .venvs/nv_embed/ready": "installs packages; test_makefile.py has its steps",
     "source .venv/bin/activate": "the tests run in the environment",
+    "pip install '.[eval,metrics]'": "installs packages; project/test_wheel.py installs the wheel",
     "pip install -e '.[ray]'": "installs packages",
     "pip install -e '.[s3]'": "installs packages",
     "ray start --head": "needs a cluster; compute/test_ray.py starts one in its process",
@@ -227,8 +228,15 @@ QUEUE = "test_pipeline.py::test_experiments_run_in_a_queue"
 S3 = "test_s3.py::project"
 PROFILES = "plan/test_profiles.py::test_a_profile_is_written_and_replaces_a_file_only_by_force"
 
+INIT = "project/test_command.py::test_the_commands_of_the_page"
+
 #: Commands that another test runs.
 ELSEWHERE = {
+    "dataselect init": INIT,
+    "dataselect init --pool 'data/*.jsonl' --queries queries.jsonl --tests tests.jsonl --model "
+    "meta-llama/Llama-3.2-1B --budget 5%": INIT,
+    "dataselect init --update": INIT,
+    "dataselect init --update --yes": INIT,
     "dataselect profile tulu2_200k-gsm8k --write params.yaml --force": PROFILES,
     "dvc exp run -S method=random": PIPELINE,
     "dvc exp run --queue -S 'method=rds,random' -S budget=100,300": QUEUE,

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from dataselect.api import Selection, select
     from dataselect.errors import InputError
 
+__version__ = "0.1.0"
+
 # OpenMP's threads sleep while they wait for each other, and do not spin: spinning takes the cores
 # from whatever else runs. OpenMP reads this once, when torch is loaded; so it stands here, before
 # anything of ours, in every stage and every worker.

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dataselect import report
+from dataselect import __version__, report
 from dataselect.stage import end_with_message
 
 app = typer.Typer(
@@ -18,6 +18,50 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dataselect {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Choose the instruction rows that teach a language model your task."""
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Empty, or in a git repository.")] = Path(),
+    pool: Annotated[list[str] | None, typer.Option(help="Rows to choose from: file, glob.")] = None,
+    queries: Annotated[list[str] | None, typer.Option(help="Example rows of the tasks.")] = None,
+    tests: Annotated[list[str] | None, typer.Option(help="Tests of the tasks.")] = None,
+    model: Annotated[str | None, typer.Option(help="A folder, or a name on the hub.")] = None,
+    method: Annotated[str | None, typer.Option(help="A method of methods.yaml.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Rows, or a share such as 5%.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="The demo: all files included.")] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Compare a project's files with this version's.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --update: write the files.")] = False,
+) -> None:
+    """Make a new DVC project, with your own files in its params.yaml; or update one."""
+    from dataselect.project.command import init
+
+    init(
+        folder,
+        {"pool": pool or [], "queries": queries or [], "tests": tests or []},
+        {"model": model, "method": method, "budget": budget},
+        demo=demo,
+        update=update,
+        apply=yes,
+    )
 
 
 @app.command()

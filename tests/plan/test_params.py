@@ -20,7 +20,7 @@ TRAIN = [
     "epochs", "steps", "learning_rate", "batch_size", "micro_batch_size", "schedule", "warmup",
     "weight_decay", "max_grad_norm", "group_by_length", "loss_per", "method", "lora_rank",
     "lora_alpha", "lora_dropout", "lora_modules", "dtype", "weights", "optimizer",
-    "gradient_checkpointing", "save_steps",
+    "gradient_checkpointing", "memory", "save_steps",
     "skip_steps", "threads", "processes", "seed",
 ]  # fmt: skip
 TOP = ", ".join(TOP_LEVEL_KEYS)

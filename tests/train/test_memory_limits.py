@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from dataselect.compute import memory as machine_memory
 from dataselect.models.architecture import read_architecture
@@ -16,6 +17,7 @@ from dataselect.train.memory_limits import (
     check_fits,
     describe,
 )
+from dataselect.train.nets import check_types
 from dataselect.train.run import TrainSection, train
 from tests.helpers import MODEL, mistake
 
@@ -60,6 +62,20 @@ def test_only_settings_that_may_be_changed_are_offered():
     lora = Recipe(method="lora", gradient_checkpointing=True)
     found = alternatives(shape, lora, 64, TRAIN_SETTINGS, "float32", CPU)
     assert list(found) == ["`weights: bfloat16`", "`weights: nf4`"]
+
+
+def test_what_is_offered_is_not_refused_afterwards():
+    shape = read_architecture(MODEL)
+    in_float32 = Recipe(dtype="float32")
+    offers = alternatives(shape, in_float32, 64, TRAIN_SETTINGS, "float32", CPU)
+    assert "`weights: bfloat16`, `dtype: auto`" in offers
+    moments = Recipe(weights="bfloat16", optimizer="adamw_float32")
+    offers = alternatives(shape, moments, 64, TRAIN_SETTINGS, "bfloat16", CPU)
+    assert "`method: lora`, `gradient_checkpointing: true`, `optimizer: adamw`" in offers
+    for recipe in (in_float32, moments, Recipe()):
+        for offer in alternatives(shape, recipe, 64, TRAIN_SETTINGS, "bfloat16", CPU):
+            changes = yaml.safe_load("{" + offer.replace("`", "") + "}")
+            check_types(replace(recipe, **changes), "train")
 
 
 def test_processes_without_a_gpu_share_the_machine():

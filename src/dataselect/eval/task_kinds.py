@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +9,7 @@ import yaml
 
 from dataselect.data.project_files import project_file
 from dataselect.errors import InputError, did_you_mean
+from dataselect.eval.kind_functions import KINDS_FOLDER, check_functions
 from dataselect.eval.kind_needs import (
     Needs,
     check_columns,
@@ -22,8 +21,6 @@ from dataselect.eval.kind_needs import (
 if TYPE_CHECKING:
     import polars as pl
 
-#: The folder of the kinds, each in the form of an lm-eval task.
-KINDS_FOLDER = Path("eval_kinds")
 
 #: What lm-eval calls the longest output, in the order in which it reads them.
 OUTPUT_LIMITS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
@@ -49,23 +46,9 @@ def check_kind(kind: str, where: str, run_code: bool = False) -> None:
         )
     own_output_limit(kind)
     check_drawing(kind_settings(kind), _block(kind, "generation_kwargs"), str(kind_file(kind)))
-    _check_functions(kind)
+    check_functions(kind_file(kind))
     _check_samples(kind)
     check_needs(kind, _needs(kind), where, run_code)
-
-
-def _check_functions(kind: str) -> None:
-    """Refuses a name of a function of ours that there is not."""
-    text = kind_file(kind).read_text(encoding="utf-8")
-    for module, name in re.findall(r"!function\s+(dataselect[\w.]*)\.(\w+)", text):
-        try:
-            known = dir(importlib.import_module(module))
-        except ImportError:
-            known = []
-        if name not in known:
-            raise InputError(
-                f"{kind_file(kind)}: !function {module}.{name}: there is no such function. Fix it."
-            )
 
 
 def _check_samples(kind: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -16,6 +16,9 @@ from dataselect.plan.params import read_yaml
 from dataselect.plan.pools import FOLDER as POOLS
 from dataselect.plan.profile_cost import show_cost
 from dataselect.plan.profiles import FOLDER, Composed, compose, patterns
+
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
 
 WIDTH = 96
 
@@ -133,11 +136,16 @@ def _dumped(block: dict[str, Any]) -> str:
 
     yaml = YAML()
     yaml.width = WIDTH
-    yaml.representer.add_representer(type(None), lambda r, _: _scalar(r, "null", "null"))
-    yaml.representer.add_representer(float, lambda r, value: _scalar(r, "float", _float(value)))
+    plain_scalars(yaml)
     stream = io.StringIO()
     yaml.dump(styled(block, 0), stream)
     return stream.getvalue().rstrip("\n")
+
+
+def plain_scalars(yaml: YAML) -> None:
+    """Makes a writer of YAML write `null` in full, and numbers that YAML 1.1 reads as such."""
+    yaml.representer.add_representer(type(None), lambda r, _: _scalar(r, "null", "null"))
+    yaml.representer.add_representer(float, lambda r, value: _scalar(r, "float", _float(value)))
 
 
 def _scalar(representer: Any, kind: str, text: str) -> Any:

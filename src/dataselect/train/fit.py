@@ -62,6 +62,8 @@ class Recipe:
         optimizer: `adamw` holds its moments in the weights' type, `adamw_float32` in float32,
             `adamw_8bit` in 8 bits (bitsandbytes).
         gradient_checkpointing: computes activations twice, to hold fewer of them in memory.
+        memory: of each GPU that trains, like `80GB`, where the plan is made on another machine; it
+            refuses what cannot fit. Nothing is trained again when it changes.
         save_steps: optimiser steps between two checkpoints to resume from.
         skip_steps: how many steps with a loss or gradient that is not finite are skipped; the
             next one ends the run.
@@ -94,6 +96,7 @@ class Recipe:
     weights: Weights = "float32"
     optimizer: Optimizer = "adamw"
     gradient_checkpointing: bool = False
+    memory: str | None = None
     save_steps: PositiveInt = 100
     skip_steps: NonNegativeInt = 0
     threads: PositiveInt | None = None

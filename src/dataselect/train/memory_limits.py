@@ -145,11 +145,22 @@ def alternatives(
             continue
         if recipe.method == "lora" and "optimizer" in new:
             continue
+        new |= _resets(recipe, new)
         changed = replace(recipe, **new)
         kind = "float32" if computes == "float32" and changed.weights == "float32" else "bfloat16"
         text = ", ".join(f"`{name}: {_written(value)}`" for name, value in new.items())
         found[text] = needed(shape, changed, tokens, kind, machine)
     return found
+
+
+def _resets(recipe: Recipe, new: dict[str, Any]) -> dict[str, Any]:
+    """Settings that a change makes idle, and that are refused beside it, set to their defaults."""
+    resets = {}
+    if recipe.dtype == "float32" and new.get("weights", "float32") != "float32":
+        resets["dtype"] = "auto"
+    if recipe.optimizer == "adamw_float32" and new.get("method") == "lora":
+        resets["optimizer"] = "adamw"
+    return resets
 
 
 def _written(value: Any) -> str:

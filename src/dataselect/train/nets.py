@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,23 @@ def check_types(recipe: Recipe, where: str) -> None:
             f"{where}.optimizer: adamw_float32: has an effect only with `method: full` and "
             "`weights: bfloat16`: what is trained is in float32, and its moments are. Remove it."
         )
+
+
+def check_installed(recipe: Recipe, where: str) -> None:
+    """Checks that bitsandbytes is there where a recipe needs it; it is not imported.
+
+    Args:
+        where: the place in the user's file, for the message.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    for name, value in (("weights", "nf4"), ("optimizer", "adamw_8bit")):
+        if getattr(recipe, name) == value and importlib.util.find_spec("bitsandbytes") is None:
+            raise InputError(
+                f"{where}.{name}: {value}: `bitsandbytes` is not installed. Install it: pip "
+                f"install 'dataselect[bitsandbytes]'; or set other {name}."
+            )
 
 
 def check_precision(recipe: Recipe) -> None:

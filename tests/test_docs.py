@@ -64,6 +64,7 @@ def test_every_link_leads_somewhere(page):
 #: Files that the reader makes, or brings.
 READERS_FILES = {
     *("queries.jsonl", "tests.jsonl", "queries/sums.jsonl", "tests/sums.jsonl", "data.dvc"),
+    *("trl_sft.yaml", "axolotl.yaml", "llamafactory.yaml", "dataset_info.json"),
     *("remote/pool.parquet", "eval_kinds/my_kind.yaml", "src/dataselect/score/contrast.py"),
 }
 SUFFIXES = (".py", ".md", ".yaml", ".sql", ".json", ".jsonl", ".parquet", ".svg", ".lock", "/")
@@ -286,6 +287,7 @@ HERE = {
         "dvc params diff --targets params.yaml",
         "dvc plots diff HEAD",
         "dvc dag",
+        "dataselect export my_rows",
         "git checkout HEAD -- .",
         "dvc checkout dvc.yaml",
     ],

@@ -194,6 +194,16 @@ def adopt(
     adopt(stage, tolerance, seed)
 
 
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet, or is empty.")],
+) -> None:
+    """Write the run's rows as a Hugging Face data set: card, files for TRL and other trainers."""
+    from dataselect.export import run
+
+    run.main(folder)
+
+
 def main() -> None:
     """Runs the command; a user's mistake is one message and exit status 1."""
     report.quiet_libraries()

@@ -66,11 +66,11 @@ def check_rows_apart(net: Any, recipe: Recipe) -> None:
     with torch.no_grad(), torch.autocast(net.device.type, torch.bfloat16, enabled=in_bfloat16):
         try:
             for number, row in enumerate(rows):
-                alone = _logits(net, [row])[0]
+                single = _logits(net, [row])[0]
                 changed = [*others[:number], row, *others[number + 1 :]]
                 for packed in (rows, changed):
-                    gap = (_logits(net, packed)[number] - alone).abs().max()
-                    if not gap <= tolerance * alone.abs().max():
+                    gap = (_logits(net, packed)[number] - single).abs().max()
+                    if not gap <= tolerance * single.abs().max():
                         raise InputError(_message(net))
         except (TypeError, ValueError) as error:
             raise InputError(_message(net)) from error

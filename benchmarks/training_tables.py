@@ -43,7 +43,7 @@ def training(result: dict[str, Any]) -> str:
     note = (
         f"Per second of one core's time ({processor}, which others used meanwhile), in fp32, with "
         f"{run['rows']} real rows of {run['tokens']:,} tokens, micro-batches of "
-        f"{run['micro_batch_size']} rows. What padding takes, and what checkpointing computes "
-        "again, does not count as work. (`python benchmarks/training.py`)"
+        f"{run['micro_batch_size']} rows, without the first step. What padding takes, and what "
+        "checkpointing computes again, does not count as work. (`python benchmarks/training.py`)"
     )
     return "\n".join([*lines, "", note])

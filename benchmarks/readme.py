@@ -15,6 +15,7 @@ from typing import Any
 
 from comparison_tables import alarms, rates
 from pool_tables import contamination, near_duplicates, questions
+from training_tables import memory, training
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -53,34 +54,13 @@ def tables() -> dict[str, tuple[str, str]]:
         "estimate": ("docs/large-pools.md", estimate(_result("estimate"))),
         "scale": ("docs/large-pools.md", scale()),
         "memory": ("docs/large-models.md", memory(_result("memory"))),
+        "training": ("docs/large-models.md", training(_result("training"))),
         "contamination": ("docs/pools.md", contamination(_result("contamination"))),
         "alarms": ("docs/compare.md", alarms(_result("comparisons"))),
         "rates": ("benchmarks/README.md", rates(_result("comparisons"))),
         "asked": ("docs/asking.md", questions(_result("why"))),
         "near_duplicates": ("docs/pools.md", near_duplicates(_result("near_duplicates"))),
     }
-
-
-def memory(result: dict[str, Any]) -> str:
-    """The estimate of training's memory beside what was counted, by way and size."""
-    sizes = {name: runs for name, runs in result.items() if name != "machine"}
-    ways = list(next(iter(sizes.values())))
-    lines = [f"| GB estimated / counted | {' | '.join(sizes)} |", "|---|" + "---|" * len(sizes)]
-    for way in ways:
-        figures = [
-            f"{runs[way]['estimated'] / 1e9:.1f} / {runs[way]['counted'] / 1e9:.1f}"
-            if way in runs
-            else "–"
-            for runs in sizes.values()
-        ]
-        lines.append(f"| {way} | {' | '.join(figures)} |")
-    ratios = [run["ratio"] for runs in sizes.values() for run in runs.values()]
-    note = (
-        f"The estimate is {min(ratios):.2f} to {max(ratios):.2f} times what is counted. "
-        "Micro-batches of one row of 1,024 tokens, a vocabulary of 32,000. "
-        "(`python benchmarks/memory.py`)"
-    )
-    return "\n".join([*lines, "", note])
 
 
 def _result(name: str) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class Recipe:
         weight_decay: AdamW's.
         max_grad_norm: gradients are clipped to this norm.
         group_by_length: whether the rows of a step are of like length, which saves padding.
+        packed: whether the rows of a micro-batch are one behind the other instead of padded. The
+            run ends where the model's attention would let a row see another.
         loss_per: `token` averages over all response tokens of a step; `micro_batch` averages the
             means of its micro-batches, as older trainers do.
         method: `full` fine-tuning, or `lora`: adapters on frozen weights.
@@ -86,6 +88,7 @@ class Recipe:
     weight_decay: Annotated[float, Ge(0)] = 0.0
     max_grad_norm: Annotated[float, Gt(0)] = 1.0
     group_by_length: bool = False
+    packed: bool = False
     loss_per: Literal["token", "micro_batch"] = "token"
     method: Literal["full", "lora"] = "full"
     lora_rank: Annotated[PositiveInt, WITH_LORA] = 128

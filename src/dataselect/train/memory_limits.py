@@ -11,9 +11,6 @@ from dataselect.models.architecture import Architecture
 from dataselect.train.memory import Machine, Memory, needed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from dataselect.models.chat import Encoded
     from dataselect.models.settings import ModelSettings
     from dataselect.train.fit import Recipe
 
@@ -40,7 +37,7 @@ REFERENCE_SETTINGS = ("gradient_checkpointing", "weights")
 def check_memory(
     model: ModelSettings,
     recipe: Recipe,
-    rows: Sequence[Encoded],
+    longest: int,
     where: str,
     settings: tuple[str, ...],
 ) -> None:
@@ -49,6 +46,7 @@ def check_memory(
     More rows at a time shrink where they do not fit.
 
     Args:
+        longest: the tokens of the longest row.
         where: the block of settings, for the message.
         settings: names of those that may be changed.
 
@@ -66,7 +64,6 @@ def check_memory(
     processes, on_gpu = process_count(recipe), device() == "cuda"
     machine = Machine(device_memory(), on_gpu, processes)
     computes = "bfloat16" if computes_in_bfloat16(recipe) else "float32"
-    longest = max(len(row.ids) for row in rows)
     need = needed(shape, recipe, longest, computes, machine)
     offers = alternatives(shape, recipe, longest, settings, computes, machine)
     check_fits(need, machine.share, where, offers)

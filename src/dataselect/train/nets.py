@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataselect.errors import InputError
 from dataselect.train.adapters import add_adapters
+from dataselect.train.packing import check_packed, check_rows_apart
 
 if TYPE_CHECKING:
     from dataselect.models.settings import ModelSettings
@@ -19,7 +20,8 @@ def load_trainable(model: ModelSettings, recipe: Recipe) -> Any:
 
     Raises:
         InputError: it cannot be loaded; the device does not compute in bfloat16; bitsandbytes is
-            needed and not installed; or the model has not all of `lora_modules`.
+            needed and not installed; the model has not all of `lora_modules`; or rows are to be
+            packed and it does not keep them apart.
     """
     from dataselect.models.load import load_causal
     from dataselect.models.quantized import load_bitsandbytes
@@ -27,7 +29,10 @@ def load_trainable(model: ModelSettings, recipe: Recipe) -> Any:
     check_precision(recipe)
     if recipe.optimizer == "adamw_8bit":
         load_bitsandbytes("optimizer: adamw_8bit")
-    return add_adapters(load_causal(model, recipe.weights), recipe)
+    net = load_causal(model, recipe.weights)
+    if recipe.packed:
+        check_rows_apart(net, recipe)
+    return add_adapters(net, recipe)
 
 
 def computes_in_bfloat16(recipe: Recipe) -> bool:
@@ -42,15 +47,16 @@ def computes_in_bfloat16(recipe: Recipe) -> bool:
 
 
 def check_types(recipe: Recipe, where: str) -> None:
-    """Checks that the types of a recipe go together.
+    """Checks that the types of a recipe go together, and `packed` with its micro-batches.
 
     Args:
         where: the place in the user's file, for the message.
 
     Raises:
-        InputError: `weights: nf4` without LoRA; `dtype: float32` with other weights; or an
-            optimiser in float32 whose moments are in float32 anyway.
+        InputError: `weights: nf4` without LoRA; `dtype: float32` with other weights; an
+            optimiser in float32 whose moments are in float32 anyway; or nothing to pack.
     """
+    check_packed(recipe, where)
     if recipe.weights == "nf4" and recipe.method != "lora":
         raise InputError(
             f"{where}.weights: nf4: expected `method: lora`, as 4 bits cannot be trained; found "

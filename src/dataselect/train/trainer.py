@@ -19,6 +19,7 @@ from dataselect.train import divergence
 from dataselect.train.nets import computes_in_bfloat16
 from dataselect.train.optimizers import optimizer_class
 from dataselect.train.order import FilledOrder, Order, order_by_length, random_order
+from dataselect.train.packing import packing_collator
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -67,7 +68,7 @@ def make_trainer(
         model=net,
         args=_arguments(home, recipe, len(rows)),
         train_dataset=_LabelledRows(rows),
-        data_collator=_collator(tokenizer),
+        data_collator=packing_collator() if recipe.packed else _collator(tokenizer),
         callbacks=[*callbacks],
         optimizer_cls_and_kwargs=optimizer_class(recipe),
     )

@@ -54,3 +54,34 @@ def near_duplicates(result: dict[str, Any]) -> str:
         "(`python benchmarks/near_duplicates.py`)"
     )
     return "\n".join([*lines, "", note])
+
+
+def questions(result: dict[str, Any]) -> str:
+    """What `why` and `sql` take on the largest outputs, and on a tenth of them."""
+    runs = [run for run in result["runs"] if run["case"] != "sql"]
+    rows = sorted({run["rows"] for run in runs})
+    lines = [
+        "| rows × groups | row | seconds | of processors | peak memory |",
+        "|---|---|---|---|---|",
+    ]
+    for size in rows:
+        for case in ("chosen", "next", "far"):
+            same = [run for run in runs if (run["rows"], run["case"]) == (size, case)]
+            groups, cells = same[0]["groups"], []
+            for name, unit in (("seconds", ""), ("cpu_seconds", ""), ("peak_mb", " MB")):
+                values = sorted(run[name] for run in same)
+                cells.append(f"{values[0]}–{values[-1]}{unit}")
+            lines.append(f"| {size:,} × {groups} | {ROWS[case]} | {' | '.join(cells)} |")
+    wrong = sum(not run["exact"] for run in runs)
+    opens = [run["seconds"] for run in result["runs"] if run["case"] == "sql"]
+    note = (
+        "The whole command, its start included; `top` and `round_robin`. Of "
+        f"{len(runs)} budgets {wrong} were wrong. `dataselect sql -c` took {min(opens)} to "
+        f"{max(opens)} s. On {result['machine']['cores']} cores, beside other work, which took "
+        "most of them. (`python benchmarks/why.py`)"
+    )
+    return "\n".join([*lines, "", note])
+
+
+#: A case of benchmarks/why.py → which row it is.
+ROWS = {"chosen": "a chosen one", "next": "the next one", "far": "one for twice the budget"}

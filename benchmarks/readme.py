@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from comparison_tables import alarms, rates
-from pool_tables import contamination, near_duplicates
+from pool_tables import contamination, near_duplicates, questions
+from training_tables import memory, training
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-RECIPES = ("share_per_source.sql", "chosen_by.sql group=velish most=3")
+#: Commands whose output on the demo's run stands in docs/asking.md, by the name of its block.
+EXAMPLES = {
+    "sql": ("sql sql/share_per_source.sql", "sql sql/chosen_by.sql group=velish most=3"),
+    "why": ("why almanac-0045 --top 3",),
+}
 
 
 def main() -> None:
@@ -34,9 +39,10 @@ def main() -> None:
     for page, text in after.items():
         (ROOT / page).write_text(text, encoding="utf-8")
     if (ROOT / "out" / "selection.parquet").exists():
-        path = ROOT / "docs/outputs.md"
-        examples = "\n\n".join(sql_example(recipe) for recipe in RECIPES)
-        text = _replace(path.read_text(encoding="utf-8"), "sql", examples)
+        path = ROOT / "docs/asking.md"
+        text = path.read_text(encoding="utf-8")
+        for name, commands in EXAMPLES.items():
+            text = _replace(text, name, "\n\n".join(example(command) for command in commands))
         path.write_text(text, encoding="utf-8")
 
 
@@ -48,33 +54,13 @@ def tables() -> dict[str, tuple[str, str]]:
         "estimate": ("docs/large-pools.md", estimate(_result("estimate"))),
         "scale": ("docs/large-pools.md", scale()),
         "memory": ("docs/large-models.md", memory(_result("memory"))),
+        "training": ("docs/large-models.md", training(_result("training"))),
         "contamination": ("docs/pools.md", contamination(_result("contamination"))),
         "alarms": ("docs/compare.md", alarms(_result("comparisons"))),
         "rates": ("benchmarks/README.md", rates(_result("comparisons"))),
+        "asked": ("docs/asking.md", questions(_result("why"))),
         "near_duplicates": ("docs/pools.md", near_duplicates(_result("near_duplicates"))),
     }
-
-
-def memory(result: dict[str, Any]) -> str:
-    """The estimate of training's memory beside what was counted, by way and size."""
-    sizes = {name: runs for name, runs in result.items() if name != "machine"}
-    ways = list(next(iter(sizes.values())))
-    lines = [f"| GB estimated / counted | {' | '.join(sizes)} |", "|---|" + "---|" * len(sizes)]
-    for way in ways:
-        figures = [
-            f"{runs[way]['estimated'] / 1e9:.1f} / {runs[way]['counted'] / 1e9:.1f}"
-            if way in runs
-            else "–"
-            for runs in sizes.values()
-        ]
-        lines.append(f"| {way} | {' | '.join(figures)} |")
-    ratios = [run["ratio"] for runs in sizes.values() for run in runs.values()]
-    note = (
-        f"The estimate is {min(ratios):.2f} to {max(ratios):.2f} times what is counted. "
-        "Micro-batches of one row of 1,024 tokens, a vocabulary of 32,000. "
-        "(`python benchmarks/memory.py`)"
-    )
-    return "\n".join([*lines, "", note])
 
 
 def _result(name: str) -> dict[str, Any]:
@@ -235,13 +221,12 @@ def _spread(values: list[float]) -> str:
     return f"{statistics.mean(values):.3f}{spread}"
 
 
-def sql_example(recipe: str) -> str:
-    """A recipe of `sql/` and its result on the run in `out/`."""
-    command = f"dataselect sql sql/{recipe}"
-    program = [sys.executable, "-m", "dataselect.cli", *command.split()[1:]]
+def example(command: str) -> str:
+    """A command of `dataselect` and what it prints of the run in `out/`."""
+    program = [sys.executable, "-m", "dataselect.cli", *command.split()]
     output = subprocess.run(program, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     lines = "\n".join(line.rstrip() for line in output.splitlines()).strip()
-    return f"```text\n$ {command}\n{lines}\n```"
+    return f"```text\n$ dataselect {command}\n{lines}\n```"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -41,7 +43,7 @@ def make_model(folder: str, shape: dict[str, int], dtype: str = "auto") -> None:
     load_tokenizer(MODEL).save_pretrained(folder)
 
 
-def product_flops(dtype: torch.dtype) -> float:
+def product_flops(dtype: torch.dtype, clock: Callable[[], float] = time.perf_counter) -> float:
     """FLOP/s of a plain matrix product in this precision, on the GPU where there is one."""
     on_gpu = torch.cuda.is_available()
     width = 8_192 if on_gpu else 1_024
@@ -52,4 +54,4 @@ def product_flops(dtype: torch.dtype) -> float:
         if on_gpu:
             torch.cuda.synchronize()
 
-    return 2 * width**3 / best_of(20, once)
+    return 2 * width**3 / best_of(20, once, clock)

@@ -1,17 +1,21 @@
 """Measures training by tokens per second, and by its share of the processor's matrix product.
 
-    OMP_NUM_THREADS=2 python benchmarks/training.py [--small]
+    OMP_NUM_THREADS=1 python benchmarks/training.py [--small]
 
 Real rows of ../shared (not shipped), Llama shapes with random weights: full fine-tuning and LoRA,
-each with and without gradient checkpointing. The first step, which sets things up, is not counted.
-Needed FLOPs are those of `models.flops`; what checkpointing computes again is not needed.
+each with and without gradient checkpointing, and full with packed rows. On a GPU the shape has 1 B
+parameters, elsewhere 14 M. The first step, which sets things up, is not counted. Needed FLOPs are
+those of `models.flops`; what padding takes, and what checkpointing computes again, is not needed.
+Without a GPU seconds are those of the processor: others may use the machine meanwhile.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +31,13 @@ from dataselect.train.adapters import add_adapters
 from dataselect.train.fit import Recipe, fit
 
 #: Rows a step, steps, and micro-batch of a shape.
-RUNS = {"tiny": (8, 4, 2), "100M": (8, 4, 2), "1B": (64, 12, 4), "7B": (64, 4, 4)}
+RUNS = {"tiny": (8, 4, 2), "14M": (16, 3, 4), "1B": (64, 12, 4), "7B": (64, 4, 4)}
+#: Most tokens of a row; where nothing stands, 2,048.
+MAX_TOKENS = {"14M": 512}
+SMALL_SHAPE = {
+    "hidden_size": 384, "intermediate_size": 1_024, "num_hidden_layers": 6,
+    "num_attention_heads": 6, "num_key_value_heads": 6,
+}  # fmt: skip
 WAYS: dict[str, dict[str, Any]] = {
     f"{method}{', checkpointing' if saving else ''}": {
         "method": method,
@@ -35,13 +45,13 @@ WAYS: dict[str, dict[str, Any]] = {
     }
     for method in ("full", "lora")
     for saving in (False, True)
-}
+} | {"full, packed": {"packed": True}}
 
 
 def main() -> None:
     """Runs every way of training in a process of its own."""
     small, on_gpu = "--small" in sys.argv, torch.cuda.is_available()
-    sizes = ["tiny"] if small else ["1B"] if on_gpu else ["100M"]
+    sizes = ["tiny"] if small else ["1B"] if on_gpu else ["14M"]
     jobs = [(size, way) for size in sizes for way in WAYS]
     if on_gpu and not small:  # the rest of 7 B, with fp32 weights, is larger than a GPU
         jobs.append(("7B", "lora, checkpointing"))
@@ -51,7 +61,8 @@ def main() -> None:
         results.setdefault(size, {})[way] = run
     if not small:
         gpu = {"gpu": torch.cuda.get_device_name()} if on_gpu else {}
-        save_result("training_gpu" if on_gpu else "training", {**gpu, **results})
+        threads = {} if on_gpu else {"threads": os.environ.get("OMP_NUM_THREADS")}
+        save_result("training_gpu" if on_gpu else "training", {**gpu, **threads, **results})
 
 
 def train(size: str, way: str) -> dict[str, Any]:
@@ -61,14 +72,15 @@ def train(size: str, way: str) -> dict[str, Any]:
         epochs=1, batch_size=batch, micro_batch_size=micro_batch, save_steps=10_000, **WAYS[way]
     )
     with tempfile.TemporaryDirectory() as folder:
-        model = replace(MODEL, name=folder, dtype="float32")
-        make_model(folder, SHAPES.get(size, {}), "float32")
+        limit = MAX_TOKENS.get(size, MODEL.max_tokens)
+        model = replace(MODEL, name=folder, dtype="float32", max_tokens=limit)
+        make_model(folder, (SHAPES | {"14M": SMALL_SHAPE}).get(size, {}), "float32")
         net = add_adapters(load_causal(model), recipe)
         encoded = load_chat(model).encode(rows(2 * batch * steps))
         encoded = [row for row in encoded if row.has_response][: batch * steps]
         clock = _step_clock()
         fit(net, load_tokenizer(model), encoded, Path(folder), recipe, [clock])
-    return _speed(net, encoded, clock.seconds, steps)
+    return {"micro_batch_size": micro_batch, **_speed(net, encoded, clock.seconds, steps)}
 
 
 def _speed(net: Any, encoded: list[Any], seconds: list[float], steps: int) -> dict[str, Any]:
@@ -78,7 +90,7 @@ def _speed(net: Any, encoded: list[Any], seconds: list[float], steps: int) -> di
     per_second = tokens * (steps - 1) / steps / (seconds[-1] - seconds[0])
     dtype = torch.bfloat16 if on_gpu else torch.float32
     flops = training_flops(net, 1) * per_second
-    peak = product_flops(dtype)
+    peak = product_flops(dtype, _clock())
     memory = {"gpu_gb": round(torch.cuda.max_memory_allocated() / 1e9, 1)} if on_gpu else {}
     return {
         "parameters": sum(p.numel() for p in net.parameters()),
@@ -87,6 +99,10 @@ def _speed(net: Any, encoded: list[Any], seconds: list[float], steps: int) -> di
         "gflops": round(flops / 1e9, 1), "product_gflops": round(peak / 1e9, 1),
         "share_of_the_product": round(flops / peak, 3), **memory,
     }  # fmt: skip
+
+
+def _clock() -> Callable[[], float]:
+    return time.perf_counter if torch.cuda.is_available() else time.process_time
 
 
 def _step_clock() -> Any:
@@ -100,7 +116,7 @@ def _step_clock() -> Any:
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            self.seconds.append(time.perf_counter())
+            self.seconds.append(_clock()())
 
     return StepClock()
 

@@ -7,7 +7,8 @@ dvc repro remote/pools/dvc.yaml:pool@mathinstruct    # a pool of the papers: `da
 import sys
 
 from dataselect import report
-from dataselect.plan.pools import fetch_own, fetch_pool
+from dataselect.fetch.pools import fetch_own, fetch_pool
+from dataselect.plan.pools import FOLDER, OWN, OWN_SETTINGS, load_pool, own_data_set, pool_settings
 from dataselect.stage import end_with_message
 
 
@@ -16,9 +17,11 @@ def main() -> None:
     report.quiet_libraries()
     try:
         if sys.argv[1:]:
-            fetch_pool(sys.argv[1])
+            name = sys.argv[1]
+            pool = load_pool(name, "remote/fetch.py")
+            fetch_pool(pool, FOLDER / f"{name}.parquet", pool_settings(name))
         else:
-            fetch_own()
+            fetch_own(own_data_set(), OWN, OWN_SETTINGS)
     except BaseException as error:
         end_with_message("fetch", error)
 

@@ -9,11 +9,11 @@ WITH hardest AS (
     WHERE answer_nll_nats IS NOT NULL AND NOT isnan(answer_nll_nats)
       AND (getvariable('task') = 'all' OR
            task = one_of('task', getvariable('task'), (SELECT list(DISTINCT task) FROM tests)))
-    ORDER BY answer_nll_nats DESC, task, id LIMIT getvariable('most')
+    ORDER BY answer_nll_nats DESC, task, id, run LIMIT getvariable('most')
 )
 SELECT short(turn(messages, 'user', -1), getvariable('width')) || chr(10)
        || '= ' || short(answer, getvariable('width')) || chr(10)
        || '→ ' || short(output, getvariable('width')) AS text,
-       answer_nll_nats AS nll_nats, value, id
-FROM hardest JOIN tests USING (task, id)
-ORDER BY nll_nats DESC, task, id;
+       answer_nll_nats AS nll_nats, value, id, run
+FROM hardest JOIN tests USING (run, task, id)
+ORDER BY nll_nats DESC, task, id, run;

@@ -3,15 +3,15 @@
 SET VARIABLE task = 'all';
 
 WITH programs AS (
-    SELECT left(task, -4) AS task, id, value,
+    SELECT run, left(task, -4) AS task, id, value,
            [m.value FOR m IN other_metrics IF m.metric = 'answered'][1] = 1 AS answered
     FROM evaluation WHERE task LIKE '%\_pot' ESCAPE '\'
 )
 SELECT task,
        avg(CASE WHEN answered THEN programs.value ELSE chains.value END) AS hybrid,
        avg(chains.value) AS chain, avg(programs.value) AS program,
-       avg(answered::INT) AS answered, count(*) AS tests
-FROM programs JOIN evaluation chains USING (task, id)
+       avg(answered::INT) AS answered, count(*) AS tests, run
+FROM programs JOIN evaluation chains USING (run, task, id)
 WHERE getvariable('task') = 'all'
    OR task = one_of('task', getvariable('task'), (SELECT list(DISTINCT task) FROM programs))
-GROUP BY task ORDER BY task;
+GROUP BY task, run ORDER BY task, run;

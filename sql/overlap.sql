@@ -1,16 +1,21 @@
--- How many rows do two selections share?
--- Give `other`: another run's, from `dvc get . out/selection.parquet --rev REV -o other.parquet`.
-SET VARIABLE other = '';  -- none: a selection compared with itself would always agree
+-- How many rows do the selections of two runs share?
+-- Change nothing; name the runs: --run NAME=FOLDER --run NAME=FOLDER. Of several, each pair is compared.
 
-WITH either AS (  -- by id: row numbers may differ where the pools do
-    SELECT coalesce(a.source, b.source) AS source, a.id AS a, b.id AS b
-    FROM selection a FULL JOIN read_parquet(needed('other', getvariable('other'),
-         'the file of another selection')) b USING (id)
+WITH runs AS (
+    SELECT DISTINCT run FROM selection
+    WHERE (SELECT count(DISTINCT run) FROM selection) > 1 OR error(
+        'one run alone has nothing to overlap with. Add --run NAME=FOLDER twice to the command.')
+), pairs AS (
+    SELECT a.run AS first, b.run AS other FROM runs a JOIN runs b ON a.run < b.run
+), either AS (  -- by id: row numbers may differ where the pools do
+    SELECT first, other, id, any_value(source) AS source,
+           bool_or(run = first) AS a, bool_or(run = other) AS b
+    FROM pairs JOIN selection ON run IN (first, other)
+    GROUP BY first, other, id
 )
 SELECT CASE WHEN grouping(source) = 1 THEN 'all sources' ELSE source END AS source,
-       count(a) AS this, count(b) AS other,
-       count(*) FILTER (a IS NOT NULL AND b IS NOT NULL) AS shared,
-       shared / count(*) AS jaccard
+       first AS one, other, count(*) FILTER (a) AS in_one, count(*) FILTER (b) AS in_other,
+       count(*) FILTER (a AND b) AS shared, shared / count(*) AS jaccard
 FROM either
-GROUP BY GROUPING SETS ((), (either.source))
-ORDER BY grouping(either.source) DESC, count(*) DESC, either.source;
+GROUP BY GROUPING SETS ((first, other), (first, other, either.source))
+ORDER BY first, other, grouping(either.source) DESC, count(*) DESC, either.source;

@@ -13,6 +13,7 @@ from dataselect.plan.params import read_yaml
 from dataselect.plan.run import plan, unpinned_models
 from dataselect.plan.stale import remove_stale
 from dataselect.plan.stored import mixed_versions
+from dataselect.plan.tasks import judge_note
 from dataselect.stage import end_with_message
 
 
@@ -21,11 +22,12 @@ def main() -> None:
     report.quiet_libraries()
     params = read_yaml("params.yaml")
     sections = plan(params, read_yaml("methods.yaml"))
-    memory = training_memory(sections)
+    memory = training_memory(sections, (params.get("train") or {}).get("memory"))
     files.write_json(Path("plan.json"), asdict(sections))
     report.console.print(f"method {params['method']}, budget {sections.eval.run.budget}")
     notes = [remove_stale(), ignored_keys(params, sections), features_size(sections)]
     notes += [*memory, mixed_versions(sections.embed), missing_key(sections.eval.options.judge)]
+    notes.append(judge_note(params, sections.eval.options.judge))
     for line in filter(None, [*notes, *unpinned_models(sections)]):
         report.console.print(line)
 

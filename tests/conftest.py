@@ -1,10 +1,11 @@
 """Fixtures that several tests share."""
 
 import os
+import shutil
 
 import pytest
 
-from tests import helpers
+from tests import helpers, small_run
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for a hub must fail, not wait
 
@@ -26,3 +27,11 @@ def in_scratch(tmp_path, monkeypatch):
 def home(in_scratch):
     """A user's folder, as the working directory: see helpers.user_folder."""
     return helpers.user_folder(in_scratch)
+
+
+@pytest.fixture
+def out(in_scratch):
+    """The outputs of a small run in the working directory, with the recipes: see small_run."""
+    shutil.copytree(helpers.ROOT / "sql", in_scratch / "sql")
+    small_run.write_run()
+    return in_scratch / "out"

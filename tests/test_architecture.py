@@ -39,9 +39,11 @@ MAY_IMPORT = {
     "compare": {"data", "eval", "settings"},
     "fetch": {"data", "settings"},
     "tasks": {"data", "dedup", "fetch"},
-    "sql": {"data"},
+    "export": {"data", "models", "plan", "settings", "train"},
+    "project": {"plan", "data", "dedup", "eval", "models", "train", "settings"},
+    "ask": {"data", "aggregate", "score", "settings"},
 }
-EVERYTHING = {"plan", "cli", "__init__"}
+EVERYTHING = {"plan", "cli", "api", "__init__"}
 
 #: A scorer's or aggregator's own file.
 PART_MAY_IMPORT = {"data.scores", "data.topk", "data.budget", "data.quotas", "numerics"}

@@ -65,6 +65,7 @@ def test_every_link_leads_somewhere(page):
 #: Files that the reader makes, or brings.
 READERS_FILES = {
     *("queries.jsonl", "tests.jsonl", "queries/sums.jsonl", "tests/sums.jsonl", "data.dvc"),
+    *("trl_sft.yaml", "axolotl.yaml", "llamafactory.yaml", "dataset_info.json"),
     *("remote/pool.parquet", "eval_kinds/my_kind.yaml", "src/dataselect/score/contrast.py"),
 }
 SUFFIXES = (".py", ".md", ".yaml", ".sql", ".json", ".jsonl", ".parquet", ".svg", ".lock", "/")
@@ -166,7 +167,7 @@ def test_every_column_is_described():
 
 def test_every_recipe_and_kind_is_described():
     for recipe in ROOT.glob("sql/*.sql"):
-        assert f"sql/{recipe.name}" in DOCS["docs/outputs.md"]
+        assert f"sql/{recipe.name}" in DOCS["docs/asking.md"]
     for kind in ROOT.glob("eval_kinds/*.yaml"):
         assert f"`{kind.stem}`" in DOCS["docs/settings.md"]
 
@@ -203,6 +204,7 @@ NOT_RUN = {
     "make test": "runs this test",
     "make .venvs/nv_embed/ready": "installs packages; test_makefile.py has its steps",
     "source .venv/bin/activate": "the tests run in the environment",
+    "pip install '.[eval,metrics]'": "installs packages; project/test_wheel.py installs the wheel",
     "pip install -e '.[ray]'": "installs packages",
     "pip install -e '.[s3]'": "installs packages",
     "ray start --head": "needs a cluster; compute/test_ray.py starts one in its process",
@@ -218,6 +220,8 @@ NOT_RUN = {
     "--reference_outputs out/judged/alpaca_eval/references.json --annotators_config "
     "alpaca_eval_gpt4": "another package, which asks OpenAI",
     "dvc repro demo/dvc.yaml": "minutes: trains the demo's base model",
+    'duckdb -cmd ".read sql/views.sql"': "another program; ask/test_views.py reads the file in "
+    "DuckDB",
     "python demo/pretrain.py": "minutes: trains the demo's base model",
 }
 
@@ -225,16 +229,25 @@ NOT_RUN = {
 PIPELINE = "test_pipeline.py::test_an_experiment_runs_in_the_workspace"
 QUEUE = "test_pipeline.py::test_experiments_run_in_a_queue"
 S3 = "test_s3.py::project"
+GIVEN_UP = "test_kills.py::test_a_killed_experiment_can_be_given_up_and_blocks_no_other"
 PROFILES = "plan/test_profiles.py::test_a_profile_is_written_and_replaces_a_file_only_by_force"
+
+INIT = "project/test_command.py::test_the_commands_of_the_page"
 
 #: Commands that another test runs.
 ELSEWHERE = {
+    "dataselect init": INIT,
+    "dataselect init --pool 'data/*.jsonl' --queries queries.jsonl --tests tests.jsonl --model "
+    "meta-llama/Llama-3.2-1B --budget 5%": INIT,
+    "dataselect init --update": INIT,
+    "dataselect init --update --yes": INIT,
     "dataselect profile tulu2_200k-gsm8k --write params.yaml --force": PROFILES,
+    "dataselect sql": "ask/test_shell.py::test_it_opens_with_the_views",
     "dvc exp run -S method=random": PIPELINE,
     "dvc exp run --queue -S 'method=rds,random' -S budget=100,300": QUEUE,
     "dvc exp run --run-all": QUEUE,
-    "dvc queue kill NAME": "test_kills.py::"
-    "test_a_killed_experiment_can_be_given_up_and_blocks_no_other",
+    "dvc queue kill NAME": GIVEN_UP,
+    "dvc queue remove NAME": GIVEN_UP,
     "dvc remote add -d shared s3://bucket/folder": S3,
     "dvc remote modify shared endpointurl https://minio.example.org": S3,
     "python demo/world.py": "test_demo.py::test_the_generator_makes_the_committed_files",
@@ -256,16 +269,26 @@ HERE = {
         "dataselect sql sql/best_not_selected.sql most=1",
         "dataselect sql sql/hardest_tests.sql most=3",
         "dataselect sql sql/contaminated.sql most=3",
-        "dataselect sql sql/contaminated_chosen.sql most=3",
+        "dataselect sql sql/contaminated.sql chosen=true most=3",
+        "dataselect sql sql/dropped_by_reason.sql",
+        'dataselect sql -c "SELECT group_name, count(*) FROM selection GROUP BY ALL"',
+        "dataselect why 5",
+        "dataselect why '#5' --top 3 --out out",
         "dvc plots show",
         "git add --all",
         "git commit -m 'a run'",
-        "dvc get . out/selection.parquet --rev HEAD -o other.parquet",
-        "dataselect sql sql/overlap.sql other=other.parquet",
+        "dvc get . out/selection.parquet --rev HEAD -o before/selection.parquet",
+        "dataselect sql sql/overlap.sql --run now=out --run before=before",
+        "dataselect compare",
+        "dataselect compare HEAD workspace --per-task",
+        "dataselect compare --csv > compare.csv",
+        "dataselect runs",
         "dvc exp show --drop '.*' --keep 'Experiment|State|method|budget|mean.score$|contaminated'",
         "dvc metrics diff --targets metrics/eval.json",
         "dvc params diff --targets params.yaml",
+        "dvc plots diff HEAD",
         "dvc dag",
+        "dataselect export my_rows",
         "git checkout HEAD -- .",
         "dvc checkout dvc.yaml",
     ],
@@ -335,9 +358,14 @@ def printed(project):
 @pytest.mark.xdist_group("docs")
 def test_the_commands_of_a_run(project, printed):
     assert "embed" in printed["dataselect estimate"]
-    assert "all sources" in printed["dataselect sql sql/overlap.sql other=other.parquet"]
+    assert (
+        "all sources" in printed["dataselect sql sql/overlap.sql --run now=out --run before=before"]
+    )
+    assert "A budget of " in printed["dataselect why 5"]
     assert "plan" in printed["dvc dag"]
-    (example,) = [t for lang, t in BLOCK.findall(DOCS["docs/outputs.md"]) if lang == "python"]
+    assert "all runs are of rds" in printed["dataselect compare"]
+    assert "rds" in printed["dataselect runs"]
+    (example,) = [t for lang, t in BLOCK.findall(DOCS["docs/asking.md"]) if lang == "python"]
     assert "messages" in run(sys.executable, "-c", example, cwd=project).stdout
 
 

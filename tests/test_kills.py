@@ -227,3 +227,5 @@ def test_a_killed_experiment_can_be_given_up_and_blocks_no_other(tmp_path):
     status = run("dvc", "queue", "status", cwd=home).stdout
     assert re.search(r"killed .*Failed", status), status
     assert re.search(r"another .*Success", status), status
+    run("dvc", "queue", "remove", "killed", cwd=home)
+    assert "killed" not in run("dvc", "queue", "status", cwd=home).stdout

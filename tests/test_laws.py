@@ -14,12 +14,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dataselect.aggregate.run import select
+from dataselect.api import choose
 from dataselect.data import files, tables
-from dataselect.embed.run import embed
 from dataselect.plan.run import plan
-from dataselect.reference.run import fit_reference
-from dataselect.score.run import score
 from tests.helpers import GOLDEN, complete, small_methods
 
 pytestmark = pytest.mark.slow
@@ -109,12 +106,7 @@ def run(method, pool, queries, home, name, shard_rows=None, scratch="shared", **
     tables.write("dropped", tables.empty("dropped"), out / "dropped.parquet")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "scratch_folder", lambda: SCRATCH / scratch)
-        fit_reference(
-            sections_.reference, out / "pool.parquet", out / "dropped.parquet", out / "reference"
-        )
-        embed(sections_.embed, out, shard_rows)
-    score(sections_.score, out, out / "features")
-    selection = select(sections_.aggregate, out).table
+        selection = choose(sections_, out, shard_rows)
     scores = tables.read("scores", out / "scores.parquet")
     return scores, tables.read("groups", out / "groups.parquet"), selection
 

@@ -7,16 +7,13 @@ import polars as pl
 import pytest
 import yaml
 
-from dataselect.aggregate.run import select
+from dataselect.api import choose
 from dataselect.compute import no_progress
 from dataselect.data import tables
 from dataselect.data.checkpoints import read_checkpoints
 from dataselect.data.shards import read_all
 from dataselect.embed.losses import losses
-from dataselect.embed.run import embed
 from dataselect.plan.run import plan
-from dataselect.reference.run import fit_reference
-from dataselect.score.run import score
 from tests.helpers import GOLDEN, MODEL, ROOT, small_methods
 
 pytestmark = pytest.mark.slow
@@ -52,13 +49,9 @@ def chosen(home, rows, method, methods=WHOLE):
     tables.write("queries", tables.empty("queries"), home / "out/queries.parquet")
     tables.write("dropped", tables.empty("dropped"), home / "out/dropped.parquet")
     out = home / "out"
-    fit_reference(
-        sections.reference, out / "pool.parquet", out / "dropped.parquet", out / "reference"
-    )
-    embed(sections.embed, out)
-    score(sections.score, out, out / "features")
+    selection = choose(sections, out)
     measured = read_all(out / "features/pool") if sections.embed.features else {}
-    return select(sections.aggregate, out).table["id"].to_list(), measured
+    return selection["id"].to_list(), measured
 
 
 def by(rows, values, descending=True):

@@ -49,6 +49,32 @@ def test_a_task_is_fetched_and_named_in_params(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_task_with_training_rows_makes_its_pool(tmp_path):
+    home = copy_project(tmp_path)
+    folder = home / "IndianaUniversityDatasetsModels/Medical_reports_Splits"
+    folder.mkdir(parents=True)
+    for split in ("train", "validation", "test"):
+        rows = [{"findings": f"{split} {i} is clear.", "impression": "Normal."} for i in range(3)]
+        pl.DataFrame(rows).write_parquet(folder / f"{split}-00000-of-00001.parquet")
+    path = "remote/tasks/open_i/pool.parquet"
+    change({"pool": {"path": path}, "tests": {"from": ["open_i"]}}, home / "params.yaml")
+    failed = run("dvc", "repro", "plan", cwd=home, check=False)
+    command = "dvc repro remote/tasks/dvc.yaml:task@open_i"
+    assert f"Run `{command}`" in " ".join(failed.stderr.split())
+    printed = run(*command.split(), cwd=home).stdout
+    assert re.search(r"^ tests +3 +– $", printed, re.M), printed
+    assert re.search(r"^ rows for a pool +3 +– $", printed, re.M), printed
+    run("dvc", "repro", "dedup", cwd=home)
+    pool = pl.read_parquet(home / "out/pool.parquet")
+    assert pool["source"].to_list() == ["open_i"] * 3
+    (folder / "test-00000-of-00001.parquet").write_bytes(b"")
+    done = run("python", "remote/task.py", "open_i", cwd=home, check=False)
+    assert done.returncode == 1
+    assert "dataselect task: IndianaUniversity" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
 def test_a_pool_that_was_never_fetched_stops_no_experiment(tmp_path):
     home = copy_project(tmp_path)
     stage = {"cmd": "cp params.yaml copy.yaml", "deps": ["params.yaml"], "outs": ["copy.yaml"]}

@@ -1,7 +1,6 @@
 """The recipes sql/*.sql over outputs of a few rows; their results, worked by hand."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,83 +9,19 @@ import duckdb
 import polars as pl
 import pytest
 
+from dataselect.ask.recipe import answer_statement, execute, main, run_recipe
+from dataselect.ask.runs import run_folders
 from dataselect.data import tables
 from dataselect.errors import InputError
-from dataselect.sql import execute, run_recipe
-from tests.helpers import ROOT
+from tests.helpers import ROOT, mistake
+from tests.small_run import turns, write
 
-NEVER = float("-inf")
-
-
-def turns(prompt, response):
-    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
-
-
-def write(name, rows, **types):
-    schema = tables.schema(name) | types
-    rows = [(*row, *[None] * (len(schema) - len(row))) for row in rows]
-    tables.write(name, pl.DataFrame(rows, schema=schema, orient="row"), f"out/{name}.parquet")
-
-
-@pytest.fixture
-def out(tmp_path, monkeypatch):
-    """Six pool rows of three sources, two groups, a selection of three rows."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(ROOT / "sql", tmp_path / "sql")
-    (tmp_path / "out").mkdir()
-    system = {"role": "system", "content": "Be brief."}
-    later = turns("And 2+3?", "five")
-    write("pool", [
-        (0, "a0", "alpha", turns("What is\n\n  1+1?", "two")),
-        (1, "a1", "alpha", [system, *turns("[b]What[/b] is 1+2?", "three"), *later]),
-        (2, "a2", "alpha", turns("Hi", "Hello there")),
-        (3, "b0", "beta", turns("Sing", "La la la la")),
-        (4, "b1", "beta", [{"role": "assistant", "content": "Time"}]),
-        (5, "c0", "gamma", turns("Bye", "See you")),
-    ])  # fmt: skip
-    write("dropped", [("a9", "alpha", "empty", None, "pool.jsonl:9")])
-    write("contamination", [
-        (1, "a1", "alpha", "sum", "t1", 0.75, "[b]what is\n6", True, False),
-        (3, "b0", "beta", "song", "t0", 1.0, "Hum", True, True),
-        (None, "a8", "alpha", "sum", "t0", 1.0, "5+5", True, False),
-    ])  # fmt: skip
-    write("selected_contamination", [(1, "a1", "sum", "t1")])
-    write("queries", [
-        ("sum", "q0", turns("4+4?", "eight"), None),
-        ("song", "q1", turns("Sing!", "La"), None),
-    ])  # fmt: skip
-    write("tests", [
-        ("sum", "t0", [*turns("1+1?", "two"), *turns("5+5?", "ten")], "ten", None, None),
-        ("sum", "t1", turns("6+6?", "twelve"), "twelve", None, None),
-        ("song", "t0", turns("Hum", "Hm"), "Hm", ["Hm", "Ah"], None),
-        ("song", "t1", turns("Whistle", "Wheee"), "Wheee", None, None),
-    ])  # fmt: skip
-    write("groups", [(0, "q0", "sum", None), (1, "q1", "song", None)])
-    write("scores", [
-        (0, "a0", None, [0.5, 0.25]),
-        (1, "a1", None, [0.75, NEVER]),
-        (2, "a2", None, [0.25, 0.125]),
-        (3, "b0", None, [0.0, 1.0]),
-        (4, "b1", None, [0.25, 0.5]),
-        (5, "c0", None, [NEVER, NEVER]),
-    ], score=pl.Array(pl.Float32, 2))  # fmt: skip
-    write("selection", [
-        (0, 1, "a1", "alpha", 0, "sum", 0.75),
-        (1, 3, "b0", "beta", 1, "song", 1.0),
-        (2, 0, "a0", "alpha", 0, "sum", 0.5),
-    ])  # fmt: skip
-    write("evaluation", [
-        ("sum", "t0", "exact_match", 0.0, 2.5, "eleven\nor so", False, None),
-        ("sum", "t1", "exact_match", 1.0, 0.5, "twelve", False, None),
-        ("song", "t0", "acc", 0.0, 4.0, None, True, None),
-        ("song", "t1", "acc", 0.0, float("nan"), "Hm", False, None),
-    ])  # fmt: skip
-    return tmp_path / "out"
+OUT = {"out": Path("out")}
 
 
 def answer(name, **given):
     with duckdb.connect() as db:
-        return execute(db, Path(f"sql/{name}.sql"), given)
+        return execute(db, Path(f"sql/{name}.sql"), given, OUT).rows
 
 
 def rows(tmp_path, sql):
@@ -94,7 +29,7 @@ def rows(tmp_path, sql):
     file = tmp_path / "own.sql"
     file.write_text(sql)
     with duckdb.connect() as db:
-        return execute(db, file, {})
+        return execute(db, file, {}, OUT).rows
 
 
 def test_share_per_source(out):
@@ -127,25 +62,140 @@ def test_best_not_selected_breaks_ties_by_row_and_skips_what_is_no_candidate(out
     assert answer("best_not_selected", group="q1", most="1") == [("\n→ Time", "q1", 0.5, "b1")]
 
 
-def test_overlap_with_itself_and_with_another(out):
-    assert answer("overlap", other="out/selection.parquet") == [
-        ("all sources", 3, 3, 3, 1.0),
-        ("alpha", 2, 2, 2, 1.0),
-        ("beta", 1, 1, 1, 1.0),
+@pytest.fixture
+def two_runs(out):
+    """The run, and another whose pool has other numbers: `b` chose a0, a2 and c0."""
+    other = [("pool", 7, "a0"), ("pool", 8, "a2"), ("pool", 9, "c0")]
+    sources = {"a0": "alpha", "a2": "alpha", "c0": "gamma"}
+    pool = [(i, name, sources[name], turns(name, name)) for i, (_, _, name) in enumerate(other)]
+    chosen = [(i, i, name, sources[name], 0, None, 0.5) for i, (_, _, name) in enumerate(other)]
+    (out.parent / "b/out").mkdir(parents=True)
+    write("pool", pool, folder="b/out")
+    write("selection", chosen, folder="b/out")
+    return run_folders(["a=out", "b=b"])
+
+
+def answer_both(name, runs, **given):
+    with duckdb.connect() as db:
+        return execute(db, Path(f"sql/{name}.sql"), given, runs)
+
+
+def test_overlap_of_two_runs(two_runs):
+    header, rows = answer_both("overlap", two_runs)
+    assert header == ["source", "one", "other", "in_one", "in_other", "shared", "jaccard"]
+    assert rows == [
+        ("all sources", "a", "b", 3, 3, 1, 0.2),
+        ("alpha", "a", "b", 2, 2, 1, 1 / 3),
+        ("beta", "a", "b", 1, 0, 0, 0.0),
+        ("gamma", "a", "b", 0, 1, 0, 0.0),
     ]
-    other = [
-        (0, 7, "a0", "alpha", 0, None, 0.5),
-        (1, 8, "a2", "alpha", 0, None, 0.5),
-        (2, 9, "c0", "gamma", 0, None, 0.5),
+
+
+def test_overlap_of_a_run_with_itself(out):
+    rows = answer_both("overlap", {"a": out, "b": out}).rows
+    assert [row[0] for row in rows] == ["all sources", "alpha", "beta"]
+    assert {row[-1] for row in rows} == {1.0}
+
+
+def test_what_two_runs_disagree_on(two_runs):
+    assert answer_both("disagreements", two_runs).rows == [
+        ("[b]What[/b] is 1+2?\n→ three", "a", 0, "q0", "a1", False),
+        ("Sing\n→ La la la la", "a", 1, "q1", "b0", False),
+        ("a2\n→ a2", "b", 1, None, "a2", True),
+        ("c0\n→ c0", "b", 2, None, "c0", True),
     ]
-    frame = pl.DataFrame(other, schema=tables.schema("selection"), orient="row")
-    tables.write("selection", frame, "other.parquet")
-    assert answer("overlap", other="other.parquet") == [
-        ("all sources", 3, 3, 1, 0.2),
-        ("alpha", 2, 2, 1, 1 / 3),
-        ("beta", 1, 0, 0, 0.0),
-        ("gamma", 0, 1, 0, 0.0),
+    assert len(answer_both("disagreements", two_runs, most="1").rows) == 2
+
+
+def test_several_runs_have_a_column_run_and_one_has_none(two_runs):
+    header, rows = answer_both("share_per_source", two_runs)
+    assert header[-1] == "run"
+    assert [(row[-1], row[0], row[2]) for row in rows] == [
+        ("a", "alpha", 2), ("a", "beta", 1), ("a", "gamma", 0), ("b", "alpha", 2), ("b", "gamma", 1)
+    ]  # fmt: skip
+    sums = "SELECT run, sum(pool_share), sum(selected_share) FROM sources GROUP BY run ORDER BY 1"
+    for run, pool, selected in answer_statement(sums, two_runs).rows:
+        assert (run in ("a", "b"), pool, selected) == (True, pytest.approx(1), pytest.approx(1))
+    assert "run" not in answer_both("share_per_source", {"a": Path("out")}).header
+
+
+def test_dropped_by_reason(out):
+    write("dropped", [
+        ("a8", "alpha", "empty", None, "pool.jsonl:9"),
+        ("a9", "alpha", "empty", None, "pool.jsonl:10"),
+        ("b9", "beta", "duplicate", "b0", "pool.jsonl:3"),
+    ])  # fmt: skip
+    assert answer("dropped_by_reason") == [
+        ("empty", "alpha", 2, "pool.jsonl:10"),
+        ("duplicate", "beta", 1, "pool.jsonl:3"),
     ]
+
+
+def test_the_best_rows_of_a_group_chosen_or_not(out):
+    assert answer("best_of", group="q1", most="3", width="8") == [
+        ("Sing\n→ La la l…", 1.0, "q1", "b0"),
+        ("\n→ Time", 0.5, "–", "b1"),
+        ("What is…\n→ two", 0.25, "q0", "a0"),
+    ]
+    assert [row[3] for row in answer("best_of")] == ["a1", "a0", "a2", "b1", "b0"]
+
+
+def test_why_gives_rank_and_score_in_every_group_and_the_place_in_the_selection(out):
+    ask = "SELECT group_name, score, rank, chosen FROM why({}) ORDER BY rank, group_name"
+    by_id = answer_statement(ask.format("'a0'"), OUT).rows
+    assert by_id == [("q0", 0.5, 2, 2), ("q1", 0.25, 3, None)]
+    assert answer_statement(ask.format(0), OUT).rows == by_id
+    # Of equal scores the row with the lower number is first.
+    assert answer_statement(ask.format("'b1'"), OUT).rows == [
+        ("q1", 0.5, 2, None), ("q0", 0.25, 4, None)
+    ]  # fmt: skip
+    assert answer_statement(ask.format("'c0'"), OUT).rows == []
+
+
+def test_views_name_the_group(out):
+    for view in ("scores", "selection", "groups"):
+        rows = answer_statement(f"SELECT DISTINCT group_name FROM {view} ORDER BY 1", OUT).rows
+        assert rows == [("q0",), ("q1",)]
+
+
+def test_a_statement_is_answered(out, capsys):
+    main(None, [], "SELECT count(*) AS pool_rows FROM pool", [])
+    assert capsys.readouterr().out.split() == ["pool", "rows", "6"]
+
+
+def test_an_empty_selection_is_no_error(out):
+    tables.write("selection", tables.empty("selection"), "out/selection.parquet")
+    assert [row[1:5] for row in answer("share_per_source")] == [
+        (3, 0, "50.0%", None), (2, 0, "33.3%", None), (1, 0, "16.7%", None)
+    ]  # fmt: skip
+    assert answer("chosen_by", group="q0") == []
+    assert answer("dropped_by_reason") == [("empty", "alpha", 1, "pool.jsonl:9")]
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("SELEC 1", '-c: syntax error at or near "SELEC"'),
+        ("FROM pol", "-c: Table with name pol does not exist!"),
+        ("SELECT rwo FROM pool", '-c: Referenced column "rwo" not found'),
+        ("FROM evaluation", "-c: no rows. Not there: out/evaluation.parquet. Run `dvc repro`"),
+    ],
+)
+def test_a_mistake_in_a_statement_is_one_message(out, statement, message):
+    (out / "evaluation.parquet").unlink()
+    found = mistake(answer_statement, statement, OUT)
+    assert message in found
+    assert "\n" not in found
+
+
+def test_a_recipe_and_a_statement_at_once_are_refused(out):
+    message = mistake(main, Path("sql/chosen_by.sql"), [], "SELECT 1", [])
+    assert message == "both a recipe and -c are given. Remove one."
+
+
+def test_chosen_rows_that_overlap_need_no_recipe_of_their_own(out):
+    (out / "selection.parquet").unlink()  # the whole pool's are asked for: none is needed
+    assert len(answer("contaminated")) == 3
 
 
 def test_hardest_tests(out):
@@ -184,7 +234,7 @@ def test_contaminated(out):
         ("6+6?\n→ [b]what is 6", 0.75, False, "sum", "t1", "a1"),
     ]
     assert answer("contaminated", task="sum", most="1")[0][-1] == "a8"
-    chosen = answer("contaminated_chosen", width="6")
+    chosen = answer("contaminated", chosen="true", width="6")
     assert [row[0] for row in chosen] == ["Hum\n→ Hum", "6+6?\n→ [b]wh…"]
 
 
@@ -217,7 +267,7 @@ def test_every_recipe_begins_with_its_question_and_what_to_change():
 
 
 def test_the_table_is_printed_as_it_is_in_80_columns(out, capsys):
-    run_recipe(Path("sql/chosen_by.sql"), ["group=q0"])
+    run_recipe(Path("sql/chosen_by.sql"), ["group=q0"], OUT)
     printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert printed == [
         "Which rows did a group (a query, a task, …) choose?",
@@ -234,7 +284,7 @@ def test_the_table_is_printed_as_it_is_in_80_columns(out, capsys):
 
 
 def test_a_result_without_rows_says_so(out, capsys):
-    run_recipe(Path("sql/hardest_tests.sql"), ["most=0"])
+    run_recipe(Path("sql/hardest_tests.sql"), ["most=0"], OUT)
     assert "no rows" in capsys.readouterr().out
 
 
@@ -253,12 +303,8 @@ def test_a_result_without_rows_says_so(out, capsys):
             "most: expected a value of type INTEGER; found `ten`. Fix the value.",
         ),
         ("share_per_source", {"group": "q0"}, "no variable is called `group`. There are: none."),
-        (
-            "overlap",
-            {},
-            "other: expected the file of another selection, found none. Add other=… to the command",
-        ),
-        ("overlap", {"other": "gone.parquet"}, 'No files found that match the pattern "gone.pa'),
+        ("overlap", {}, "one run alone has nothing to overlap with. Add --run NAME=FOLDER twice"),
+        ("disagreements", {}, "expected two runs. Add --run NAME=FOLDER twice to the command."),
     ],
 )
 def test_a_mistake_is_one_message(out, name, given, message):
@@ -281,18 +327,16 @@ def test_only_the_outputs_that_a_query_needs_must_be_there(out):
         InputError, match=r"found `ten`\. Fix"
     ):  # another mistake, which needs no output
         answer("chosen_by", most="ten")
-    message = r"evaluation does not exist! Not there: out/evaluation.parquet. Run `dvc repro` first"
+    message = (
+        r"hardest_tests.sql: no rows. Not there: out/evaluation.parquet. Run `dvc repro` first"
+    )
     with pytest.raises(InputError, match=message):
         answer("hardest_tests")
 
 
-def test_a_command_without_a_recipe_lists_them(out):
-    with pytest.raises(
-        InputError, match=r"There are: sql/best_not_selected\.sql, .*source\.sql\.$"
-    ):
-        run_recipe(None, [])
+def test_values_without_a_name_are_refused(out):
     with pytest.raises(InputError, match=r"`most`: expected name=value\. Run one recipe at a time"):
-        run_recipe(Path("sql/chosen_by.sql"), ["most"])
+        run_recipe(Path("sql/chosen_by.sql"), ["most"], OUT)
 
 
 def test_without_outputs_the_command_ends_with_one_message(tmp_path):

@@ -95,10 +95,10 @@ def test_from_files_to_training(project):
     assert {row["id"] for row in rows} & {"ulm", "bonn", "time"}
     assert rows == [given[row["id"]] for row in rows]  # in OpenAI's form, as it was given
     chat = load_chat(planned().train.model)
-    trained, without = encode_file(out / "train.jsonl", chat)
+    trained = encode_file(out / "train.jsonl", chat, project / "trained")
     numbers = tables.read("selection", out / "selection.parquet")["row"].to_numpy()
-    again = encode_rows(out / "pool.parquet", chat, numbers)
-    assert without == 0
+    again = encode_rows(out / "pool.parquet", chat, numbers, project / "again")
+    assert trained.dropped == 0
     for row, other, record in zip(trained, again, rows, strict=True):
         np.testing.assert_array_equal(row.ids, other.ids)
         np.testing.assert_array_equal(row.response, other.response)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dataselect import report
+from dataselect import __version__, report
 from dataselect.stage import end_with_message
 
 app = typer.Typer(
@@ -18,6 +18,50 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dataselect {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Choose the instruction rows that teach a language model your task."""
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Empty, or in a git repository.")] = Path(),
+    pool: Annotated[list[str] | None, typer.Option(help="Rows to choose from: file, glob.")] = None,
+    queries: Annotated[list[str] | None, typer.Option(help="Example rows of the tasks.")] = None,
+    tests: Annotated[list[str] | None, typer.Option(help="Tests of the tasks.")] = None,
+    model: Annotated[str | None, typer.Option(help="A folder, or a name on the hub.")] = None,
+    method: Annotated[str | None, typer.Option(help="A method of methods.yaml.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Rows, or a share such as 5%.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="The demo: all files included.")] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Compare a project's files with this version's.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --update: write the files.")] = False,
+) -> None:
+    """Make a new DVC project, with your own files in its params.yaml; or update one."""
+    from dataselect.project.command import init
+
+    init(
+        folder,
+        {"pool": pool or [], "queries": queries or [], "tests": tests or []},
+        {"model": model, "method": method, "budget": budget},
+        demo=demo,
+        update=update,
+        apply=yes,
+    )
 
 
 @app.command()
@@ -32,11 +76,57 @@ def estimate() -> None:
 def sql(
     file: Annotated[Path | None, typer.Argument(help="A recipe, like sql/chosen_by.sql.")] = None,
     values: Annotated[list[str] | None, typer.Argument(help="Its variables: name=value.")] = None,
+    statement: Annotated[str | None, typer.Option("-c", help="A statement to answer.")] = None,
+    run: Annotated[
+        list[str] | None, typer.Option(help="NAME=FOLDER of a run; repeat it for several.")
+    ] = None,
 ) -> None:
-    """Answer a question about the outputs with a recipe in SQL."""
-    from dataselect.sql import run_recipe
+    """Answer a question about the outputs in SQL; without one, open DuckDB's command line."""
+    from dataselect.ask import recipe
 
-    run_recipe(file, values or [])
+    recipe.main(file, values or [], statement, run or [])
+
+
+@app.command()
+def why(
+    row: Annotated[str, typer.Argument(help="A row of the pool: its id or number.")],
+    out: Annotated[Path, typer.Option(help="The folder of the outputs.")] = Path("out"),
+    top: Annotated[int, typer.Option(min=1, help="How many groups, queries, rows to list.")] = 5,
+) -> None:
+    """Say why a row was chosen, or not, or left out of the pool."""
+    from dataselect.ask import why
+
+    why.main(row, out, top)
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Experiments, revisions, `workspace`, folders; none: all of HEAD."),
+    ] = None,
+    baseline: Annotated[str | None, typer.Option(help="A method; else random.")] = None,
+    per_task: Annotated[bool, typer.Option("--per-task", help="Every task, too.")] = False,
+    shared: Annotated[bool, typer.Option("--shared", help="On tests that all runs have.")] = False,
+    model: Annotated[str | None, typer.Option(help="Runs of this base model only.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    md: Annotated[bool, typer.Option("--md", help="Print Markdown.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Say which methods' runs differ by more than luck, test by test, and what they cost."""
+    from dataselect.compare.command import compare_command
+
+    forms = {"json": json, "md": md, "csv": csv}
+    options = {"per_task": per_task, "shared": shared, "model": model}
+    typer.echo(compare_command(runs or [], baseline, forms, **options), nl=False)
+
+
+@app.command()
+def runs() -> None:
+    """List HEAD, its experiments and the workspace: settings, scores, FLOPs."""
+    from dataselect.compare.command import runs_command
+
+    runs_command()
 
 
 @app.command()
@@ -102,6 +192,16 @@ def adopt(
     from dataselect.plan.adopt import adopt
 
     adopt(stage, tolerance, seed)
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet, or is empty.")],
+) -> None:
+    """Write the run's rows as a Hugging Face data set: card, files for TRL and other trainers."""
+    from dataselect.export import run
+
+    run.main(folder)
 
 
 def main() -> None:

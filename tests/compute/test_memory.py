@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import torch
 
-from dataselect.compute.memory import is_out_of_memory
+from dataselect.compute.memory import _visible, is_out_of_memory
 from dataselect.data import shards, tables
 from dataselect.errors import InputError
 from tests.helpers import GOLDEN, ROOT
@@ -22,6 +22,24 @@ from tests.helpers import GOLDEN, ROOT
 def test_errors_of_too_little_memory_are_known(error):
     assert is_out_of_memory(error)
     assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access"))
+
+
+@pytest.mark.parametrize(("visible", "order", "sizes", "expected"), [
+    (None, None, [80, 24], [80, 24]),
+    ("1", "PCI_BUS_ID", [80, 24], [24]),
+    ("1", None, [80, 24], None),
+    ("1", None, [80, 80], [80]),
+    ("-1", None, [80, 80], []),
+    ("0,-1,1", None, [80, 80], [80]),
+    ("", None, [80, 80], []),
+    ("GPU-8932f937", None, [80, 80], None),
+])  # fmt: skip
+def test_gpus_are_those_that_cuda_sees(monkeypatch, visible, order, sizes, expected):
+    for name, value in (("CUDA_VISIBLE_DEVICES", visible), ("CUDA_DEVICE_ORDER", order)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert _visible(sizes) == expected
 
 
 def test_a_model_that_does_not_fit_is_one_message(in_scratch):

@@ -31,6 +31,11 @@ def test_a_message_that_breaks_off_is_none(missing):
     assert read_message(io.BytesIO(written(({"a": 1}, b"12345678"))[:-missing])) is None
 
 
+def test_what_is_no_message_is_an_error():
+    with pytest.raises(ValueError, match="expected a message, found b'Welcome '"):
+        read_message(io.BytesIO(b"Welcome to this machine"))
+
+
 def test_a_call_before_the_model_is_loaded_fails():
     with pytest.raises(AttributeError):
         Worker().do("encode", {"texts": [], "prompt": ""})

@@ -126,6 +126,12 @@ def test_another_form_is_tried_again(body):
         assert ask(server).text == FIRST
 
 
+@pytest.mark.parametrize("key", ["1", "model", "none"])
+def test_a_local_servers_key_leaves_answers_as_they_are(key):
+    with judge_server(answers(FIRST)) as server:
+        assert ask(server, key=key).text == FIRST
+
+
 def test_a_key_in_an_answer_is_hidden():
     with judge_server(answers(f"your key is {KEY}")) as server:
         assert ask(server).text == "your key is [key]"

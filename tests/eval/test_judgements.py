@@ -171,6 +171,18 @@ def test_a_refused_question_is_left_out_and_put_again_next_time():
     assert [number(body) for body in server.bodies] == [1]
 
 
+def test_refused_questions_do_not_end_a_run_that_has_answers():
+    filtered = (400, {"error": {"message": "filtered"}}, {})
+
+    def respond(body):
+        return filtered if number(body) < 6 else prefer_good(body)
+
+    with judge_server(respond) as server:
+        first = preferences(judge(server, pairs(12)[::-1]))
+        assert preferences(judge(server, pairs(12)[::-1])) == first
+    assert first == [1.0] * 6 + [None] * 6
+
+
 def test_an_endpoint_that_refuses_everything_ends_the_run():
     with judge_server(lambda _body: (400, {"error": "unknown field"}, {})) as server:
         message = mistake(judge, server, pairs(40))

@@ -11,6 +11,7 @@ from dataselect.eval.mammoth import (
     answer_in,
     final_answer,
     final_answer_of_program,
+    math_of_chain,
     math_of_program,
 )
 from dataselect.eval.run import evaluate
@@ -83,6 +84,21 @@ def test_the_letter_of_a_text(text, answer):
 )
 def test_an_answer_is_compared_as_a_text_and_as_a_number(gold, output, exact, equal):
     assert final_answer(doc(gold), [output]) == {"exact_match": exact, "equal_value": equal}
+
+
+@pytest.mark.parametrize(
+    ("output", "right"),
+    [
+        (r"So the area is \boxed{2250\pi}.", True),
+        (r"The answer is 2250\pi.", True),
+        (r"The answer is $2250\pi$.", True),
+        (r"#### 2250\pi" + "\nThat is all.", True),
+        (r"The answer is 2251\pi.", False),
+        (r"It is 2250\pi, or not. The answer is 7.", False),
+    ],
+)
+def test_an_answer_that_is_restated_needs_no_delimiters(output, right):
+    assert math_of_chain(doc(r"2250\pi"), [output]) == {"math_verify": float(right)}
 
 
 @with_sandbox

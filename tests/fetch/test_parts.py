@@ -20,6 +20,21 @@ def test_parts_remember_rows_and_the_last_state(tmp_path):
     assert Parts(tmp_path / "parts/1").complete
 
 
+@pytest.mark.parametrize("left", [0, 100])
+def test_a_torn_part_and_those_after_it_are_not_there(tmp_path, left):
+    parts = Parts(tmp_path / "parts/1")
+    for number in range(3):
+        parts.add(pa.table({"a": [number]}), {"at": number})
+    parts.finish()
+    torn = tmp_path / "parts/1/000001.parquet"
+    torn.write_bytes(torn.read_bytes()[:left])
+    again = Parts(tmp_path / "parts/1")
+    assert again.progress() == (1, {"at": 0})
+    assert not again.complete
+    again.add(pa.table({"a": [1]}), {"at": 1})
+    assert Parts(tmp_path / "parts/1").progress() == (2, {"at": 1})
+
+
 def test_parts_of_another_key_are_removed(tmp_path):
     Parts(tmp_path / "parts/1").add(pa.table({"a": [1]}), {})
     assert Parts(tmp_path / "parts/2").progress() == (0, None)

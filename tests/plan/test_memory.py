@@ -45,6 +45,17 @@ def test_what_cannot_fit_is_refused_with_what_would(home, monkeypatch):
     assert training_memory(planned())
 
 
+def test_training_elsewhere_is_measured_by_its_own_memory(home, monkeypatch):
+    monkeypatch.setattr(memory, "machine_memory", lambda: 1.5e6)
+    (line,) = training_memory(planned(), "80GB")
+    assert "of 80.0 GB on each GPU" in line
+    assert "expected a run that fits into 2.0 MB" in mistake(training_memory, planned(), "2MB")
+    assert "params.yaml: train.memory" in mistake(training_memory, planned(), "much")
+    before = planned().train
+    change({"train": {"memory": "80GB"}})
+    assert planned().train == before  # nothing is trained again
+
+
 def test_gpus_share_the_steps(home, monkeypatch):
     monkeypatch.setattr(memory, "gpu_memories", lambda: [8e10, 4e10])
     (line,) = training_memory(planned())
@@ -89,6 +100,7 @@ def test_visible_gpus_are_counted_without_torch(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     nvidia_smi(monkeypatch, "81559\n40960\n")
     assert machine.gpu_memories() == [81559 * 2**20, 40960 * 2**20]
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     assert machine.gpu_memories() == [40960 * 2**20]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

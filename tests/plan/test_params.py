@@ -18,9 +18,9 @@ from tests.helpers import ROOT, change, mistake, planned
 
 TRAIN = [
     "epochs", "steps", "learning_rate", "batch_size", "micro_batch_size", "schedule", "warmup",
-    "weight_decay", "max_grad_norm", "group_by_length", "loss_per", "method", "lora_rank",
+    "weight_decay", "max_grad_norm", "group_by_length", "packed", "loss_per", "method", "lora_rank",
     "lora_alpha", "lora_dropout", "lora_modules", "dtype", "weights", "optimizer",
-    "gradient_checkpointing", "sharding", "save_steps",
+    "gradient_checkpointing", "sharding", "memory", "save_steps",
     "skip_steps", "threads", "processes", "seed",
 ]  # fmt: skip
 TOP = ", ".join(TOP_LEVEL_KEYS)

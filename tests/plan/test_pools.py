@@ -58,6 +58,12 @@ def test_a_rounded_number_agrees_with_those_that_round_to_it(home):
             "`dvc repro remote/pools/dvc.yaml:pool@mathinstruct`",
         ),
         (["a.jsonl", "remote/pools/less.parquet"], "dvc.yaml:pool@less"),
+        (
+            "remote/tasks/open_i/pool.parquet",
+            "pool.path: the task `open_i` was not fetched. Run "
+            "`dvc repro remote/tasks/dvc.yaml:task@open_i`",
+        ),
+        ("remote/tasks/gsm8k/pool.parquet", "the task `gsm8k` has no pool."),
         ("remote/pools/mathinstuct.parquet", "Did you mean `mathinstruct`"),
         (
             "remote/pool.parquet",

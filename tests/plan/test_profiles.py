@@ -9,43 +9,25 @@ from typer.testing import CliRunner
 
 from dataselect import cli
 from dataselect.errors import InputError
-from dataselect.plan import profiles as profiles_module
+from dataselect.models.architecture import from_config, gated_shapes
+from dataselect.plan import memory as memory_module
 from dataselect.plan import run as run_module
-from dataselect.plan import tasks as tasks_module
+from dataselect.plan.memory import training_memory
 from dataselect.plan.params import read_yaml
-from dataselect.plan.profile_cost import CARDS, REACHED, profile_cost
+from dataselect.plan.profile_cost import CARDS, SHARE_OF_PEAK, profile_cost
 from dataselect.plan.profile_page import as_yaml, show_profile
 from dataselect.plan.profiles import compose, patterns, profiles
 from dataselect.plan.run import plan
-from dataselect.tasks import Task, load_task, task_names
 from tests.helpers import ROOT, mistake
-
-#: Tasks of the profiles that are made elsewhere; a stand-in takes their place while they are not.
-AWAITED = {"alpaca_eval", "clinical", "open_i", "gsm8k_zero_shot", "gsm8k_zero_shot_pot"}
-AWAITED |= {f"{name}{form}" for name in ("math", "numglue", "svamp", "mathematics", "simuleq")
-            for form in ("", "_pot")}  # fmt: skip
 
 #: The methods of table 1, in its order.
 TABLE_1 = ["random", "random_balanced", "less", "embed_nv", "embed_gtr", "top_ppl", "mid_ppl"]
-TABLE_1 += ["ifd", "longest", "rds"]
+TABLE_1 += ["ifd_bfloat16", "longest", "rds"]
 RDS_VARIANTS = ["rds_last_token", "rds_mean", "rds_prompt_only", "rds_response_only"]
 
 #: What S2L's tables compare, but for what needs another method of methods.yaml.
 S2L = ["random", "least_confidence", "middle_ppl", "high_learnability", "facility_location"]
 S2L += ["confidence_curriculum", "s2l", "s2l_published"]
-
-
-def stand_in(name, where):
-    if name in task_names() or name not in AWAITED:
-        return load_task(name, where)
-    return Task(
-        sources={},
-        queries=(lambda _: []) if name in ("alpaca_eval", "clinical", "open_i") else None,
-        tests=lambda _: [],
-        kind="exact_match",
-        published=(0, 0),
-        required=("eval.run_code: true",) if name.endswith("_pot") else (),
-    )
 
 
 @pytest.fixture
@@ -54,8 +36,6 @@ def project(in_scratch, monkeypatch):
     for name in ("profiles", "remote/pools", "eval_kinds", "demo/base_model"):
         shutil.copytree(ROOT / name, in_scratch / name)
     shutil.copy(ROOT / "methods.yaml", in_scratch)
-    monkeypatch.setattr(profiles_module, "load_task", stand_in)
-    monkeypatch.setattr(tasks_module, "load_task", stand_in)
     monkeypatch.setattr(run_module, "code_hash", lambda *_: "")  # most of a plan's time
     return in_scratch
 
@@ -114,6 +94,30 @@ def test_every_cell_of_table_1_is_a_plan(pool, method, project):
         wanted = sources if (pool, method) == ("tulu2", "random_balanced") else None
         if pool == "tulu2":
             assert composed.params["pool"].get("sources") == wanted
+
+
+#: Llama 2's 7 B.
+LLAMA = {
+    "model_type": "llama", "vocab_size": 32_000, "hidden_size": 4_096, "num_hidden_layers": 32,
+    "intermediate_size": 11_008, "num_attention_heads": 32, "num_key_value_heads": 32,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", TABLE_1)
+def test_training_and_reference_of_table_1_fit_into_an_h100(method, project, monkeypatch):
+    monkeypatch.setattr(memory_module, "gpu_memories", lambda: [85.5e9])
+    shape = from_config(LLAMA, gated_shapes(LLAMA))
+    monkeypatch.setattr(memory_module, "read_architecture", lambda _: shape)
+    sections, composed = planned("tulu2_200k-gsm8k", method=method)
+    lines = training_memory(sections)  # refuses what cannot fit
+    most = [float(re.search(r"at most ([\d.]+) GB .* of 85\.5 GB on each GPU", line)[1])
+            for line in lines]  # fmt: skip
+    assert max(most) <= 85.5
+    reference = composed.parts.reference_contract
+    assert len(lines) == (1 if reference is None else 2)
+    if method == "ifd_bfloat16":
+        sections, _ = planned("tulu2_200k-gsm8k", method="ifd")
+        assert "`weights: bfloat16`" in mistake(training_memory, sections)
 
 
 @pytest.mark.parametrize("method", [*TABLE_1])
@@ -214,20 +218,38 @@ def test_the_cost_is_that_of_the_published_formulas(project, capsys):
     assert row(page, "training")[:2] == [f"{training:.1e}"] * 2
     assert row(page, "total")[2] == f"{hours:.1f}"
     assert "training holds 53.9 GB, measuring rows 13.5 GB" in " ".join(page.split())
+    page = " ".join(printed(capsys, "tulu2_200k-gsm8k", method="ifd").split())
+    assert "training holds 53.9 GB, fitting the method's reference 107.8 GB, measuring" in page
+
+
+def test_nv_embed_reads_as_much_as_published(project):
+    sections, composed = planned("tulu2_200k-gsm8k", method="embed_nv")
+    assert composed.params["selector_model"] == {"max_tokens": 8192}
+    assert sections.embed.model.name == "nvidia/NV-Embed-v2"
+    assert sections.embed.model.max_tokens == 8192
+    assert sections.train.model.max_tokens == 2048
+    _, composed = planned("tulu2_200k-gsm8k", method="embed_gtr")
+    assert "selector_model" not in composed.params
 
 
 def test_the_costs_of_the_page_are_those_of_the_formulas(project):
     page = (ROOT / "docs/reproducing.md").read_text()
     lines = re.findall(
-        r"^\| `([\w.-]+)` \| (`.*) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", page, re.M
+        r"^\| `([\w.-]+)` \| (`.*) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+|–) \|$",
+        page,
+        re.M,
     )
     assert len(lines) >= 10
     for name, methods, *figures in lines:
         for method in re.findall(r"`(\w+)`", methods):
             cost = profile_cost(compose(name, {"method": method}))
             flops = [cost.flops["paper"][step] for step in ("selection", "training")]
-            hours = [f"{number / (CARDS['H100'] * REACHED) / 3600:.1f}" for number in flops]
-            assert figures == [*hours, f"{cost.trained_bytes / 1e9:.1f}"], (name, method)
+            hours = [f"{number / (CARDS['H100'] * SHARE_OF_PEAK) / 3600:.1f}" for number in flops]
+            memory = [
+                f"{held / 1e9:.1f}" if held else "–"
+                for held in (cost.trained_bytes, cost.reference_bytes)
+            ]
+            assert figures == [*hours, *memory], (name, method)
 
 
 def test_every_profile_and_method_of_the_page_is_there(project):
@@ -286,7 +308,39 @@ def test_the_next_commands_lead_to_the_result(project, capsys):
         "  dataselect profile tulu2-gsm8k --method random --seed 1 --write params.yaml --force",
         "  dvc repro",
     ]
-    assert "bring it yourself" in printed(capsys, "clinical")
+    Path("profiles/profiles.yaml").write_text(
+        Path("profiles/profiles.yaml").read_text().replace("remote/tasks/open_i/", "mine/")
+    )
+    assert "# mine/pool.parquet: bring it yourself" in printed(capsys, "open_i")
+
+
+def test_a_pool_that_comes_with_the_tests_needs_no_command_of_its_own(project, capsys):
+    page = printed(capsys, "clinical")
+    assert "path: remote/tasks/clinical/pool.parquet" in page
+    assert page.partition("Next:\n")[2].split("\n")[0] == (
+        "  dvc repro remote/tasks/dvc.yaml:task@clinical"
+    )
+
+
+def test_what_tasks_need_stands_above_them(project):
+    text = as_yaml(compose("tulu2-all", {}))
+    comment = text.partition("\ntests:")[0].rpartition("queries:\n")[2].replace("\n# ", " ")
+    assert "Needed: eval.run_code: true (for humaneval); a judge, as eval.judge:" in comment
+    text = as_yaml(compose("clinical", {}))
+    assert "# Tasks by name: `dataselect tasks`. Needed: gated files in remote/rrs-mimiciii" in text
+    assert not text.partition("\neval:")[0].splitlines()[-1].startswith("#")
+
+
+def test_a_rounded_number_of_rows_limits_no_budget(project):
+    assert compose("tulu2-gsm8k", {"budget": 5_840_000}).params["budget"] == 5_840_000
+
+
+def test_profiles_are_read_from_within_a_folder(project, monkeypatch, capsys):
+    (project / ".dvc").mkdir()
+    page = printed(capsys, "tulu2-gsm8k")
+    (project / "notes").mkdir()
+    monkeypatch.chdir(project / "notes")
+    assert printed(capsys, "tulu2-gsm8k") == page
 
 
 # ---- the command
@@ -326,7 +380,7 @@ def test_a_profile_is_written_and_replaces_a_file_only_by_force(project):
         ("tulu2-gms8k", {}, "no profile is called `tulu2-gms8k`. Did you mean `tulu2-gsm8k`?"),
         ("tulu2-gsm8k", {"method": "rsd"}, "no method is called `rsd`. Did you mean `rds`?"),
         ("tulu2-gsm8k", {"model": "llama"}, "no model is called `llama`. Did you mean"),
-        ("tulu2-gsm8k", {"budget": 6_000_000}, "6,000,000 rows; the pool has 5,800,000."),
+        ("tulu2_200k-gsm8k", {"budget": 200_001}, "200,001 rows; the pool has 200,000. Lower it."),
         ("tulu2-gsm8k", {"budget": "many"}, "expected a whole number of rows above 0"),
         ("mathinstruct-50000", {"method": "rds"}, "this profile has none. Choose a method that"),
     ],

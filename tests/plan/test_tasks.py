@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from dataselect.plan.tasks import show_tasks
-from tests.helpers import change, mistake, planned
+from dataselect.plan.params import read_yaml
+from dataselect.plan.tasks import judge_note, show_tasks
+from dataselect.tasks import task_names
+from tests.helpers import ROOT, change, mistake, planned
 
 
 def fetched(name, *sides):
@@ -69,5 +71,33 @@ def test_the_table_of_tasks_fits_80_columns(in_scratch, capsys):
     assert max(map(len, lines)) <= 80
     assert any(line.split()[:4] == ["mmlu", "285", "14,042", "–"] for line in lines)
     assert any(line.split()[:4] == ["svamp_pot", "–", "1,000", "–"] for line in lines)
-    needed = " ".join(printed.partition("eval.run_code: true is needed by ")[2].split())
-    assert needed.startswith("gsm8k_zero_shot_pot, humaneval, math_pot, mathematics_pot,")
+    needing = "simuleq_pot, svamp_pot: needs eval.run_code: true"
+    assert needing in " ".join(printed.split())
+
+
+def test_all_tasks_that_were_not_fetched_are_named_at_once(home):
+    fetched("squad", "tests")
+    change({"tests": {"from": ["gsm8k", "squad", "mmlu"]}})
+    assert mistake(planned).endswith(
+        "the tasks `gsm8k`, `mmlu` were not fetched. Run `dvc repro "
+        "remote/tasks/dvc.yaml:task@gsm8k remote/tasks/dvc.yaml:task@mmlu`."
+    )
+
+
+def test_a_task_that_will_not_be_judged_is_named(home):
+    fetched("alpaca_eval", "tests")
+    fetched("gsm8k", "tests")
+    change({"tests": {"from": ["gsm8k", "alpaca_eval"]}})
+    params = read_yaml("params.yaml")
+    note = judge_note(params, planned().eval.options.judge)
+    assert note.startswith("alpaca_eval: outputs will be written and not judged")
+    change({"eval": {"judge": {"url": "http://127.0.0.1:1/v1", "model": "m"}}})
+    params = read_yaml("params.yaml")
+    assert judge_note(params, planned().eval.options.judge) is None
+
+
+def test_git_ignores_every_fetched_task():
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    stages = read_yaml(ROOT / "remote/tasks/dvc.yaml")["stages"]
+    assert sorted(stages["task"]["foreach"]) == task_names()
+    assert {f"/remote/tasks/{name}/" for name in task_names()} <= set(ignored)

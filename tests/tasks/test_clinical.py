@@ -14,7 +14,7 @@ from dataselect.dedup.tasks import read_tests
 from dataselect.eval.corpus import corpus_metrics
 from dataselect.eval.run import EvalOptions, evaluate
 from dataselect.eval.summary import summary, with_corpus_metrics
-from dataselect.tasks import clinical, load_task, open_i
+from dataselect.tasks import load_task
 from dataselect.tasks._reports import QUERIES
 from dataselect.tasks.run import make_task
 from tests.eval.test_bert_scorer import tiny_encoder
@@ -37,6 +37,7 @@ def prompt(findings):
 
 def radsum(**splits):
     """RadSum23's files: split → findings and impression of each report."""
+    splits = {"train": [("old fracture .", "fracture .")], **splits}
     folder = Path("remote/rrs-mimiciii/all")
     folder.mkdir(parents=True, exist_ok=True)
     for split, reports in splits.items():
@@ -101,13 +102,11 @@ def test_reports_without_a_part_are_left_out_and_counted(capsys):
 
 def test_gated_files_that_are_not_there_are_named_with_the_way_to_them():
     message = mistake(lambda: made("clinical"))
-    path = "remote/rrs-mimiciii/all/validate.findings.tok"
+    path = "remote/rrs-mimiciii/all/train.findings.tok"
     assert message.startswith(f"{path}: there is no such file. MIMIC-III is gated: get ")
     assert "https://physionet.org/content/mimiciii/" in message
     assert "`all` into remote/rrs-mimiciii" in message
     assert not Path("made/tests.parquet").exists()
-    message = mistake(lambda: list(clinical.training_rows()))
-    assert message.startswith("remote/rrs-mimiciii/all/train.findings.tok: there is no such file.")
 
 
 def test_files_of_different_lengths_are_refused():
@@ -121,9 +120,11 @@ def test_files_of_different_lengths_are_refused():
 
 
 def test_training_reports_are_a_pool():
-    radsum(train=[("mild edema .", "edema ."), ("", "lost")])
-    pl.DataFrame(list(clinical.training_rows())).write_parquet("pool.parquet")
-    (row,) = (raw.record for raw in read_rows(["pool.parquet"]))
+    train = [("mild edema .", "edema ."), ("", "lost")]
+    radsum(train=train, validate=[("a", "b")], test=[("c", "d")])
+    made("clinical")
+    (row,) = (raw.record for raw in read_rows(["made/pool.parquet"]))
+    assert row.keys() == {"id", "source", "messages"}
     assert row["id"] == "train-0"
     assert row["source"] == "mimic-iii"
     assert row["messages"] == turns(prompt("mild edema ."), "edema .")
@@ -140,7 +141,9 @@ def test_open_i():
     assert query["messages"] == turns(prompt("Lungs are clear."), "Normal.")
     assert test["messages"] == turns(prompt("Bony structures are intact."), "No acute process.")
     assert (test["id"], test["kind"]) == ("test-0", "summary")
-    assert [row["source"] for row in open_i.training_rows()] == ["open_i"]
+    (row,) = pl.read_parquet("made/pool.parquet").to_dicts()
+    assert (row["id"], row["source"]) == ("train-0", "open_i")
+    assert row["messages"] == turns(prompt("Heart is large."), "Cardiomegaly.")
 
 
 def test_open_i_without_a_column_is_refused():
@@ -152,7 +155,6 @@ def test_open_i_without_a_column_is_refused():
         "the one that the task was written for."
     )
     assert mistake(lambda: made("open_i")) == expected
-    assert mistake(lambda: list(open_i.training_rows())) == expected
 
 
 @pytest.mark.slow

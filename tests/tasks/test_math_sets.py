@@ -56,7 +56,7 @@ def test_all_are_tests_alone_and_have_a_form_with_programs():
         assert task.queries is by_program.queries is None
         assert task.published == by_program.published
         assert by_program.kind == f"{task.kind}_pot"
-        assert (task.required, by_program.required) == ((), ("eval.run_code: true",))
+        assert (task.settings, by_program.settings) == ({}, {"eval": {"run_code": True}})
     assert sum(name.endswith("_pot") for name in task_names()) == len(NAMES)
     assert "no task is called `gsm8k_pot`" in mistake(load_task, "gsm8k_pot", "x")
 

@@ -32,7 +32,8 @@ SETTINGS = "remote/tasks/params.yaml"
 NO_NETWORK = "Check the network and run it again"
 GATED = "Accept its terms on https://huggingface.co/datasets/"
 NO_REVISION = f"Set `revision` in {SETTINGS} to a commit, branch or tag that the data set has."
-NO_DATA_SET = f"Check the name in {SETTINGS}; for a private data set, log in: `hf auth login`."
+NO_DATA_SET = f"Check the name in {SETTINGS}; for a private data set, set the environment variable "
+NO_DATA_SET += "HF_TOKEN, or log in: `hf auth login`."
 ERRORS = {
     "gated": (answer(errors.GatedRepoError, 403, "Cannot access gated repo"), GATED),
     "gated, of datasets": (

@@ -229,3 +229,14 @@ def test_what_is_not_there_is_named(monkeypatch):
     authors_zip(**{"eval/other.jsonl": []})
     message = mistake(lambda: made("wildchat"))
     assert message.startswith("hamishivi/lsds_data (eval.zip/eval/wildchat_100_prompts.jsonl)")
+
+
+def test_a_fetch_that_fails_leaves_the_files_of_the_last_one():
+    row = {"question": "2 + 2?", "answer": "4\n#### 4"}
+    data_set("openai/gsm8k", {("main", "test"): [row]})
+    made("gsm8k")
+    before = {path.name: path.read_bytes() for path in Path("made").iterdir()}
+    assert set(before) == {"queries.parquet", "tests.parquet", "source.json"}
+    data_set("openai/gsm8k", {("main", "test"): [{"question": "2 + 2?"}]})
+    assert "has another form than expected" in mistake(made, "gsm8k")
+    assert {path.name: path.read_bytes() for path in Path("made").iterdir()} == before

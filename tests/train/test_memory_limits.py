@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from dataselect.compute import memory as machine_memory
 from dataselect.models.architecture import read_architecture
@@ -16,6 +17,7 @@ from dataselect.train.memory_limits import (
     check_fits,
     describe,
 )
+from dataselect.train.nets import check_types
 from dataselect.train.run import TrainSection, train
 from tests.helpers import MODEL, mistake
 
@@ -76,6 +78,20 @@ def test_shards_are_offered_where_there_are_several_gpus():
         assert not any("sharding" in change for change in found)
 
 
+def test_what_is_offered_is_not_refused_afterwards():
+    shape = read_architecture(MODEL)
+    in_float32 = Recipe(dtype="float32")
+    offers = alternatives(shape, in_float32, 64, TRAIN_SETTINGS, "float32", CPU)
+    assert "`weights: bfloat16`, `dtype: auto`" in offers
+    moments = Recipe(weights="bfloat16", optimizer="adamw_float32")
+    offers = alternatives(shape, moments, 64, TRAIN_SETTINGS, "bfloat16", CPU)
+    assert "`method: lora`, `gradient_checkpointing: true`, `optimizer: adamw`" in offers
+    for recipe in (in_float32, moments, Recipe()):
+        for offer in alternatives(shape, recipe, 64, TRAIN_SETTINGS, "bfloat16", CPU):
+            changes = yaml.safe_load("{" + offer.replace("`", "") + "}")
+            check_types(replace(recipe, **changes), "train")
+
+
 def test_processes_without_a_gpu_share_the_machine():
     assert Machine(8.0, False, 2).share == 4.0
     assert Machine(8.0, True, 2).share == 8.0
@@ -98,7 +114,7 @@ def test_training_that_cannot_fit_ends_before_the_model_is_loaded(file, monkeypa
     message = mistake(train, section, file, out, file.parent / "curve")
     assert message.startswith("train: expected a run that fits into 1.0 MB; found one that takes")
     assert not out.exists()
-    assert not list(file.parent.glob(".scratch/train/*"))
+    assert not list(file.parent.glob(".scratch/train/*/tokens/*"))
 
 
 def test_types_that_do_not_go_together_end_the_stage_too(file):

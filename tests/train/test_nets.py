@@ -11,8 +11,14 @@ from safetensors.torch import load_file
 
 from dataselect.models import load
 from dataselect.models.load import load_causal
+from dataselect.train import nets
 from dataselect.train.fit import Recipe
-from dataselect.train.nets import check_precision, check_types, computes_in_bfloat16
+from dataselect.train.nets import (
+    check_installed,
+    check_precision,
+    check_types,
+    computes_in_bfloat16,
+)
 from dataselect.train.run import TrainSection, train
 from tests.helpers import MODEL, mistake
 
@@ -134,3 +140,17 @@ def test_a_processor_computes_in_bf16_only_where_it_is_set():
     assert not computes_in_bfloat16(RECIPE)
     for changes in ({"dtype": "bfloat16"}, {"weights": "bfloat16"}, {"weights": "nf4"}):
         assert computes_in_bfloat16(replace(RECIPE, **changes))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"weights": "nf4", "method": "lora"}, {"optimizer": "adamw_8bit"}]
+)
+def test_what_is_not_installed_is_named_with_its_extra(changes, monkeypatch):
+    monkeypatch.setattr(nets.importlib.util, "find_spec", lambda _: None)
+    message = mistake(check_installed, Recipe(**changes), "params.yaml: train")
+    name, value = next(iter(changes.items()))
+    assert message.startswith(
+        f"params.yaml: train.{name}: {value}: `bitsandbytes` is not installed"
+    )
+    assert "pip install 'dataselect[bitsandbytes]'" in message
+    check_installed(Recipe(), "params.yaml: train")

@@ -46,11 +46,13 @@ def equal(encoded, expected):
         np.testing.assert_array_equal(row.response, other.response)
 
 
-def test_rows_of_the_pool_come_in_the_order_of_their_numbers_given(chat, pool, small_blocks):
+def test_rows_of_the_pool_come_in_the_order_of_their_numbers_given(
+    chat, pool, small_blocks, tmp_path
+):
     numbers = np.asarray([29, 3, 11, 0, 20, 4])
     expected = one_by_one(chat, pool, numbers)
     assert expected
-    equal(train_rows.encode_rows(pool, chat, numbers), expected)
+    equal(train_rows.encode_rows(pool, chat, numbers, tmp_path / "tokens"), expected)
 
 
 def test_rows_of_a_file_come_in_its_order_and_those_without_a_response_are_counted(
@@ -59,21 +61,25 @@ def test_rows_of_a_file_come_in_its_order_and_those_without_a_response_are_count
     rows = pl.read_parquet(pool).head(30).to_dicts()
     path = tmp_path / "train.jsonl"
     path.write_text("".join(json.dumps({"messages": row["messages"]}) + "\n" for row in rows))
-    encoded, dropped = train_rows.encode_file(path, chat)
+    encoded = train_rows.encode_file(path, chat, tmp_path / "tokens")
     equal(encoded, one_by_one(chat, pool, range(30)))
-    assert dropped == 30 - len(encoded)
-    assert dropped > 0
+    assert encoded.dropped == 30 - len(encoded)
+    assert encoded.dropped > 0
 
 
 def test_a_fit_on_no_row_is_a_mistake(pool, tmp_path):
     short = load_chat(replace(MODEL, max_tokens=2))
     nothing = np.asarray([], dtype=np.int64)
-    assert "there is no row to fit" in mistake(train_rows.encode_rows, pool, short, nothing)
-    message = mistake(train_rows.encode_rows, pool, short, np.arange(3))
+    tokens = tmp_path / "tokens"
+    message = mistake(train_rows.encode_rows, pool, short, nothing, tokens)
+    assert "there is no row to fit" in message
+    message = mistake(train_rows.encode_rows, pool, short, np.arange(3), tokens)
     assert "none of the 3 rows that the reference is to be fitted on has a response" in message
     path = tmp_path / "train.jsonl"
     path.write_text(json.dumps({"messages": [{"role": "user", "content": "Hello."}]}) + "\n")
-    assert "none of the 1 rows has a response token" in mistake(train_rows.encode_file, path, short)
+    message = mistake(train_rows.encode_file, path, short, tokens)
+    assert "none of the 1 rows has a response token" in message
+    assert not tokens.exists()
 
 
 def test_a_sample_depends_on_the_ids_and_the_seed_and_not_on_the_pools_order(pool, tmp_path):

@@ -240,10 +240,14 @@ def run_out_of_memory(*args):
 
 
 # 13 rows: an epoch ends in a step of one, of which a second process has no row.
-@pytest.mark.parametrize("group_by_length", [False, True])
-def test_two_processes_train_to_the_weights_of_one(file, group_by_length):
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"group_by_length": True}, {"packed": True, "micro_batch_size": 2}],
+    ids=str,
+)
+def test_two_processes_train_to_the_weights_of_one(file, changes):
     path = file(uneven_rows(13))  # a row counts by its tokens
-    settings = {"learning_rate": 1e-3, "group_by_length": group_by_length}
+    settings = {"learning_rate": 1e-3, **changes}
     alone, weights = run(path, "alone", processes=1, **settings)
     shared, other_weights = run(path, "shared", processes=2, **settings)
     assert (alone.steps, alone.rows, alone.tokens) == (shared.steps, shared.rows, shared.tokens)

@@ -200,6 +200,7 @@ def test_one_process_and_what_cannot_be_sharded_are_refused(file):
     for changes in (
         {"weights": "nf4", "method": "lora"}, {"optimizer": "adamw_8bit"},
         {"loss_per": "micro_batch"},
+        {"packed": True, "micro_batch_size": 2},
     ):  # fmt: skip
         message = mistake(check_types, replace(FAST, **changes), "params.yaml: train")
         assert message.startswith("params.yaml: train.sharding: full: cannot be combined with `")

@@ -71,10 +71,27 @@ def gpu_memories() -> list[float] | None:
     done = subprocess.run(query, capture_output=True, text=True, check=False)
     try:
         sizes = [float(line) * 2**20 for line in done.stdout.split()]
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        return sizes if visible is None else [sizes[int(n)] for n in visible.split(",") if n]
     except (ValueError, IndexError):  # `[N/A]`, or GPUs that are named otherwise
         return None
+    return _visible(sizes)
+
+
+def _visible(sizes: list[float]) -> list[float] | None:
+    """The GPUs of CUDA_VISIBLE_DEVICES; None where CUDA may number them otherwise."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is None:
+        return sizes
+    numbers = []
+    for text in listed.split(","):
+        if not re.fullmatch(r"\s*\d+\s*", text):  # `-1` and the like end the list
+            break
+        numbers.append(int(text))
+    if not numbers and not re.match(r"\s*(-|$)", listed):  # names of GPUs
+        return None
+    by_speed = os.environ.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID"
+    if by_speed and len(set(sizes)) > 1:  # nvidia-smi lists them by their place
+        return None
+    return [sizes[number] for number in numbers if number < len(sizes)]
 
 
 def free_memory() -> None:

@@ -129,7 +129,12 @@ def _start(python: str) -> subprocess.Popen:
     path = shutil.which(files.resolve(str(Path(python).expanduser())))
     advice = "Set it to the Python of an environment that has sentence-transformers."
     if python.startswith(".venvs/"):
-        advice = f"Make it: make {'/'.join(python.split('/')[:2])}/ready (see docs/methods.md)."
+        folder = "/".join(python.split("/")[:2])
+        advice = (
+            f"Make it: make {folder}/ready (see docs/methods.md); where there is no Makefile: "
+            f"python -m venv {folder} && {folder}/bin/python -m pip install -r "
+            f"environments/{Path(folder).name}.txt"
+        )
     if path is None:
         raise InputError(
             f"methods.yaml: sentence_embeddings.python: `{python}`: no such interpreter (looked "

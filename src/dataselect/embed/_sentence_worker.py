@@ -16,6 +16,9 @@ from typing import IO, Any
 #: The libraries whose versions may change the last bits of a vector.
 LIBRARIES = ("torch", "transformers", "tokenizers", "sentence-transformers")
 
+#: More bytes than any header has.
+MOST_HEADER = 2**32
+
 
 def write_message(stream: IO[bytes], header: dict[str, Any], payload: bytes = b"") -> None:
     """Writes a message: the length of a JSON header (8 bytes), the header, its `bytes` of data."""
@@ -25,8 +28,14 @@ def write_message(stream: IO[bytes], header: dict[str, Any], payload: bytes = b"
 
 
 def read_message(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
-    """Reads what `write_message` wrote; None where the stream ends."""
+    """Reads what `write_message` wrote; None where the stream ends.
+
+    Raises:
+        ValueError: something else was written.
+    """
     size = stream.read(8)
+    if int.from_bytes(size, "big") > MOST_HEADER:
+        raise ValueError(f"expected a message, found {size!r}")
     text = stream.read(int.from_bytes(size, "big")) if len(size) == 8 else b""
     if len(size) < 8 or len(text) < int.from_bytes(size, "big"):
         return None

@@ -24,6 +24,9 @@ TRANSIENT = (408, 409, 425, 429)
 #: The question itself is not taken: too long, say, or stopped by a filter. Others may be.
 REFUSED = (400, 413, 422)
 
+#: Shorter keys are what local servers are given where they want none: no secrets.
+SECRET_LENGTH = 8
+
 
 class NoReplyError(Exception):
     """A question was not answered after all retries; the text says what happened last."""
@@ -121,12 +124,12 @@ class Endpoint:
         if status != 200:
             raise InputError(self._what_to_do(response))
         try:
-            content = json.loads(self._hidden(response.text))
+            content = json.loads(response.text)
             text = content["choices"][0]["message"]["content"]
             if not isinstance(text, str | None):
                 return None
             tokens = (content.get("usage") or {}).get("total_tokens") or 0
-            return Reply(text or "", str(content.get("model")), int(tokens))
+            return Reply(self._hidden(text or ""), str(content.get("model")), int(tokens))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             return None
 
@@ -156,7 +159,8 @@ class Endpoint:
 
     def _hidden(self, text: str) -> str:
         """A text without the key, which an endpoint might repeat."""
-        return text.replace(self.key, "[key]") if self.key else text
+        key = self.key or ""
+        return text.replace(key, "[key]") if len(key) >= SECRET_LENGTH else text
 
 
 def _retry_after(response: httpx2.Response, default: float) -> float:

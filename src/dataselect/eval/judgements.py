@@ -110,7 +110,8 @@ def _ask_all(
             for future in as_completed(waiting_for):
                 replies[waiting_for[future]] = future.result()
                 progress(1)
-                _check_refusals(replies)
+                if not known:
+                    _check_refusals(replies)
         except NoReplyError as error:
             endpoint.stop()
             pool.shutdown(cancel_futures=True)  # what is under way is still answered

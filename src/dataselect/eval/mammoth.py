@@ -63,13 +63,27 @@ def final_answer_of_program(doc: dict[str, Any], outputs: list[str]) -> dict[str
     return {**_compare(doc, text), "answered": answered}
 
 
+def math_of_chain(doc: dict[str, Any], outputs: list[str]) -> dict[str, float]:
+    """`math_verify`: whether the output's last expression, or what stands behind its last mark,
+    equals a gold answer.
+
+    An answer behind "The answer is" may stand there without the delimiters of LaTeX.
+    """
+    right = math_verify(doc, outputs)["math_verify"]
+    *before, restated = re.split("|".join(MARKS), outputs[0])
+    if not right and before:
+        line = restated.strip(" :").partition("\n")[0].rstrip(". ")
+        right = math_verify(doc, [f"${line}$"])["math_verify"] if "$" not in line else right
+    return {"math_verify": right}
+
+
 def math_of_program(doc: dict[str, Any], outputs: list[str]) -> dict[str, float]:
     """`math_verify` of what the output prints, run as a program; of its text without `print(`.
 
     A printed number may differ from gold's as in `final_answer`; `answered` is as there.
     """
     if not _is_program(outputs[0]):
-        return {**math_verify(doc, outputs), "answered": float(outputs[0].strip() != "")}
+        return {**math_of_chain(doc, outputs), "answered": float(outputs[0].strip() != "")}
     printed = _printed(doc, outputs[0]).strip()
     readings = [printed, f"${printed}$"]  # the second for sqrt(3), as sympy prints it
     right = any(math_verify(doc, [reading])["math_verify"] for reading in readings if printed)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from dataselect.data.project_files import project_file
 from dataselect.errors import InputError, did_you_mean
+from dataselect.eval.kind_functions import KINDS_FOLDER, check_functions
 from dataselect.eval.kind_needs import (
     Needs,
     check_columns,
@@ -21,8 +21,6 @@ from dataselect.eval.kind_needs import (
 if TYPE_CHECKING:
     import polars as pl
 
-#: The folder of the kinds, each in the form of an lm-eval task.
-KINDS_FOLDER = Path("eval_kinds")
 
 #: What lm-eval calls the longest output, in the order in which it reads them.
 OUTPUT_LIMITS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
@@ -40,7 +38,7 @@ def check_kind(kind: str, where: str, run_code: bool = False) -> None:
         InputError: naming the nearest kind that has a file; what is wrong in the file; or what it
             needs.
     """
-    names = sorted(path.stem for path in KINDS_FOLDER.glob("*.yaml"))
+    names = sorted(path.stem for path in project_file(str(KINDS_FOLDER)).glob("*.yaml"))
     if kind not in names:
         hint = did_you_mean(kind, names)
         raise InputError(
@@ -48,23 +46,9 @@ def check_kind(kind: str, where: str, run_code: bool = False) -> None:
         )
     own_output_limit(kind)
     check_drawing(kind_settings(kind), _block(kind, "generation_kwargs"), str(kind_file(kind)))
-    _check_functions(kind)
+    check_functions(kind_file(kind))
     _check_samples(kind)
     check_needs(kind, _needs(kind), where, run_code)
-
-
-def _check_functions(kind: str) -> None:
-    """Refuses a name of a function of ours that there is not."""
-    text = kind_file(kind).read_text(encoding="utf-8")
-    for module, name in re.findall(r"!function\s+(dataselect[\w.]*)\.(\w+)", text):
-        try:
-            known = dir(importlib.import_module(module))
-        except ImportError:
-            known = []
-        if name not in known:
-            raise InputError(
-                f"{kind_file(kind)}: !function {module}.{name}: there is no such function. Fix it."
-            )
 
 
 def _check_samples(kind: str) -> None:
@@ -90,8 +74,8 @@ _KindLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 
 def kind_file(kind: str) -> Path:
-    """The file of a kind."""
-    return KINDS_FOLDER / f"{kind}.yaml"
+    """The file of a kind: the project's, or the package's own where the folder is no project."""
+    return project_file(str(KINDS_FOLDER)) / f"{kind}.yaml"
 
 
 def kind_settings(kind: str) -> dict[str, Any]:

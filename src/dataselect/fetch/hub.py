@@ -7,8 +7,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from zipfile import BadZipFile
 
+from dataselect import report
 from dataselect.errors import LOG_IN, InputError, disk_is_full, without_secrets
 from dataselect.fetch.git import GitError
+
+
+def print_commit(name: str, revision: str | None, commit: str | None, settings: str) -> None:
+    """Prints the commit that was fetched, and how to keep to it; or that a folder was read.
+
+    Args:
+        revision: what was asked for; None: the newest.
+        commit: None: it has none, as a folder.
+        settings: what takes the revision, such as a key of a file.
+    """
+    if Path(name).is_dir():
+        report.console.print(f"{name} was read from the folder of that name, not from the hub.")
+    if commit and revision != commit:
+        report.console.print(
+            f"{name} is at commit {commit}. To keep to it, write that into {settings}."
+        )
 
 
 def newest_commit(name: str, revision: str | None = None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,12 @@ class Parts:
             if other != folder:
                 shutil.rmtree(other)
         folder.mkdir(parents=True, exist_ok=True)
-        self._paths = sorted(folder.glob("[0-9]*.parquet"))
         self._finished = folder / "finished"
+        written = sorted(folder.glob("[0-9]*.parquet"))
+        self._paths = list(takewhile(_is_whole, written))
+        for path in written[len(self._paths) :]:  # fetched again, from the last whole part on
+            path.unlink()
+            self._finished.unlink(missing_ok=True)
 
     @property
     def complete(self) -> bool:
@@ -104,3 +109,13 @@ def _as(table: Any, schema: Any) -> Any:
         for field in schema
     ]
     return pa.table(columns, schema=schema)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a part can be read to its end: a power cut may have torn it."""
+    import pyarrow.parquet as pq
+
+    try:
+        return STATE in (pq.read_schema(path).metadata or {})
+    except (OSError, ValueError):
+        return False

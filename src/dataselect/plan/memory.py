@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataselect import report
-from dataselect.compute.memory import gpu_memories, machine_memory
+from dataselect.compute.memory import gpu_memories, machine_memory, memory_bytes
 from dataselect.errors import InputError
 from dataselect.models.architecture import read_architecture
 from dataselect.models.settings import ModelSettings
@@ -15,15 +15,22 @@ from dataselect.train.memory_limits import TRAIN_SETTINGS, alternatives, check_f
 from dataselect.train.sharding import check_processes
 
 
-def training_memory(sections: Plan) -> list[str]:
+def training_memory(sections: Plan, train_memory: str | None = None) -> list[str]:
     """A line on the memory of training, and one on that of the reference if there is one.
 
     Rows are taken to be as long as `max_tokens` permits.
+
+    Args:
+        train_memory: of each GPU that trains, like `80GB`; None: as this machine's.
 
     Raises:
         InputError: weights, gradients and optimiser alone are larger than the memory at hand; or
             there are no several GPUs to shard a model over.
     """
+    limit = None
+    if train_memory is not None:
+        limit = memory_bytes(train_memory, "params.yaml: train.memory")
+    limits = {"train": limit, "reference": None}
     parts = {"train": (sections.train.model, sections.train.recipe, "params.yaml: train")}
     settings = {"train": TRAIN_SETTINGS}
     reference, model = sections.reference.reference, sections.reference.model
@@ -32,11 +39,18 @@ def training_memory(sections: Plan) -> list[str]:
         parts["reference"] = (model, recipe, f"methods.yaml: reference: {reference.name}")
         own = settings_of(part_function("reference", reference.name, "plan.json"))
         settings["reference"] = tuple(name for name in TRAIN_SETTINGS if name in own)
-    return [_line(stage, *part, settings[stage]) for stage, part in parts.items()]
+    return [_line(stage, *part, settings[stage], limits[stage]) for stage, part in parts.items()]
 
 
-def machine(recipe: Recipe) -> Machine:
-    """Where a recipe will run, as far as it can be known without torch."""
+def machine(recipe: Recipe, gpu_memory: int | None = None) -> Machine:
+    """Where a recipe will run, as far as it can be known without torch.
+
+    Args:
+        gpu_memory: bytes of each GPU, where it will run on others than those here.
+    """
+    if gpu_memory is not None:
+        processes = 1 if recipe.processes == "auto" else recipe.processes
+        return Machine(gpu_memory, True, processes)
     gpus = gpu_memories()
     processes = 1 if recipe.processes == "auto" else recipe.processes
     if gpus:
@@ -59,11 +73,17 @@ def _check_sharding(recipe: Recipe, place: Machine, where: str) -> None:
 
 
 def _line(
-    stage: str, model: ModelSettings, recipe: Recipe, where: str, settings: tuple[str, ...]
+    stage: str,
+    model: ModelSettings,
+    recipe: Recipe,
+    where: str,
+    settings: tuple[str, ...],
+    gpu_memory: int | None,
 ) -> str:
     """What a stage takes, in words; refuses what cannot fit."""
-    place = machine(recipe)
-    _check_sharding(recipe, place, where)
+    place = machine(recipe, gpu_memory)
+    if gpu_memory is None:
+        _check_sharding(recipe, place, where)
     shape = read_architecture(model)
     if shape is None:
         return f"memory of {stage}: not known before the configuration of {model.name} is read"
@@ -77,7 +97,10 @@ def _line(
     check_fits(least, place.share, where, offers)
     at_hand = "" if place.share is None else f" of {report.format_bytes(round(place.share))}"
     device = "each GPU" if place.on_gpu else "the machine"
-    return (
+    line = (
         f"memory of {stage}: at most {describe(need)}{at_hand} on {device}, with "
         f"{recipe.micro_batch_size} × {model.max_tokens:,} tokens at a time"
     )
+    if place.share is not None and need.total > place.share:
+        line += "; where rows are that long, fewer pass at a time"
+    return line

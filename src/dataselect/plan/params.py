@@ -24,7 +24,7 @@ from dataselect.models.settings import ModelSettings
 from dataselect.plan.tasks import with_paths
 from dataselect.settings import check_settings
 from dataselect.train.fit import Recipe, check_batch
-from dataselect.train.nets import check_types
+from dataselect.train.nets import check_installed, check_types
 
 TOP_LEVEL_KEYS = ("pool", "queries", "tests", "tasks", "method", "budget", "seed", "model")
 TOP_LEVEL_KEYS += ("groups", "mix", "near_duplicates", "decontaminate", "selector_model")
@@ -199,6 +199,7 @@ def _check_limits(params: Params) -> None:
     check_sources(params.pool.sources)
     check_batch(params.train.batch_size, params.train.micro_batch_size, "params.yaml: train")
     check_types(params.train, "params.yaml: train")
+    check_installed(params.train, "params.yaml: train")
     is_folder(params.model.name)  # says what is wrong with a name that is none
     config = read_config(params.model)
     limit = context_length(config) if config else None  # a hub's model that is not in the cache

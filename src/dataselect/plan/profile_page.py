@@ -5,17 +5,21 @@ from __future__ import annotations
 import io
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from dataselect import report
 from dataselect.data import files
 from dataselect.errors import InputError
-from dataselect.plan.params import read_yaml
 from dataselect.plan.pools import FOLDER as POOLS
 from dataselect.plan.profile_cost import show_cost
-from dataselect.plan.profiles import FOLDER, Composed, compose, patterns
+from dataselect.plan.profiles import FOLDER, Composed, compose, patterns, read_settings
+from dataselect.plan.tasks import FOLDER as TASKS
+from dataselect.tasks import needed_by
+
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
 
 WIDTH = 96
 
@@ -70,6 +74,8 @@ def _comments(composed: Composed) -> dict[str, str]:
     """A comment for each block of params.yaml."""
     profile, pool = composed.profile, composed.pool
     rows = "Your own files"
+    if Path(profile.pool).parent.parent == TASKS:
+        rows = "Made with the tests"
     if pool:
         about = "About " if pool.rounded_to else ""
         rows = f"{about}{pool.rows:,} rows: {POOLS / profile.pool}.yaml"
@@ -84,13 +90,9 @@ def _comments(composed: Composed) -> dict[str, str]:
     if profile.selector:
         about = _about_model(profile.selector, composed)
         comments["selector_model"] = f"Measures the rows. {about}"
-    required: dict[str, list[str]] = {}
-    for name, task in composed.tasks.items():
-        for setting in task.required:
-            required.setdefault(setting, []).append(name)
-    if required:
-        listed = [f"{setting}: for {', '.join(names)}" for setting, names in required.items()]
-        comments["eval"] = f"Needed: {'; '.join(listed)}. See docs/evaluation.md."
+    if needed := needed_by(composed.tasks):
+        listed = "; ".join(f"{need} (for {', '.join(names)})" for need, names in needed.items())
+        comments["tests"] += f" Needed: {listed}. See docs/tasks.md."
     return comments
 
 
@@ -133,11 +135,16 @@ def _dumped(block: dict[str, Any]) -> str:
 
     yaml = YAML()
     yaml.width = WIDTH
-    yaml.representer.add_representer(type(None), lambda r, _: _scalar(r, "null", "null"))
-    yaml.representer.add_representer(float, lambda r, value: _scalar(r, "float", _float(value)))
+    plain_scalars(yaml)
     stream = io.StringIO()
     yaml.dump(styled(block, 0), stream)
     return stream.getvalue().rstrip("\n")
+
+
+def plain_scalars(yaml: YAML) -> None:
+    """Makes a writer of YAML write `null` in full, and numbers that YAML 1.1 reads as such."""
+    yaml.representer.add_representer(type(None), lambda r, _: _scalar(r, "null", "null"))
+    yaml.representer.add_representer(float, lambda r, value: _scalar(r, "float", _float(value)))
 
 
 def _scalar(representer: Any, kind: str, text: str) -> Any:
@@ -187,7 +194,7 @@ def _published(composed: Composed) -> tuple[str, list[str], dict[str, Any], str]
     profile = composed.profile
     if profile.published is None or composed.options.keys() - {"method", "seed"}:
         return None
-    table = read_yaml(FOLDER / "published.yaml")[profile.published]
+    table = read_settings(FOLDER / "published.yaml")[profile.published]
     row = profile.method if "method" in composed.options else profile.row or profile.method
     rows = table["rows"]
     return (table["source"], table["columns"], rows, row) if row in rows else None
@@ -205,8 +212,8 @@ def _show_next(composed: Composed, written: Path | None) -> None:
     commands = [f"dvc repro remote/tasks/dvc.yaml:task@{task}" for task in composed.tasks]
     if composed.pool:
         commands.insert(0, f"dvc repro {POOLS}/dvc.yaml:pool@{composed.profile.pool}")
-    else:
-        commands.insert(0, f"# {composed.profile.pool}: bring it yourself, see docs/reproducing.md")
+    elif Path(composed.profile.pool).parent.parent != TASKS:  # else the task's command makes it
+        commands.insert(0, f"# {composed.profile.pool}: bring it yourself, see docs/settings.md")
     if written is None:
         commands.append(f"{_command(composed)} --write params.yaml --force")
     commands.append("dvc repro")

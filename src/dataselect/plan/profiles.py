@@ -8,16 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from dataselect.data.files import resolve
 from dataselect.errors import InputError, did_you_mean
+from dataselect.fetch.pools import NamedPool
 from dataselect.plan.method import ChosenParts, choose_parts, method_entry
 from dataselect.plan.params import check_params, read_yaml
 from dataselect.plan.pools import FOLDER as POOLS
-from dataselect.plan.pools import NamedPool, load_pool
+from dataselect.plan.pools import load_pool
 from dataselect.settings import check_settings
 from dataselect.tasks import Task, load_task
 
 #: Where profiles and their parts are.
 FOLDER = Path("profiles")
+METHODS = Path("methods.yaml")
 
 #: The keys of the params.yaml that a profile stands for, in their order.
 ORDER = ("pool", "near_duplicates", "decontaminate", "queries", "tests", "tasks", "method")
@@ -87,6 +90,15 @@ class Composed:
     tasks: dict[str, Task]
 
 
+def read_settings(file: Path) -> dict[str, Any]:
+    """A YAML file of the project, also from one of its folders.
+
+    Raises:
+        InputError: as of `read_yaml`.
+    """
+    return read_yaml(resolve(str(file)))
+
+
 def profiles() -> dict[str, dict[str, Any]]:
     """Every profile by its full name; a word in capitals is replaced by each of its values."""
     return {
@@ -105,7 +117,7 @@ def patterns() -> Iterator[tuple[str, str, list[Any], dict[str, Any]]]:
         InputError: an entry lacks the list of its word.
     """
     file = FOLDER / "profiles.yaml"
-    for name, entry in read_yaml(file).items():
+    for name, entry in read_settings(file).items():
         found = re.search(r"[A-Z]{2,}", name)
         word = found[0] if found else ""
         values = entry.get(word) if word else [""]
@@ -146,7 +158,7 @@ def compose(name: str, changes: dict[str, Any]) -> Composed:
     parts_given = {key: value for key, value in given.items() if key != "seed"}
     profile = replace(Profile(**entry), **parts_given)
     recipe = _part("recipes", profile.recipe)
-    models = read_yaml(FOLDER / "models.yaml")
+    models = read_settings(FOLDER / "models.yaml")
     pool = None if "/" in profile.pool else load_pool(profile.pool, f"profile {name}")
     queries = profile.tasks if profile.queries == "same" else profile.queries
     queries = [] if queries == "none" else list(queries)
@@ -154,7 +166,8 @@ def compose(name: str, changes: dict[str, Any]) -> Composed:
     params = _params(profile, recipe, models, pool, queries, tasks) | {"seed": given.get("seed", 0)}
     params = {key: params[key] for key in ORDER if key in params}
     parts = _check(name, params, tasks)
-    if pool and isinstance(profile.budget, int) and profile.budget > pool.rows:
+    exact = pool is not None and pool.rounded_to is None
+    if exact and isinstance(profile.budget, int) and profile.budget > pool.rows:
         raise InputError(f"budget: {profile.budget:,} rows; the pool has {pool.rows:,}. Lower it.")
     options = {key: value for key, value in given.items() if value != entry.get(key, 0)}
     return Composed(name, profile, options, params, parts, pool, models, recipe, tasks)
@@ -163,7 +176,7 @@ def compose(name: str, changes: dict[str, Any]) -> Composed:
 def _part(kind: str, name: str) -> dict[str, Any]:
     """An entry of profiles/<kind>.yaml."""
     file = FOLDER / f"{kind}.yaml"
-    entries = read_yaml(file)
+    entries = read_settings(file)
     if name not in entries:
         raise InputError(f"{file}: no entry is called `{name}`. {did_you_mean(name, entries)}")
     return entries[name]
@@ -204,26 +217,27 @@ def _params(
         chat = {key: value for key, value in recipe["model"].items() if key == "chat"}
         params["selector_model"] = _model(profile.selector, models) | chat
     blocks = {key: value for key, value in recipe.items() if key != "about"}
-    required = [block for task in tasks.values() for block in switches(task)]
-    for settings in (blocks, *required, profile.params or {}):
+    of_tasks = [task.settings for task in tasks.values()]
+    for settings in (blocks, *of_tasks, _own_limit(profile, recipe), profile.params or {}):
         for key, value in settings.items():
             merged = params.get(key, {}) | value if isinstance(value, dict) else value
             params[key] = merged
     return params
 
 
-def switches(task: Task) -> Iterator[dict[str, Any]]:
-    """The settings that must be true for a task to be scored, such as `eval.run_code: true`."""
-    for setting in task.required:
-        if found := re.fullmatch(r"(\w+)\.(\w+): true", setting):
-            yield {found[1]: {found[2]: True}}
+def _own_limit(profile: Profile, recipe: dict[str, Any]) -> dict[str, Any]:
+    """What lets a method's own model read more than the recipe's: its limit alone does not."""
+    own = method_entry(read_settings(METHODS), profile.method).model or {}
+    if "name" not in own or own.get("max_tokens", 0) <= recipe["model"]["max_tokens"]:
+        return {}
+    return {"selector_model": {"max_tokens": own["max_tokens"]}}
 
 
 def _check(name: str, params: dict[str, Any], tasks: dict[str, Task]) -> ChosenParts:
     """Checks the settings, as far as it can be done before pool and tasks are there."""
     checked = check_params({k: v for k, v in params.items() if k not in ("queries", "tests")})
     method = params["method"]
-    parts = choose_parts(method_entry(read_yaml("methods.yaml"), method), method, checked)
+    parts = choose_parts(method_entry(read_settings(METHODS), method), method, checked)
     queries = params.get("queries", {}).get("from", [])
     if parts.uses_queries and not queries:
         raise InputError(

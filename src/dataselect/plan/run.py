@@ -20,6 +20,7 @@ from dataselect.dedup.run import DedupSection
 from dataselect.embed.run import EmbedSection
 from dataselect.errors import InputError
 from dataselect.eval.cost import CostSection
+from dataselect.eval.kind_functions import metric_modules
 from dataselect.eval.run import BaselineSection, EvalOptions, EvalSection, RunLabel
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.code import code_hash
@@ -34,9 +35,6 @@ from dataselect.reference.run import ReferenceSection
 from dataselect.score.run import ScoreSection
 from dataselect.settings import Part
 from dataselect.train.run import TrainSection
-
-#: What files of eval_kinds/ name, and no module imports.
-METRICS = ("eval.metrics", "eval.programs", "eval.judge_prompt")
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,9 @@ def plan(given: dict[str, Any], methods: dict[str, Any]) -> Plan:
         aggregate=_aggregate(params, parts, trained),
         # Weights are read in fp32: another precision of the model is no reason to train again.
         train=TrainSection(
-            model=replace(trained, dtype="float32"), recipe=params.train, code=_code("train")
+            model=replace(trained, dtype="float32"),
+            recipe=replace(params.train, memory=None),
+            code=_code("train"),
         ),
         baseline=baseline,
         eval=evaluation,
@@ -187,11 +187,11 @@ def _evaluation(
     baseline = BaselineSection(
         model=trained if params.eval.before else None,
         options=options,
-        code=_code("baseline", "eval.run", *METRICS),
+        code=_code("baseline", "eval.run", *metric_modules()),
     )
     label = RunLabel(method=method, budget=budget_label(params.top.budget), seed=params.top.seed)
     return baseline, EvalSection(
-        model=trained, options=options, run=label, code=_code("eval", "eval.run", *METRICS)
+        model=trained, options=options, run=label, code=_code("eval", "eval.run", *metric_modules())
     )
 
 

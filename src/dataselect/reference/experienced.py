@@ -102,20 +102,16 @@ def experienced(
     """
     choice = Choice(clusters, per_cluster, low, high, most_rows)
     recipe = Recipe(
-        epochs=epochs, learning_rate=learning_rate, batch_size=batch_size,
-        micro_batch_size=reference_micro_batch(batch_size, micro_batch_size), warmup=warmup,
+        epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, warmup=warmup,
+        micro_batch_size=reference_micro_batch(batch_size, micro_batch_size),
         processes=processes, skip_steps=skip_steps, gradient_checkpointing=gradient_checkpointing,
         sharding=sharding, weights=weights, optimizer=optimizer,
         seed=derived_seed(seed, "pre-experienced model"),
     )  # fmt: skip
     check_types(recipe, "methods.yaml: experienced")
-    return Reference(
-        fit=partial(_fit, choice=choice, recipe=recipe),
-        produces="models",
-        checkpoints=1,
-        rows_passed=partial(choice.rows_passed, epochs=epochs),
-        recipe=recipe,
-    )
+    fit = partial(_fit, choice=choice, recipe=recipe)
+    passed = partial(choice.rows_passed, epochs=epochs)
+    return Reference(fit=fit, produces="models", checkpoints=1, rows_passed=passed, recipe=recipe)
 
 
 def _fit(model: ModelSettings, pool: Path, home: Path, *, choice: Choice, recipe: Recipe) -> Fitted:

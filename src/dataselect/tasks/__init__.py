@@ -11,7 +11,7 @@ import hashlib
 import importlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -66,8 +66,10 @@ class Task:
         tests: makes the tests; None for a query set alone.
         kind: how an output is scored: a file of `eval_kinds/`; None without tests.
         shots: how many solved examples a test's prompt shows.
-        published: how many queries and tests the paper had, to compare with.
-        required: settings without which the task cannot be scored, such as `eval.run_code: true`.
+        published: how many queries and tests the paper had, to compare with; 0: none, or not known.
+        training: makes the rows of a pool of the task's own; None where there is none.
+        settings: what params.yaml must say for the task to be scored: block → key → value.
+        brought: what the user must bring besides, in words; empty: nothing.
     """
 
     sources: dict[str, Source]
@@ -76,7 +78,9 @@ class Task:
     kind: str | None
     shots: int = 0
     published: tuple[int, int]
-    required: tuple[str, ...] = ()
+    training: MakeRows | None = None
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    brought: str = ""
 
 
 def task_names() -> list[str]:
@@ -106,6 +110,20 @@ def load_task(name: str, where: str) -> Task:
         hint = did_you_mean(name, task_names())
         raise InputError(f"{where}: no task is called `{name}`. {hint}")
     return getattr(_module(name), name)()
+
+
+def needed_by(tasks: dict[str, Task]) -> dict[str, list[str]]:
+    """What tasks need to be scored, in words → the names of the tasks that need it."""
+    found: dict[str, list[str]] = {}
+    for name, task in tasks.items():
+        settings = [
+            f"{block}.{key}: {json.dumps(value)}"
+            for block, values in task.settings.items()
+            for key, value in values.items()
+        ]
+        for need in [*settings, *([task.brought] if task.brought else [])]:
+            found.setdefault(need, []).append(name)
+    return found
 
 
 def published_shots(name: str) -> Any:

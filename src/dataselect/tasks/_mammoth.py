@@ -57,7 +57,7 @@ def by_program(task: Task) -> Task:
         task,
         tests=partial(_asking_for_programs, tests=task.tests),
         kind=f"{task.kind}_pot",
-        required=("eval.run_code: true",),
+        settings={"eval": {"run_code": True}},
     )
 
 

@@ -18,7 +18,7 @@ QUERIES = 500
 
 
 def report_rows(
-    split: str, reports: Iterable[tuple[str | None, str | None]], *, show: bool = True
+    split: str, reports: Iterable[tuple[str | None, str | None]], *, count_shown: bool = True
 ) -> list[Row]:
     """Rows for a pool, for queries or for tests, all alike: the impression is the response.
 
@@ -27,7 +27,7 @@ def report_rows(
     Args:
         split: its name, for ids (`test-0` is the first report of it) and for what is printed.
         reports: findings and impression of each.
-        show: whether the number of those that are left out is printed.
+        count_shown: whether the number of those that are left out is printed.
     """
     rows, count = [], 0
     for count, (findings, impression) in enumerate(reports, start=1):
@@ -36,12 +36,17 @@ def report_rows(
             prompt = f"{INSTRUCTION}\n\nfinding: {findings}\nimpression:"
             messages = dialogue(prompt, impression)
             rows.append({"id": f"{split}-{count - 1}", "messages": messages})
-    if show and len(rows) < count:
+    if count_shown and len(rows) < count:
         report.console.print(
             f"{count - len(rows):,} of {count:,} reports of {split} have no findings or no "
             "impression: left out"
         )
     return rows
+
+
+def pool_rows(rows: list[Row], source: str) -> list[Row]:
+    """Rows for a pool, all of one source."""
+    return [{**row, "source": source} for row in rows]
 
 
 def drawn_queries(validation: list[Row], tests: list[Row]) -> list[Row]:

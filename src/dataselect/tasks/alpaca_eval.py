@@ -44,7 +44,7 @@ def alpaca_eval() -> Task:
         tests=_tests,
         kind="alpaca_eval",
         published=(50, 755),
-        required=("eval.judge: {url: …, model: …}",),
+        brought="a judge, as eval.judge: {url: …, model: …}",
     )
 
 

@@ -19,12 +19,11 @@ from itertools import zip_longest
 
 from dataselect.errors import InputError
 from dataselect.tasks import ReadSource, Row, Source, Task
-from dataselect.tasks._reports import drawn_queries, report_rows
-from dataselect.tasks.sources import check_obtained, read_source
+from dataselect.tasks._reports import drawn_queries, pool_rows, report_rows
 
 FOLDER = "remote/rrs-mimiciii"
 
-OBTAIN = (
+HOW_TO_OBTAIN = (
     "MIMIC-III is gated: get credentialed access at https://physionet.org/content/mimiciii/, then "
     "the files of RadSum23 at https://vilmedic.app/misc/bionlp23/sharedtask, and put their folder "
     f"`all` into {FOLDER}: `train`, `validate` and `test`, each as .findings.tok and "
@@ -32,7 +31,7 @@ OBTAIN = (
 )
 
 SOURCES = {
-    f"{split}.{part}": Source(FOLDER, file=f"all/{split}.{part}.tok", obtain=OBTAIN)
+    f"{split}.{part}": Source(FOLDER, file=f"all/{split}.{part}.tok", obtain=HOW_TO_OBTAIN)
     for split in ("train", "validate", "test")
     for part in ("findings", "impression")
 }
@@ -41,31 +40,20 @@ SOURCES = {
 def clinical() -> Task:
     """Zero-shot; ROUGE-L, BERTScore and BLEU; queries are validation reports, a choice of ours."""
     return Task(
-        sources={name: source for name, source in SOURCES.items() if "train" not in name},
+        sources=SOURCES,
         queries=lambda read: drawn_queries(
-            _rows(read, "validate"), _rows(read, "test", show=False)
+            _rows(read, "validate"), _rows(read, "test", count_shown=False)
         ),
         tests=lambda read: _rows(read, "test"),
         kind="summary",
         published=(0, 6_526),
-        required=(f"gated files in {FOLDER}",),
+        training=lambda read: pool_rows(_rows(read, "train"), "mimic-iii"),
+        brought=f"gated files in {FOLDER}",
     )
 
 
-def training_rows() -> Iterator[Row]:
-    """The training reports as rows of a pool, with the prompt of the tests.
-
-    Raises:
-        InputError: their files are not there, or do not belong together.
-    """
-    for part in ("findings", "impression"):
-        check_obtained(SOURCES[f"train.{part}"])
-    for row in _rows(lambda name: read_source(SOURCES[name], None), "train"):
-        yield {**row, "source": "mimic-iii"}
-
-
-def _rows(read: ReadSource, split: str, show: bool = True) -> list[Row]:
-    return report_rows(split, _pairs(read, split), show=show)
+def _rows(read: ReadSource, split: str, count_shown: bool = True) -> list[Row]:
+    return report_rows(split, _pairs(read, split), count_shown=count_shown)
 
 
 def _pairs(read: ReadSource, split: str) -> Iterator[tuple[str, str]]:

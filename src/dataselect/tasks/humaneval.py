@@ -34,7 +34,7 @@ def humaneval() -> Task:
         tests=_tests,
         kind="pass_at_k",
         published=(16, 148),
-        required=("eval.run_code: true",),
+        settings={"eval": {"run_code": True}},
     )
 
 

@@ -12,12 +12,9 @@ tests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from dataselect.errors import InputError
 from dataselect.tasks import ReadSource, Row, Source, Task
-from dataselect.tasks._reports import drawn_queries, report_rows
-from dataselect.tasks.sources import read_source
+from dataselect.tasks._reports import drawn_queries, pool_rows, report_rows
 
 NAME = "IndianaUniversityDatasetsModels/Medical_reports_Splits"
 
@@ -25,35 +22,19 @@ NAME = "IndianaUniversityDatasetsModels/Medical_reports_Splits"
 def open_i() -> Task:
     """Zero-shot; ROUGE-L, BERTScore and BLEU; queries are validation reports, a choice of ours."""
     return Task(
-        sources={
-            "validation": Source(NAME, split="validation"),
-            "test": Source(NAME, split="test"),
-        },
+        sources={split: Source(NAME, split=split) for split in ("train", "validation", "test")},
         queries=lambda read: drawn_queries(
-            _rows(read, "validation"), _rows(read, "test", show=False)
+            _rows(read, "validation"), _rows(read, "test", count_shown=False)
         ),
         tests=lambda read: _rows(read, "test"),
         kind="summary",
         published=(0, 0),
+        training=lambda read: pool_rows(_rows(read, "train"), "open_i"),
     )
 
 
-def training_rows(revision: str | None = None) -> Iterator[Row]:
-    """The training reports as rows of a pool, with the prompt of the tests.
-
-    Args:
-        revision: the commit of the data set; None: the newest.
-
-    Raises:
-        InputError: the hub cannot be reached, or a row has another form.
-    """
-    train = Source(NAME, split="train")
-    for row in _rows(lambda _: read_source(train, revision), "train"):
-        yield {**row, "source": "open_i"}
-
-
-def _rows(read: ReadSource, split: str, show: bool = True) -> list[Row]:
-    return report_rows(split, map(_report, read(split)), show=show)
+def _rows(read: ReadSource, split: str, count_shown: bool = True) -> list[Row]:
+    return report_rows(split, map(_report, read(split)), count_shown=count_shown)
 
 
 def _report(row: Row) -> tuple[str | None, str | None]:

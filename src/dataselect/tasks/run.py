@@ -1,7 +1,8 @@
-"""Makes the files of a task: its queries and its tests, and what they were made of."""
+"""Makes the files of a task: queries, tests, a pool, and what they were made of."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from dataselect.tasks.sources import check_obtained, commit_of, read_source
 SCHEMA = {
     "task": pl.String,
     "id": pl.String,
+    "source": pl.String,
     "subtask": pl.String,
     "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
     "prefill": pl.String,
@@ -43,6 +45,7 @@ class Made:
     Attributes:
         queries: their number.
         tests: likewise.
+        pool: likewise; 0 where the task has no pool of its own.
         overlapping: ids of the queries whose question is also a test's, or that a test overlaps by
             the rule of `decontaminate`.
         commits: data set → the commit that its rows come from.
@@ -50,6 +53,7 @@ class Made:
 
     queries: int
     tests: int
+    pool: int
     overlapping: list[str]
     commits: dict[str, str | None]
 
@@ -57,9 +61,9 @@ class Made:
 def make_task(
     name: str, task: Task, folder: Path, revisions: dict[str, str], progress: Progress
 ) -> Made:
-    """Writes `queries.parquet`, `tests.parquet` and `source.json` into a folder.
+    """Writes `queries.parquet`, `tests.parquet`, `pool.parquet` and `source.json` into a folder.
 
-    What a task has not, neither has the folder.
+    What a task has not, neither has the folder. What stood in it stays until all is made.
 
     Args:
         revisions: data set → the revision that is wanted; of others, the newest.
@@ -79,14 +83,20 @@ def make_task(
             progress(1)
             yield row
 
-    write = partial(_write, name, task, read, folder)
-    made = Made(
-        queries=write(task.queries, "queries"),
-        tests=write(task.tests, "tests"),
-        overlapping=_overlapping(folder) if task.queries and task.tests else [],
-        commits=commits,
-    )
-    files.write_json(folder / "source.json", commits)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as temporary:
+        new = Path(temporary)
+        write = partial(_write, name, task, read, new)
+        made = Made(
+            queries=write(task.queries, "queries"),
+            tests=write(task.tests, "tests"),
+            pool=write(task.training, "pool"),
+            overlapping=_overlapping(new) if task.queries and task.tests else [],
+            commits=commits,
+        )
+        files.write_json(new / "source.json", commits)
+        for path in new.iterdir():
+            path.replace(folder / path.name)
     return made
 
 
@@ -100,12 +110,14 @@ def _overlapping(folder: Path) -> list[str]:
 def _write(
     name: str, task: Task, read: ReadSource, folder: Path, make: MakeRows | None, side: str
 ) -> int:
-    """Writes the queries or the tests; returns their number."""
+    """Writes the queries, the tests or the pool; returns their number."""
     if make is None:
         return 0
-    kind = {"kind": task.kind} if side == "tests" else {}
+    constant: Row = {} if side == "pool" else {"task": name}
+    if side == "tests":
+        constant["kind"] = task.kind
     try:
-        rows = [{"task": name, **kind, **row} for row in make(read)]
+        rows = [{**constant, **row} for row in make(read)]
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise InputError(
             f"{name}: {side}: a row of its sources has another form than expected "

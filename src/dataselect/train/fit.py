@@ -52,6 +52,8 @@ class Recipe:
         weight_decay: AdamW's.
         max_grad_norm: gradients are clipped to this norm.
         group_by_length: whether the rows of a step are of like length, which saves padding.
+        packed: whether the rows of a micro-batch are one behind the other instead of padded. The
+            run ends where the model's attention would let a row see another.
         loss_per: `token` averages over all response tokens of a step; `micro_batch` averages the
             means of its micro-batches, as older trainers do.
         method: `full` fine-tuning, or `lora`: adapters on frozen weights.
@@ -65,6 +67,8 @@ class Recipe:
             `adamw_8bit` in 8 bits (bitsandbytes).
         gradient_checkpointing: computes activations twice, to hold fewer of them in memory.
         sharding: `full`: of weights, gradients and optimiser each process holds a part (FSDP2).
+        memory: of each GPU that trains, like `80GB`, where the plan is made on another machine; it
+            refuses what cannot fit. Nothing is trained again when it changes.
         save_steps: optimiser steps between two checkpoints to resume from.
         skip_steps: how many steps with a loss or gradient that is not finite are skipped; the
             next one ends the run.
@@ -87,6 +91,7 @@ class Recipe:
     weight_decay: Annotated[float, Ge(0)] = 0.0
     max_grad_norm: Annotated[float, Gt(0)] = 1.0
     group_by_length: bool = False
+    packed: bool = False
     loss_per: Literal["token", "micro_batch"] = "token"
     method: Literal["full", "lora"] = "full"
     lora_rank: Annotated[PositiveInt, WITH_LORA] = 128
@@ -98,6 +103,7 @@ class Recipe:
     optimizer: Optimizer = "adamw"
     gradient_checkpointing: bool = False
     sharding: Sharding = "none"
+    memory: str | None = None
     save_steps: PositiveInt = 100
     skip_steps: NonNegativeInt = 0
     threads: PositiveInt | None = None

@@ -11,9 +11,6 @@ from dataselect.models.architecture import Architecture
 from dataselect.train.memory import Machine, Memory, needed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from dataselect.models.chat import Encoded
     from dataselect.models.settings import ModelSettings
     from dataselect.train.fit import Recipe
 
@@ -43,7 +40,7 @@ REFERENCE_SETTINGS = ("gradient_checkpointing", "sharding", "weights")
 def check_memory(
     model: ModelSettings,
     recipe: Recipe,
-    rows: Sequence[Encoded],
+    longest: int,
     where: str,
     settings: tuple[str, ...],
 ) -> None:
@@ -52,6 +49,7 @@ def check_memory(
     More rows at a time shrink where they do not fit.
 
     Args:
+        longest: the tokens of the longest row.
         where: the block of settings, for the message.
         settings: names of those that may be changed.
 
@@ -69,7 +67,6 @@ def check_memory(
     processes, on_gpu = process_count(recipe), device() == "cuda"
     machine = Machine(device_memory(), on_gpu, processes)
     computes = "bfloat16" if computes_in_bfloat16(recipe) else "float32"
-    longest = max(len(row.ids) for row in rows)
     need = needed(shape, recipe, longest, computes, machine)
     offers = alternatives(shape, recipe, longest, settings, computes, machine)
     check_fits(need, machine.share, where, offers)
@@ -148,6 +145,7 @@ def alternatives(
             continue
         if recipe.method == "lora" and "optimizer" in new:
             continue
+        new |= _resets(recipe, new)
         changed = replace(recipe, **new)
         if changed.sharding == "full" and not _can_shard(changed, machine):
             continue
@@ -161,6 +159,16 @@ def _can_shard(recipe: Recipe, machine: Machine) -> bool:
     """Whether there are several GPUs, and nothing is held in 4 or 8 bits."""
     small = recipe.weights == "nf4" or recipe.optimizer == "adamw_8bit"
     return machine.on_gpu and machine.processes > 1 and not small
+
+
+def _resets(recipe: Recipe, new: dict[str, Any]) -> dict[str, Any]:
+    """Settings that a change makes idle, and that are refused beside it, set to their defaults."""
+    resets = {}
+    if recipe.dtype == "float32" and new.get("weights", "float32") != "float32":
+        resets["dtype"] = "auto"
+    if recipe.optimizer == "adamw_float32" and new.get("method") == "lora":
+        resets["optimizer"] = "adamw"
+    return resets
 
 
 def _written(value: Any) -> str:

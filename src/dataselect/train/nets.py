@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataselect.compute import distributed
 from dataselect.errors import InputError
 from dataselect.train.adapters import add_adapters
+from dataselect.train.packing import check_packed, check_rows_apart
 from dataselect.train.sharding import check_sharding
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ def load_trainable(model: ModelSettings, recipe: Recipe) -> Any:
 
     Raises:
         InputError: it cannot be loaded; the device does not compute in bfloat16; bitsandbytes is
-            needed and not installed; or the model has not all of `lora_modules`.
+            needed and not installed; the model has not all of `lora_modules`; or rows are to be
+            packed and it does not keep them apart.
     """
     from dataselect.models.load import load_causal
     from dataselect.models.quantized import load_bitsandbytes
@@ -34,7 +37,10 @@ def load_trainable(model: ModelSettings, recipe: Recipe) -> Any:
 
         processes = distributed.world_size()
         shards = shard_options(model, processes, computes_in_bfloat16(recipe))
-    return add_adapters(load_causal(model, recipe.weights, shards=shards), recipe)
+    net = load_causal(model, recipe.weights, shards=shards)
+    if recipe.packed:
+        check_rows_apart(net, recipe)
+    return add_adapters(net, recipe)
 
 
 def computes_in_bfloat16(recipe: Recipe) -> bool:
@@ -49,15 +55,17 @@ def computes_in_bfloat16(recipe: Recipe) -> bool:
 
 
 def check_types(recipe: Recipe, where: str) -> None:
-    """Checks that the types of a recipe go together.
+    """Checks that the types of a recipe go together, and `packed` with its micro-batches.
 
     Args:
         where: the place in the user's file, for the message.
 
     Raises:
         InputError: `weights: nf4` without LoRA; `dtype: float32` with other weights; an optimiser
-            in float32 whose moments are in float32 anyway; or what is sharded cannot be.
+            in float32 whose moments are in float32 anyway; nothing to pack; or what is sharded
+            cannot be.
     """
+    check_packed(recipe, where)
     check_sharding(recipe, where)
     if recipe.weights == "nf4" and recipe.method != "lora":
         raise InputError(
@@ -77,6 +85,23 @@ def check_types(recipe: Recipe, where: str) -> None:
             f"{where}.optimizer: adamw_float32: has an effect only with `method: full` and "
             "`weights: bfloat16`: what is trained is in float32, and its moments are. Remove it."
         )
+
+
+def check_installed(recipe: Recipe, where: str) -> None:
+    """Checks that bitsandbytes is there where a recipe needs it; it is not imported.
+
+    Args:
+        where: the place in the user's file, for the message.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    for name, value in (("weights", "nf4"), ("optimizer", "adamw_8bit")):
+        if getattr(recipe, name) == value and importlib.util.find_spec("bitsandbytes") is None:
+            raise InputError(
+                f"{where}.{name}: {value}: `bitsandbytes` is not installed. Install it: pip "
+                f"install 'dataselect[bitsandbytes]'; or set other {name}."
+            )
 
 
 def check_precision(recipe: Recipe) -> None:

@@ -1,10 +1,10 @@
-"""Rows to fit on, as tokens: of a JSON-lines file, or of the pool by number."""
+"""Rows to fit on, as tokens in files: of a JSON-lines file, or of the pool by number."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import count
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from dataselect.data.examples import conversations
 from dataselect.data.tool_use import conversation
 from dataselect.errors import InputError
 from dataselect.numerics.draws import shuffled_rows
+from dataselect.train.token_files import TokenRows, stored_rows
 
 if TYPE_CHECKING:
     from dataselect.data.tables import Message
@@ -39,60 +40,65 @@ def sample_rows(pool: Path, seed: int, limit: int, name: str) -> np.ndarray:
     return shuffled_rows(ids, seed, name)[:limit]
 
 
-def encode_rows(pool: Path, chat: Chat, rows: np.ndarray) -> list[Encoded]:
+def encode_rows(pool: Path, chat: Chat, rows: np.ndarray, folder: Path) -> TokenRows:
     """The pool's rows with these numbers as tokens, without those that have no response token.
 
     Args:
         rows: distinct row numbers (int64), in the order of the result.
+        folder: for the tokens; where they are there already, they are read.
 
     Raises:
         InputError: no row is given, or none has a response token.
     """
     if len(rows) == 0:
         raise InputError(f"{pool}: there is no row to fit the reference on.")
-    encoded = _encode_blocks(_pool_blocks(pool, rows), chat, len(rows))
-    kept = [encoded[row] for row in rows.tolist() if encoded[row].has_response]
-    if not kept:
+    blocks = partial(_encoded, partial(_pool_blocks, pool, rows), chat, len(rows))
+    encoded = stored_rows(folder, blocks, np.argsort(rows))
+    if not len(encoded):
+        encoded.remove()
         raise InputError(
             f"{pool}: none of the {len(rows)} rows that the reference is to be fitted on has a "
             f"response token within max_tokens ({chat.max_tokens}). Raise the method's "
             "`model.max_tokens`."
         )
-    return kept
+    return encoded
 
 
-def encode_file(path: Path, chat: Chat) -> tuple[list[Encoded], int]:
-    """The rows of a JSON-lines file that have a response token, and how many have none.
+def encode_file(path: Path, chat: Chat, folder: Path) -> TokenRows:
+    """The rows of a JSON-lines file that have a response token.
+
+    Args:
+        folder: for the tokens; where they are there already, they are read.
 
     Raises:
         InputError: none has one.
     """
-    encoded = _encode_blocks(_file_blocks(path), chat, None)
-    kept = [row for row in encoded.values() if row.has_response]
-    if not kept:
+    encoded = stored_rows(folder, partial(_encoded, partial(_file_blocks, path), chat, None))
+    if not len(encoded):
+        encoded.remove()
         raise InputError(
-            f"{path}: none of the {len(encoded)} rows has a response token within max_tokens "
+            f"{path}: none of the {encoded.dropped} rows has a response token within max_tokens "
             f"({chat.max_tokens}). Raise `model.max_tokens` in params.yaml."
         )
-    return kept, len(encoded) - len(kept)
+    return encoded
 
 
-#: Row numbers, and the conversation of each.
-Block = tuple[Sequence[int], list["list[Message]"]]
+#: The conversations of some rows.
+Block = list["list[Message]"]
 
 
-def _encode_blocks(blocks: Iterable[Block], chat: Chat, total: int | None) -> dict[int, Encoded]:
-    """Every row as tokens, by its number, in the order of the blocks.
+def _encoded(
+    blocks: Callable[[], Iterable[Block]], chat: Chat, total: int | None
+) -> Iterator[list[Encoded]]:
+    """Every row as tokens, in the order of the blocks.
 
     Args:
         total: the number of rows, if known, for the progress bar.
     """
-    encoded: dict[int, Encoded] = {}
     with report.progress("tokenise", total) as progress:
-        for numbers, messages in blocks:
-            encoded.update(zip(numbers, chat.encode(messages), strict=True))
-            progress(len(messages))
-    return encoded
+        for block in blocks():
+            yield chat.encode(block)
+            progress(len(block))
 
 
 def _pool_blocks(pool: Path, rows: np.ndarray) -> Iterator[Block]:
@@ -101,14 +107,12 @@ def _pool_blocks(pool: Path, rows: np.ndarray) -> Iterator[Block]:
     is_wanted[rows] = True
     for block in tables.iter_batches("pool", pool, ROWS_PER_BLOCK, COLUMNS):
         wanted = block.filter(is_wanted[block["row"].to_numpy()])
-        yield wanted["row"].to_list(), conversations(wanted)
+        yield conversations(wanted)
 
 
 def _file_blocks(path: Path) -> Iterator[Block]:
-    """The rows of a JSON-lines file, numbered by line."""
-    numbers = count()
+    """The rows of a JSON-lines file."""
     with path.open(encoding="utf-8") as file:
         for lines in batched(file, ROWS_PER_BLOCK):
             records = [json.loads(line) for line in lines]
-            rows = [conversation(row["messages"], row.get("tools")) for row in records]
-            yield [next(numbers) for _ in lines], rows
+            yield [conversation(row["messages"], row.get("tools")) for row in records]

@@ -21,7 +21,8 @@ from dataselect.train.rows import encode_file
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
-    from dataselect.models.chat import Chat, Encoded
+    from dataselect.models.chat import Chat
+    from dataselect.train.token_files import TokenRows
 
 
 @dataclass(frozen=True)
@@ -92,22 +93,23 @@ def train(section: TrainSection, rows: Path, out: Path, curve: Path) -> Trained:
     check_batch(recipe.batch_size, recipe.micro_batch_size, "train")
     check_types(recipe, "train")
     use_threads(recipe.threads)
-    examples, dropped = encode_file(rows, load_chat(section.model))
-    check_memory(section.model, recipe, examples, "train", TRAIN_SETTINGS)
     key = files.content_key(asdict(section), fingerprint.file_hashes([str(rows)]))
     home = files.scratch_folder() / "train" / key
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home.with_suffix(".lock")):
-        trained = fit_distributed(
-            _train_in_process, section.model, examples, home, out, curve, recipe=recipe
-        )
+        with encode_file(rows, load_chat(section.model), home / "tokens") as examples:
+            longest = int(examples.lengths.max())
+            check_memory(section.model, recipe, longest, "train", TRAIN_SETTINGS)
+            trained = fit_distributed(
+                _train_in_process, section.model, examples, home, out, curve, recipe=recipe
+            )
         shutil.rmtree(home)
-    return trained._replace(dropped=dropped)
+    return trained
 
 
 def _train_in_process(
     model: ModelSettings,
-    rows: list[Encoded],
+    rows: TokenRows,
     home: Path,
     out: Path,
     curve: Path,
@@ -121,10 +123,10 @@ def _train_in_process(
     net = load_trainable(model, recipe)
     trainer = fit(net, chat.tokenizer, rows, home, recipe, [_loss_curve(curve)])
     epochs = recipe.passes(len(rows))
-    tokens = int(sum(len(row.ids) for row in rows) * epochs)
+    tokens = int(rows.lengths.sum() * epochs)
     trained = Trained(
         rows=len(rows),
-        dropped=0,
+        dropped=rows.dropped,
         epochs=epochs,
         tokens=tokens,
         steps=trainer.state.global_step,

@@ -31,16 +31,19 @@ def check_sharding(recipe: Recipe, where: str) -> None:
         where: the place in the user's file, for the message.
 
     Raises:
-        InputError: it is held in 4 or 8 bits; or `loss_per: micro_batch` leaves one process.
+        InputError: it is held in 4 or 8 bits; `loss_per: micro_batch` leaves one process; or
+            rows are packed, which was never tried with it.
     """
     if recipe.sharding == "none":
         return
     for name, value in (
         ("weights", "nf4"), ("optimizer", "adamw_8bit"), ("loss_per", "micro_batch"),
+        ("packed", True),
     ):  # fmt: skip
         if getattr(recipe, name) == value:
+            written = str(value).lower() if value is True else value
             raise InputError(
-                f"{where}.sharding: full: cannot be combined with `{name}: {value}`. Remove one "
+                f"{where}.sharding: full: cannot be combined with `{name}: {written}`. Remove one "
                 "of the two."
             )
 
@@ -68,19 +71,19 @@ def check_sharded(net: Any) -> None:
     Raises:
         InputError: a process holds a weight whole.
     """
-    whole = (
+    unsharded = (
         name
         for name, weight in net.named_parameters()
         if not is_sharded(weight) and "lora_" not in name
     )
-    if (name := next(whole, None)) is not None:
+    if (name := next(unsharded, None)) is not None:
         raise InputError(
             f"train.sharding: full: the model was not sharded: `{name}` is whole in every process. "
             "Set `train.sharding: none`."
         )
 
 
-def whole(number: Any) -> Any:
+def full_value(number: Any) -> Any:
     """A number that may be spread over the processes; called in all of them."""
     return number.full_tensor() if hasattr(number, "full_tensor") else number
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from transformers import Trainer, TrainerCallback
 
-    from dataselect.models.chat import Encoded
     from dataselect.models.settings import ModelSettings
+    from dataselect.train.token_files import TokenRows
 
 #: (model, tokenizer, optimiser, folder) → None: writes a checkpoint. A module's function: it
 #: travels to the processes of several GPUs, and is called in all of them; the main one writes.
@@ -51,14 +51,15 @@ def fit_with_snapshots(
     """
     from dataselect.models.chat import load_chat
 
-    encoded = encode_rows(pool, load_chat(model), rows)
-    check_memory(model, recipe, encoded, "the reference in methods.yaml", REFERENCE_SETTINGS)
-    return fit_distributed(_fit_in_process, model, encoded, home, count, save, recipe=recipe)
+    with encode_rows(pool, load_chat(model), rows, home / "tokens") as encoded:
+        longest, where = int(encoded.lengths.max()), "the reference in methods.yaml"
+        check_memory(model, recipe, longest, where, REFERENCE_SETTINGS)
+        return fit_distributed(_fit_in_process, model, encoded, home, count, save, recipe=recipe)
 
 
 def _fit_in_process(
     model: ModelSettings,
-    encoded: list[Encoded],
+    encoded: TokenRows,
     home: Path,
     count: int,
     save: Save,
@@ -72,7 +73,7 @@ def _fit_in_process(
     net = load_trainable(model, recipe)
     kept = snapshots(home, count, tokenizer, save)
     trainer = fit(net, tokenizer, encoded, home, recipe, everywhere=[kept])
-    tokens = int(recipe.passes(len(encoded)) * sum(len(row.ids) for row in encoded))
+    tokens = int(recipe.passes(len(encoded)) * encoded.lengths.sum())
     return Fitted(
         checkpoints=collect_checkpoints(home, count, trainer),
         rows=len(encoded),

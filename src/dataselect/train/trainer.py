@@ -19,7 +19,8 @@ from dataselect.train import divergence
 from dataselect.train.nets import computes_in_bfloat16
 from dataselect.train.optimizers import optimizer_class
 from dataselect.train.order import FilledOrder, Order, order_by_length, random_order
-from dataselect.train.sharding import sharded_trainer, whole
+from dataselect.train.packing import packing_collator
+from dataselect.train.sharding import full_value, sharded_trainer
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -71,7 +72,7 @@ def make_trainer(
         model=net,
         args=_arguments(home, recipe, len(rows)),
         train_dataset=_LabelledRows(rows),
-        data_collator=_collator(tokenizer),
+        data_collator=packing_collator() if recipe.packed else _collator(tokenizer),
         callbacks=[*callbacks],
         optimizer_cls_and_kwargs=optimizer_class(recipe),
     )
@@ -95,7 +96,7 @@ def _trainer_class() -> Any:
         length_order: Order | None = None
 
         def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-            norm = whole(super()._get_grad_norm(model, grad_norm))
+            norm = full_value(super()._get_grad_norm(model, grad_norm))
             return divergence.check_step(self, model, norm, self.skip_steps)
 
         def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:

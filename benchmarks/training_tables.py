@@ -1,0 +1,49 @@
+"""The tables of docs/large-models.md: the memory of training, and its speed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def memory(result: dict[str, Any]) -> str:
+    """The estimate of training's memory beside what was counted, by way and size."""
+    sizes = {name: runs for name, runs in result.items() if name != "machine"}
+    ways = list(next(iter(sizes.values())))
+    lines = [f"| GB estimated / counted | {' | '.join(sizes)} |", "|---|" + "---|" * len(sizes)]
+    for way in ways:
+        figures = [
+            f"{runs[way]['estimated'] / 1e9:.1f} / {runs[way]['counted'] / 1e9:.1f}"
+            if way in runs
+            else "–"
+            for runs in sizes.values()
+        ]
+        lines.append(f"| {way} | {' | '.join(figures)} |")
+    ratios = [run["ratio"] for runs in sizes.values() for run in runs.values()]
+    note = (
+        f"The estimate is {min(ratios):.2f} to {max(ratios):.2f} times what is counted. "
+        "Micro-batches of one row of 1,024 tokens, a vocabulary of 32,000. "
+        "(`python benchmarks/memory.py`)"
+    )
+    return "\n".join([*lines, "", note])
+
+
+def training(result: dict[str, Any]) -> str:
+    """Tokens per second and share of a matrix product, by way of training."""
+    sizes = [(size, runs) for size, runs in result.items() if isinstance(runs, dict)]
+    sizes = [(size, runs) for size, runs in sizes if size != "machine"]
+    lines = [
+        "| parameters | way | tokens/s | of a matrix product | peak memory |",
+        "|---|---|---|---|---|",
+    ]
+    for size, runs in sizes:
+        for way, run in runs.items():
+            figures = f"{run['tokens_per_second']:,} | {run['share_of_the_product']:.0%}"
+            lines.append(f"| {size} | {way} | {figures} | {run['peak_mb'] / 1e3:.1f} GB |")
+    (run, *_), processor = sizes[0][1].values(), result["machine"]["processor"]
+    note = (
+        f"Per second of one core's time ({processor}, which others used meanwhile), in fp32, with "
+        f"{run['rows']} real rows of {run['tokens']:,} tokens, micro-batches of "
+        f"{run['micro_batch_size']} rows, without the first step. What padding takes, and what "
+        "checkpointing computes again, does not count as work. (`python benchmarks/training.py`)"
+    )
+    return "\n".join([*lines, "", note])

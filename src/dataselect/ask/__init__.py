@@ -1,0 +1,1 @@
+"""Answers to questions about the outputs: recipes in SQL, and why a row was chosen or not."""

@@ -1,0 +1,125 @@
+"""What is read of a run's outputs to explain a row: as little of each file as that takes."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from dataselect.ask.budgets import Rule
+from dataselect.data import tables
+from dataselect.data.budget import share_of
+from dataselect.data.scores import Group
+from dataselect.errors import InputError
+
+#: Ids among which the nearest to an unknown one are looked for.
+SAMPLED_IDS = 4_000
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A folder of outputs, such as `out/`."""
+
+    folder: Path
+
+    def path(self, name: str) -> Path:
+        """The file of a table."""
+        return self.folder / f"{name}.parquet"
+
+    def has(self, name: str) -> bool:
+        """Whether a table is there."""
+        return self.path(name).is_file()
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        """A table, read as far as a query needs it; empty where there is none."""
+        if self.has(name):
+            return pl.scan_parquet(self.path(name))
+        return tables.empty(name).lazy()
+
+    @cached_property
+    def plan(self) -> dict[str, Any]:
+        """The plan of the run, which is in the folder or in the one above; {} without."""
+        for folder in (self.folder, self.folder.absolute().parent):
+            if (folder / "plan.json").is_file():
+                return json.loads((folder / "plan.json").read_text())
+        return {}
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The columns of S."""
+        table = self.scan("groups").collect()
+        return [Group(*row) for row in table.select("name", "task", "parent").iter_rows()]
+
+    @cached_property
+    def selection(self) -> pl.DataFrame:
+        """The chosen rows."""
+        return self.scan("selection").collect()
+
+    @cached_property
+    def rule(self) -> Rule:
+        """How rows were chosen, if the plan is that of this selection."""
+        section = self.plan.get("aggregate", {})
+        budget = section.get("budget")
+        if not section or (self.has("pool") and not self._is_of(budget)):
+            return Rule(None)
+        mix = section.get("mix") or {}
+        limited = isinstance(budget, dict) or bool(mix.get("sources") or mix.get("tasks"))
+        part = section["aggregator"]
+        return Rule(part["name"], budget, limited, part["settings"])
+
+    def _is_of(self, budget: Any) -> bool:
+        """Whether so many rows as a budget asks for are chosen; a plan may be another run's."""
+        if isinstance(budget, dict):
+            return True
+        if isinstance(budget, str):
+            budget = share_of(budget, tables.row_count(self.path("pool")))
+        return budget == self.selection.height
+
+    def find(self, wanted: str) -> int | None:
+        """The number of the pool row with an id, or with a number (`12` or `#12`); else None.
+
+        Raises:
+            InputError: there is no pool.
+        """
+        if not self.has("pool"):
+            raise InputError(
+                f"{self.path('pool')} is not there. Run `dvc repro` first, or name another folder: "
+                "--out FOLDER."
+            )
+        found = self.scan("pool").filter(pl.col("id") == wanted).select("row").head(1).collect()
+        if found.height:
+            return found.item()
+        number = wanted.removeprefix("#")
+        known = number.isdecimal() and int(number) < tables.row_count(self.path("pool"))
+        return int(number) if known else None
+
+    def pool_rows(self, numbers: list[int]) -> dict[int, dict[str, Any]]:
+        """Rows of the pool by number; only the parts of the file that hold them are read."""
+        import pyarrow.parquet as pq
+
+        columns, rows = ["row", "id", "source", "messages"], {}
+        with pq.ParquetFile(self.path("pool"), pre_buffer=False) as file:
+            first, wanted = 0, sorted(set(numbers))
+            for place in range(file.num_row_groups):
+                end = first + file.metadata.row_group(place).num_rows
+                inside = [number for number in wanted if first <= number < end]
+                if inside:
+                    part = file.read_row_group(place, columns=columns)
+                    for number in inside:
+                        rows[number] = part.slice(number - first, 1).to_pylist()[0]
+                first = end
+        return rows
+
+    def near_ids(self, wanted: str) -> list[str]:
+        """Ids that are like an unknown one, from those that begin alike and from a sample."""
+        ids = pl.concat([self.scan(name).select("id") for name in ("pool", "dropped")])
+        half = wanted[: max(1, len(wanted) // 2)]
+        alike = ids.filter(pl.col("id").str.starts_with(half)).head(SAMPLED_IDS)
+        step = max(1, ids.select(pl.len()).collect().item() // SAMPLED_IDS)
+        names = pl.concat([alike, ids.gather_every(step).head(SAMPLED_IDS)]).collect()["id"]
+        return difflib.get_close_matches(wanted, names.unique().sort().to_list(), n=3)

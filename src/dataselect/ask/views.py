@@ -1,0 +1,118 @@
+"""The outputs of one or several runs as DuckDB views.
+
+`sql/views.sql` has them for the run in the project's folder, for everyone who has DuckDB. Here the
+views of stored tables are replaced: by those of other folders and of several runs, and by empty
+tables where a file is missing. The views and macros that stand on them are those of the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from dataselect.data.schemas import TABLES
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+#: The project's recipes, and the views that all of them stand on.
+FOLDER = Path("sql")
+VIEWS = "views.sql"
+
+#: A view of stored tables → its table's schema. What others are made of begins with `stored_`.
+STORED_VIEWS = {
+    **{name: name for name in TABLES if name not in ("scores", "groups", "selection")},
+    "baseline": "evaluation",
+    **{f"stored_{name}": name for name in ("groups", "scores", "selection")},
+}
+#: A view that stands on others → those.
+MADE_OF = {
+    "scores": ("stored_scores", "stored_groups"),
+    "groups": ("stored_groups",),
+    "selection": ("stored_selection",),
+    "sources": ("pool", "stored_selection"),
+    "why": ("stored_scores", "stored_groups"),
+}
+
+
+def file_name(view: str) -> str:
+    """The file of a view of stored tables."""
+    return f"{view.removeprefix('stored_')}.parquet"
+
+
+def make_views(db: DuckDBPyConnection, runs: Mapping[str, Path], views: Path) -> None:
+    """Makes all views and macros in a database; nothing is read of the outputs but their schemas.
+
+    Args:
+        runs: the folders of the outputs, by the names of the runs.
+        views: the file `sql/views.sql`.
+    """
+    for statement in statements(runs, views):
+        db.execute(statement)
+
+
+def statements(runs: Mapping[str, Path], views: Path) -> Iterator[str]:
+    """What makes the views and macros: a statement each, for any program with DuckDB."""
+    for view in STORED_VIEWS:
+        yield _stored_view(view, runs)
+    text = re.sub(r"^--.*$", "", views.read_text(encoding="utf-8"), flags=re.M)
+    # No text of that file holds a semicolon at the end of a line.
+    for statement in re.split(r";\s*$", text, flags=re.M):
+        made = re.match(r"\s*CREATE OR REPLACE VIEW (\w+)", statement)
+        if statement.strip() and not (made and made[1] in STORED_VIEWS):
+            yield f"{statement.strip()};"
+
+
+def missing_files(runs: Mapping[str, Path], sql: str | None = None) -> list[str]:
+    """The outputs that are not there in any run; with a text in SQL, those whose views it names."""
+    words = None if sql is None else set(re.findall(r"\w+", re.sub(r"--.*", "", sql)))
+    needed = set(STORED_VIEWS) if words is None else words & set(STORED_VIEWS)
+    for view, parts in MADE_OF.items():
+        if words and view in words:
+            needed |= set(parts)
+    missing = [view for view in STORED_VIEWS if view in needed and not _files(view, runs)]
+    folders = list(runs.values())
+    place = folders[0] if len(folders) == 1 else Path("…")
+    return [str(place / file_name(view)) for view in missing]
+
+
+def _files(view: str, runs: Mapping[str, Path]) -> dict[str, Path]:
+    paths = {name: folder / file_name(view) for name, folder in runs.items()}
+    return {name: path for name, path in paths.items() if path.is_file()}
+
+
+def _stored_view(view: str, runs: Mapping[str, Path]) -> str:
+    # With can_have_nan DuckDB does not skip blocks by their bounds, which leave out NaN losses.
+    option = ", can_have_nan = true" if STORED_VIEWS[view] == "evaluation" else ""
+    parts = [
+        f"SELECT {_text(name)} AS run, * FROM read_parquet({_text(str(path))}{option})"
+        for name, path in _files(view, runs).items()
+    ]
+    body = "\nUNION ALL BY NAME ".join(parts) or _empty(STORED_VIEWS[view])
+    return f"CREATE OR REPLACE VIEW {view} AS\n{body};"
+
+
+def _empty(name: str) -> str:
+    columns = {"run": pl.String, **TABLES[name].columns, **TABLES[name].optional}
+    nulls = (f'NULL::{_type(dtype)} AS "{column}"' for column, dtype in columns.items())
+    return f"SELECT {', '.join(nulls)} WHERE false"
+
+
+def _type(dtype: Any) -> str:
+    """DuckDB's name of a column type of `data.schemas`."""
+    if dtype is pl.Array:  # parquet has lists only
+        return "FLOAT[]"
+    if isinstance(dtype, pl.List):
+        return f"{_type(dtype.inner)}[]"
+    if isinstance(dtype, pl.Struct):
+        return f"STRUCT({', '.join(f'{f.name} {_type(f.dtype)}' for f in dtype.fields)})"
+    names = {pl.String: "VARCHAR", pl.Int64: "BIGINT", pl.Float64: "DOUBLE"}
+    return {**names, pl.Float32: "FLOAT", pl.Boolean: "BOOLEAN"}[dtype]
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

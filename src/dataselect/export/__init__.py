@@ -1,0 +1,1 @@
+"""A finished run as a folder to hand on: a Hugging Face data set, and trainers' settings."""

@@ -1,0 +1,1 @@
+"""Projects of users: made by `dataselect init`, and updated by `dataselect init --update`."""

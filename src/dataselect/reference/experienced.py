@@ -110,12 +110,9 @@ def experienced(
     )  # fmt: skip
     check_types(recipe, "methods.yaml: experienced")
     return Reference(
-        fit=partial(_fit, choice=choice, recipe=recipe),
-        produces="models",
-        checkpoints=1,
-        rows_passed=partial(choice.rows_passed, epochs=epochs),
-        recipe=recipe,
-    )
+        fit=partial(_fit, choice=choice, recipe=recipe), produces="models", checkpoints=1,
+        rows_passed=partial(choice.rows_passed, epochs=epochs), recipe=recipe,
+    )  # fmt: skip
 
 
 def _fit(model: ModelSettings, pool: Path, home: Path, *, choice: Choice, recipe: Recipe) -> Fitted:

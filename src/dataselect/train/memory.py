@@ -94,12 +94,14 @@ def needed(
         base = SIZES["float32"]
         weights += base * trained
     # What is gathered in bfloat16 leaves activations as weights of that type do.
-    whole = replace(recipe, weights="bfloat16") if parts > 1 and computes == "bfloat16" else recipe
+    gathered = (
+        replace(recipe, weights="bfloat16") if parts > 1 and computes == "bfloat16" else recipe
+    )
     return Memory(
         weights=weights,
         gradients=base * trained * (2 if machine.processes > 1 and parts == 1 else 1),
         optimizer=2 * _moment_bytes(recipe, base) * trained,
-        activations=_activations(shape, whole, tokens, computes, machine.on_gpu),
+        activations=_activations(shape, gathered, tokens, computes, machine.on_gpu),
         accumulates=recipe.batch_size > recipe.micro_batch_size * machine.processes,
     )
 

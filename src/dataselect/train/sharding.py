@@ -68,19 +68,19 @@ def check_sharded(net: Any) -> None:
     Raises:
         InputError: a process holds a weight whole.
     """
-    whole = (
+    unsharded = (
         name
         for name, weight in net.named_parameters()
         if not is_sharded(weight) and "lora_" not in name
     )
-    if (name := next(whole, None)) is not None:
+    if (name := next(unsharded, None)) is not None:
         raise InputError(
             f"train.sharding: full: the model was not sharded: `{name}` is whole in every process. "
             "Set `train.sharding: none`."
         )
 
 
-def whole(number: Any) -> Any:
+def full_number(number: Any) -> Any:
     """A number that may be spread over the processes; called in all of them."""
     return number.full_tensor() if hasattr(number, "full_tensor") else number
 

@@ -19,7 +19,7 @@ from dataselect.train import divergence
 from dataselect.train.nets import computes_in_bfloat16
 from dataselect.train.optimizers import optimizer_class
 from dataselect.train.order import FilledOrder, Order, order_by_length, random_order
-from dataselect.train.sharding import sharded_trainer, whole
+from dataselect.train.sharding import full_number, sharded_trainer
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -95,7 +95,7 @@ def _trainer_class() -> Any:
         length_order: Order | None = None
 
         def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-            norm = whole(super()._get_grad_norm(model, grad_norm))
+            norm = full_number(super()._get_grad_norm(model, grad_norm))
             return divergence.check_step(self, model, norm, self.skip_steps)
 
         def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:

@@ -143,7 +143,7 @@ def test_a_killed_run_resumes_from_its_parts_and_ends_with_the_same_weights(
 
 def fit_rows(path, home, recipe):
     """Fits in a process, which holds a part of what is trained; saves the model."""
-    rows, _ = encode_file(path, load_chat(MODEL))
+    rows = encode_file(path, load_chat(MODEL), home.with_name(f"{home.name}-tokens"))
     net = load_trainable(MODEL, recipe)
     check_sharded(net)
     trainer = fit(net, load_tokenizer(MODEL), rows, home, recipe)
@@ -180,7 +180,7 @@ def test_another_number_of_processes_reads_the_parts(file, in_scratch):
 
 
 def fit_whole(path, home, recipe):
-    rows, _ = encode_file(path, load_chat(MODEL))
+    rows = encode_file(path, load_chat(MODEL), home.with_name(f"{home.name}-tokens"))
     net = add_adapters(load_causal(MODEL), recipe)
     fit(net, load_tokenizer(MODEL), rows, home, recipe)
 

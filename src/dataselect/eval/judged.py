@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataselect.data import files, fingerprint, tables
+from dataselect.data.project_files import project_file
 from dataselect.eval.judge import read_key
 from dataselect.eval.judge_prompt import Pair, read_prompt
 from dataselect.eval.judged_files import JudgedTask, JudgedTest, Target, counts, write_files
 from dataselect.eval.judgements import judge_pairs
+from dataselect.eval.kind_functions import KINDS_FOLDER
 from dataselect.eval.run import EvalOptions, evaluate
-from dataselect.eval.task_kinds import KINDS_FOLDER, kind_file, kind_metadata
+from dataselect.eval.task_kinds import kind_file, kind_metadata
 from dataselect.models.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ def _evaluation(
         model = replace(model, md5=fingerprint.folder_hash(model.name))
     key = files.content_key(
         *(asdict(model), asdict(replace(options, judge=None)), tests.to_dicts()),
-        *(fingerprint.folder_hash(str(KINDS_FOLDER)), code),
+        *(fingerprint.folder_hash(str(project_file(KINDS_FOLDER))), code),
     )
     path = files.scratch_folder() / "eval" / f"{key}.parquet"
     if not path.exists():

@@ -26,8 +26,9 @@ class Judgement:
 
     Attributes:
         preference: 1: the model's output is the better one; 0: the reference; 0.5: they are the
-            same text, and nobody was asked; None: the answer was not understood, or there is none.
-        reply: what the judge answered; None where nobody was asked.
+            same text, and no judge was asked; None: the answer was not understood, or there is
+            none.
+        reply: what the judge answered; None where no judge was.
     """
 
     preference: float | None

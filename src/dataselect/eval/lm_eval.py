@@ -14,8 +14,8 @@ import yaml
 from dataselect.errors import InputError
 from dataselect.eval.language_model import Encoder, language_model
 from dataselect.eval.task_kinds import (
-    KINDS_FOLDER,
     OUTPUT_LIMITS,
+    kind_file,
     kind_metadata,
     kind_settings,
     output_tokens,
@@ -130,7 +130,7 @@ def _write_tasks(
 def _config(number: int, kind: str, rows: Path, max_new_tokens: int) -> dict[str, Any]:
     """An lm-eval task: the kind's settings, with our rows and limits."""
     config: dict[str, Any] = {
-        "include": str((KINDS_FOLDER / f"{kind}.yaml").resolve()),
+        "include": str(kind_file(kind).resolve()),
         "task": f"dataselect_{number}",
         "dataset_path": "parquet",
         "dataset_kwargs": {

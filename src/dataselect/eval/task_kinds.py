@@ -9,7 +9,7 @@ import yaml
 
 from dataselect.data.project_files import project_file
 from dataselect.errors import InputError, did_you_mean
-from dataselect.eval.kind_functions import KINDS_FOLDER, check_functions
+from dataselect.eval.kind_functions import KINDS_FOLDER, check_functions, kind_files
 from dataselect.eval.kind_needs import (
     Needs,
     check_columns,
@@ -38,7 +38,7 @@ def check_kind(kind: str, where: str, run_code: bool = False) -> None:
         InputError: naming the nearest kind that has a file; what is wrong in the file; or what it
             needs.
     """
-    names = sorted(path.stem for path in project_file(str(KINDS_FOLDER)).glob("*.yaml"))
+    names = [path.stem for path in kind_files()]
     if kind not in names:
         hint = did_you_mean(kind, names)
         raise InputError(
@@ -75,7 +75,7 @@ _KindLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 def kind_file(kind: str) -> Path:
     """The file of a kind: the project's, or the package's own where the folder is no project."""
-    return project_file(str(KINDS_FOLDER)) / f"{kind}.yaml"
+    return project_file(KINDS_FOLDER) / f"{kind}.yaml"
 
 
 def kind_settings(kind: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataselect.settings import load_part, part_function, settings_of
 from dataselect.train.fit import Recipe
 from dataselect.train.memory import Machine, needed
 from dataselect.train.memory_limits import TRAIN_SETTINGS, alternatives, check_fits, describe
+from dataselect.train.nets import uses_bfloat16
 from dataselect.train.sharding import check_processes
 
 
@@ -87,9 +88,7 @@ def _line(
     shape = read_architecture(model)
     if shape is None:
         return f"memory of {stage}: not known before the configuration of {model.name} is read"
-    in_bfloat16 = recipe.weights != "float32" or recipe.dtype == "bfloat16"
-    in_bfloat16 |= recipe.dtype == "auto" and place.on_gpu
-    computes = "bfloat16" if in_bfloat16 else "float32"
+    computes = "bfloat16" if uses_bfloat16(recipe, place.on_gpu) else "float32"
     need = needed(shape, recipe, recipe.micro_batch_size * model.max_tokens, computes, place)
     # How long the rows are is not known yet: only what is held in any case can be refused.
     least = needed(shape, recipe, 1, computes, place)

@@ -49,8 +49,17 @@ def computes_in_bfloat16(recipe: Recipe) -> bool:
 
     from dataselect.models.load import multiplies_bfloat16
 
+    return uses_bfloat16(recipe, torch.cuda.is_available() and multiplies_bfloat16())
+
+
+def uses_bfloat16(recipe: Recipe, on_gpu: bool) -> bool:
+    """Whether a recipe computes under autocast to bfloat16.
+
+    Args:
+        on_gpu: whether it runs on a GPU that multiplies in bfloat16.
+    """
     if recipe.dtype == "auto" and recipe.weights == "float32":
-        return torch.cuda.is_available() and multiplies_bfloat16()
+        return on_gpu
     return recipe.dtype == "bfloat16" or recipe.weights != "float32"
 
 

@@ -54,7 +54,7 @@ bench: setup
 # Writes requirements.lock anew from pyproject.toml: run it when a dependency changes.
 lock:
 	fresh=$$(mktemp -d) && $(PYTHON) -m venv $$fresh && \
-	$$fresh/bin/python -m pip install --quiet 'torch==2.13.0' --editable '.[eval,metrics,dev,embed,ray,s3,near-duplicates,languages]' && \
+	$$fresh/bin/python -m pip install --quiet 'torch==2.13.0' --editable '.[eval,metrics,dev,embed,ray,s3,near-duplicates,languages,figures,report]' && \
 	$$fresh/bin/python -m pip freeze --exclude-editable > $$fresh/frozen && \
 	sed 's/+cpu$$//' $$fresh/frozen > requirements.lock; \
 	status=$$?; rm -rf $$fresh; exit $$status

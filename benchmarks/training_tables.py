@@ -47,3 +47,32 @@ def training(result: dict[str, Any]) -> str:
         "checkpointing computes again, does not count as work. (`python benchmarks/training.py`)"
     )
     return "\n".join([*lines, "", note])
+
+
+def training_gpu(result: dict[str, Any]) -> str:
+    """Tokens per second, and the memory of a GPU beside the plan's estimate, by way of training."""
+    sizes = [(size, result[size]) for size in ("1B", "7B") if size in result]
+    lines = [
+        "| parameters | way | rows | tokens/s | of a matrix product | peak GB | estimated |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    ratios = []
+    for size, runs in sizes:
+        for way, run in runs.items():
+            if not isinstance(run, dict):
+                continue
+            estimate = run.get("estimated_gb")
+            if estimate is not None:
+                ratios.append(estimate / run["gpu_gb"])
+            figures = (
+                f"{run['micro_batch_size']} | {run['tokens_per_second']:,} | "
+                f"{run['share_of_the_product']:.1%} | {run['gpu_gb']:.1f} | "
+                f"{'–' if estimate is None else f'{estimate:.1f}'}"
+            )
+            lines.append(f"| {size} | {way} | {figures} |")
+    note = (
+        f"One {result['gpu']}; steps of real rows of some 160 tokens, without the first step. The "
+        f"estimate is {min(ratios):.2f} to {max(ratios):.2f} times the peak of what torch had "
+        "allocated. (`python benchmarks/training.py`)"
+    )
+    return "\n".join([*lines, "", note])

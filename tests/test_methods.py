@@ -151,7 +151,7 @@ def test_published_settings_are_the_defaults():
     assert (less["learning_rate"], less["batch_size"], less["warmup"]) == (2e-5, 128, 0.03)
     assert list(less["lora_modules"]) == ["q_proj", "k_proj", "v_proj", "o_proj"]
     gradients = sections["less"].embed.features.settings
-    assert (gradients["dims"], gradients["projection"]) == (8192, "rademacher")
+    assert (gradients["dims"], gradients["projection"]) == (8192, "srht")
     assert (gradients["beta1"], gradients["beta2"], gradients["epsilon"]) == (0.9, 0.999, 1e-8)
     ifd = sections["ifd"].reference.reference.settings
     assert (ifd["clusters"], ifd["per_cluster"], ifd["low"], ifd["high"]) == (100, 10, 25, 75)

@@ -83,7 +83,7 @@ class Projection:
 def gradients(
     *,
     dims: Annotated[PositiveInt, PROJECTED] = 8_192,
-    projection: Kind = "rademacher",
+    projection: Kind = "srht",
     projection_seed: Annotated[NonNegativeInt, PROJECTED] = 0,
     beta1: Annotated[float, Ge(0), Lt(1)] = Adam().beta1,
     beta2: Annotated[float, Ge(0), Lt(1)] = Adam().beta2,
@@ -101,7 +101,8 @@ def gradients(
 
     Args:
         dims: numbers that are left of a gradient.
-        projection: `rademacher` (random signs), `srht` (much faster, the same error), or `none`.
+        projection: `srht` (a subsampled randomised Hadamard transform), `rademacher` (random
+            signs, as published: the same error, much slower), or `none`.
         projection_seed: of the projection's random signs.
         beta1, beta2, epsilon: Adam's constants.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from comparison_tables import alarms, rates
 from pool_tables import contamination, near_duplicates, questions
-from training_tables import memory, training
+from training_tables import memory, training, training_gpu
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -55,6 +55,7 @@ def tables() -> dict[str, tuple[str, str]]:
         "scale": ("docs/large-pools.md", scale()),
         "memory": ("docs/large-models.md", memory(_result("memory"))),
         "training": ("docs/large-models.md", training(_result("training"))),
+        "training_gpu": ("docs/large-models.md", training_gpu(_result("training_gpu"))),
         "contamination": ("docs/pools.md", contamination(_result("contamination"))),
         "alarms": ("docs/compare.md", alarms(_result("comparisons"))),
         "rates": ("benchmarks/README.md", rates(_result("comparisons"))),

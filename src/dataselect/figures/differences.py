@@ -7,7 +7,7 @@ from typing import Any
 from dataselect.compare.scores import MEAN
 from dataselect.compare.statistics import Difference
 from dataselect.figures.figure import Figure, MissingData, altair
-from dataselect.figures.material import Material, listed
+from dataselect.figures.material import Material, Variant, listed
 from dataselect.figures.theme import GREY, PALETTE
 
 #: Panels at most, and how many stand side by side.
@@ -22,9 +22,8 @@ def differences(material: Material) -> Figure:
     Raises:
         MissingData: there is one method only, or the runs cannot be compared.
     """
-    several = len(material.pools) > 1
     found = [
-        (f"{material.name(d.method)}{f', {pool.name}' if several else ''}", d)
+        (material.name(Variant(*d.method, pool.name)), d)
         for pool, comparison in material.comparisons
         for d in comparison.differences
     ]

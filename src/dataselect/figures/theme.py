@@ -55,6 +55,9 @@ THEME: dict[str, Any] = {
     "view": {"stroke": "#cccccc"},
 }
 
+#: The title of a panel, on two lines where it has two.
+PANEL_TITLE = "split(datum.label, '\\n')"
+
 
 def series(names: list[str]) -> tuple[list[str], list[str]]:
     """A colour and a shape for every series, in their order."""

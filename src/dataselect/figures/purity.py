@@ -11,7 +11,7 @@ from dataselect.errors import InputError
 from dataselect.figures.clusters import Clusters, clusters
 from dataselect.figures.figure import Figure, MissingData, altair
 from dataselect.figures.material import Material, distinct, output
-from dataselect.figures.theme import GREY, PALETTE
+from dataselect.figures.theme import BLUE, GREY, VERMILION
 
 #: Rows that are assigned to clusters, at most; and sources that are drawn.
 ROWS, LINES = 20_000, 60
@@ -116,10 +116,10 @@ def _chart(rows: list[dict[str, Any]], names: list[str], chance: float, label: s
         dot = base.mark_point(filled=True, size=55, opacity=1, color=colour).encode(x=x, y=y)
         return alt.layer(stem, dot).properties(width=230, height=alt.Step(14))
 
-    left = points("purity", f"purity by {label}", PALETTE[0], alt.Axis(labelOverlap=False))
+    left = points("purity", f"purity by {label}", BLUE, alt.Axis(labelOverlap=False))
     line = alt.Chart(alt.Data(values=[{"chance": chance}])).mark_rule(
         color=GREY, strokeDash=[4, 3], strokeWidth=1.5
     )
     left = left + line.encode(x=alt.X("chance:Q"))
-    right = points("explained", "variance between clusters", PALETTE[5], None)
+    right = points("explained", "variance between clusters", VERMILION, None)
     return alt.hconcat(left, right)

@@ -12,7 +12,7 @@ from dataselect.compare.recorded import Run
 from dataselect.data import tables
 from dataselect.figures.figure import Figure, MissingData, altair
 from dataselect.figures.material import Material, listed, output, shortened
-from dataselect.figures.theme import GREY, PALETTE, PANEL_TITLE
+from dataselect.figures.theme import GREY, PANEL_TITLE, VERMILION
 
 #: Bins of a histogram, panels at most, and how many stand side by side.
 BINS, PANELS, COLUMNS = 30, 40, 4
@@ -149,7 +149,7 @@ def _bars(edges: np.ndarray, pool: np.ndarray, selected: np.ndarray) -> list[dic
 def _chart(rows: list[dict[str, Any]], panels: list[str]) -> Any:
     alt = altair()
     base = alt.Chart(alt.Data(values=rows))
-    kinds = alt.Scale(domain=["pool", "selected"], range=[GREY, PALETTE[5]])
+    kinds = alt.Scale(domain=["pool", "selected"], range=[GREY, VERMILION])
     colour = alt.Color("of:N", scale=kinds, title="rows")
     axis = alt.Axis(tickCount=3, labelOverlap="greedy", labelSeparation=8)
     x = alt.X("score:Q", title=None, axis=axis, scale=alt.Scale(zero=False, nice=False))

@@ -69,14 +69,14 @@ def histograms(run: Run) -> dict[str, list[dict[str, Any]]]:
     path = output(run, "scores.parquet")
     step = max(1, tables.row_count(path) // SAMPLE)
     columns = _columns(groups, tables.list_size(path, "score"))
-    mine = {task: _chosen(selection, task) for task in columns}
+    selected = {task: _chosen(selection, task) for task in columns}
     sample: dict[str, list[np.ndarray]] = {task: [] for task in columns}
     chosen: dict[str, list[np.ndarray]] = {task: [] for task in columns}
     for first, block in _blocks(run):
         for task, numbers in columns.items():
             values = block[:, numbers].max(axis=1)
-            sample[task].append(values[-first % step :: step])
-            chosen[task].append(values[_inside(mine[task], first, len(values))])
+            sample[task].append(values[-first % step :: step].copy())
+            chosen[task].append(values[_inside(selected[task], first, len(values))])
     found = {}
     for task in columns:
         edges = _edges(np.concatenate(sample[task]), np.concatenate(chosen[task]))

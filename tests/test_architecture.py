@@ -37,6 +37,7 @@ MAY_IMPORT = {
     },
     "reference": {"embed", "train", "data", "models", "compute", "numerics", "settings"},
     "compare": {"data", "eval", "settings"},
+    "figures": {"compare", "data", "settings"},
     "fetch": {"data", "settings"},
     "tasks": {"data", "dedup", "fetch"},
     "export": {"data", "models", "plan", "settings", "train"},
@@ -51,7 +52,7 @@ PART_MAY_IMPORT |= {"settings"}
 
 #: Libraries that a file may not import at its top: they cost seconds, or few runs need them.
 HEAVY = {"torch", "transformers", "peft", "accelerate", "sklearn", "duckdb", "pyarrow", "lm_eval"}
-HEAVY |= {"httpx2", "bert_score", "math_verify", "sacrebleu"}
+HEAVY |= {"altair", "vl_convert", "httpx2", "bert_score", "math_verify", "sacrebleu"}
 HEAVY |= {"datasets", "sentence_transformers", "ray", "dvclive", "rouge_score", "pydantic"}
 
 #: Words that say nothing to a stranger: DESIGN.md, "Language".

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dataselect.data.files import content_key
+from dataselect.errors import InputError
 from dataselect.plan.run import Plan, plan
 from dataselect.sweep.settings import Member, changed
 
@@ -57,7 +58,10 @@ def planned_runs(
     runs = []
     for member in members:
         own = changed(params, member.changes)
-        sections = plan(own, methods)
+        try:
+            sections = plan(own, methods)
+        except InputError as error:
+            raise InputError(f"run {member.name}: {error}") from None
         runs.append(Planned(member, own, sections, step_keys(sections)))
     return in_sharing_order(runs)
 

@@ -17,6 +17,9 @@ from dataselect.errors import InputError, first_few
 #: Where a sweep works; DVC has the folder ignored by git.
 HOME = Path(".dvc/tmp/sweep")
 
+#: Files without which there is no run.
+SETTINGS = ("dvc.yaml", "params.yaml", "methods.yaml")
+
 #: Files in git that the pipeline itself writes: they may differ from the commit.
 WRITTEN = ("plan.json", "dvc.lock", "metrics/")
 
@@ -50,6 +53,12 @@ def open_repository() -> Repository:
         )
     root = Path(git(Path(), "rev-parse", "--show-toplevel").strip())
     below = git(Path(), "rev-parse", "--show-prefix").strip()
+    absent = [name for name, text in revisions.read_files([head], SETTINGS)[0].items() if not text]
+    if absent:
+        raise InputError(
+            f"git does not have {', '.join(absent)} yet, and the runs of a sweep start from the "
+            "last commit. Run `git add` and `git commit`."
+        )
     changed = [name for name in _changed_files() if not name.startswith(WRITTEN)]
     if changed:
         raise InputError(

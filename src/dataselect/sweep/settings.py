@@ -152,7 +152,7 @@ def _members(settings: SweepSettings, prefix: str, lists: dict[str, list[Any]]) 
             words.append(_label(tasks))
         own = {"method": method, "budget": budget, "seed": seed}
         if settings.tasks is not None:
-            own["tasks"] = tasks
+            own["tasks"] = tasks if tasks == "all" or isinstance(tasks, list) else [tasks]
         yield Member("-".join(words), method, settings.set | own, (t, b, s))
 
 

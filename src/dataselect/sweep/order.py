@@ -85,7 +85,8 @@ def _first_places(keys: Any) -> dict[str, int]:
 def step_keys(sections: Plan) -> dict[str, str]:
     """Step → the hash of its own settings and of all that it stands on.
 
-    The budget stands in the section of `reference` only to be checked there.
+    The budget stands in the section of `reference` only to be checked there. Features of the pool
+    are stored by its rows, so methods with queries and without share them.
     """
     given = as_json(sections)
     reference = {k: v for k, v in given["reference"].items() if k not in ("budget", "mix")}
@@ -95,7 +96,8 @@ def step_keys(sections: Plan) -> dict[str, str]:
     if fitted:
         keys["reference"] = content_key([pool, reference])
     if sections.embed.features is not None:
-        keys["embed"] = content_key([pool, reference, given["embed"]])
+        features = {k: v for k, v in given["embed"].items() if k != "queries"}
+        keys["embed"] = content_key([pool, reference, features])
     before = content_key([given["dedup"], reference])
     for step, section in (("score", [given["embed"], given["score"]]), *_later(given)):
         keys[step] = before = content_key([before, section])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from dataselect import report
@@ -19,6 +19,9 @@ LOGS = HOME / "logs"
 
 #: Called after each run: the run, the seconds that it took, and why it failed.
 Ended = Callable[[Planned, float, str | None], None]
+
+#: Runs a run: the seconds that it took, and why it failed.
+Run = Callable[[Planned], tuple[float, str | None]]
 
 
 def run_all(runs: list[Planned], workspaces: list[Workspace], ended: Ended) -> dict[str, str]:
@@ -49,23 +52,31 @@ def run_all(runs: list[Planned], workspaces: list[Workspace], ended: Ended) -> d
         return time.monotonic() - start, None
 
     with ThreadPoolExecutor(len(workspaces)) as pool:
-        futures: dict[Future[tuple[float, str | None]], Planned] = {
-            pool.submit(run, planned): planned for planned in runs
-        }
-        failed: dict[str, str] = {}
         try:
-            for future in as_completed(futures):
-                planned = futures[future]
-                seconds, reason = future.result()
-                if reason is not None:
-                    failed[planned.name] = reason
-                ended(planned, seconds, reason)
+            # What all share, such as the pool, is computed once: the first run goes before.
+            first = runs[:1] if len(workspaces) > 1 else []
+            return {
+                name: reason
+                for part in (first, runs[len(first) :])
+                for name, reason in _failed(part, pool, run, ended)
+            }
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for workspace in workspaces:
                 workspace.stop()
             raise
-    return failed
+
+
+def _failed(
+    runs: list[Planned], pool: ThreadPoolExecutor, run: Run, ended: Ended
+) -> Iterator[tuple[str, str]]:
+    futures = {pool.submit(run, planned): planned for planned in runs}
+    for future in as_completed(futures):
+        planned = futures[future]
+        seconds, reason = future.result()
+        ended(planned, seconds, reason)
+        if reason is not None:
+            yield planned.name, reason
 
 
 def log_of(planned: Planned) -> Path:

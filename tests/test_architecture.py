@@ -37,6 +37,7 @@ MAY_IMPORT = {
     },
     "reference": {"embed", "train", "data", "models", "compute", "numerics", "settings"},
     "compare": {"data", "eval", "settings"},
+    "sweep": {"compare", "plan", "data", "compute", "settings"},
     "fetch": {"data", "settings"},
     "tasks": {"data", "dedup", "fetch"},
     "export": {"data", "models", "plan", "settings", "train"},

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.slow
 
 COMMAND = (sys.executable, "-m", "dataselect.cli", "sweep")
 FEW = {**SETTINGS["eval"], "limit": 1, "before": False}
-PATH = os.pathsep.join([client_folder() if hasattr(os, "fork") else "", os.environ["PATH"]])
+OWN = str(Path(sys.executable).parent)
+PATH = os.pathsep.join([client_folder() if hasattr(os, "fork") else OWN, OWN, os.environ["PATH"]])
 
 
 def started(project, *arguments):

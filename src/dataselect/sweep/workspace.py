@@ -100,6 +100,10 @@ class Workspace:
         own = ["-c", "commit.gpgsign=false", "commit", "--quiet", "--no-verify", "--allow-empty"]
         git(self.project, *own, "--message", f"dataselect sweep: {name}")
         reference = f"refs/exps/{head[:2]}/{head[2:]}/{name}"
+        # Of a git that was killed here; only one sweep at a time writes references of this name.
+        Path(root, git(root, "rev-parse", "--git-path", f"{reference}.lock").strip()).unlink(
+            missing_ok=True
+        )
         git(root, "fetch", "--quiet", "--no-tags", "--no-auto-gc", "--no-write-fetch-head",
             str(self.folder), f"+HEAD:{reference}")  # fmt: skip
 

@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "reference": {"embed", "train", "data", "models", "compute", "numerics", "settings"},
     "compare": {"data", "eval", "settings"},
     "figures": {"compare", "data", "settings"},
+    "sweep": {"compare", "plan", "data", "compute", "settings"},
     "fetch": {"data", "settings"},
     "tasks": {"data", "dedup", "fetch"},
     "export": {"data", "models", "plan", "settings", "train"},

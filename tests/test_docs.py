@@ -232,6 +232,8 @@ S3 = "test_s3.py::project"
 GIVEN_UP = "test_kills.py::test_a_killed_experiment_can_be_given_up_and_blocks_no_other"
 PROFILES = "plan/test_profiles.py::test_a_profile_is_written_and_replaces_a_file_only_by_force"
 
+SWEEP = "sweep/test_command.py::test_a_killed_sweep_goes_on_and_ends_with_named_experiments"
+HUNDRED = "sweep/test_command.py::test_a_hundred_short_runs_with_four_workers_lose_none"
 INIT = "project/test_command.py::test_the_commands_of_the_page"
 
 #: Commands that another test runs.
@@ -239,6 +241,9 @@ ELSEWHERE = {
     "dataselect init": INIT,
     "dataselect init --pool 'data/*.jsonl' --queries queries.jsonl --tests tests.jsonl --model "
     "meta-llama/Llama-3.2-1B --budget 5%": INIT,
+    "dataselect sweep docs/example/sweep.yaml --dry-run": SWEEP,
+    "dataselect sweep docs/example/sweep.yaml": SWEEP,
+    "dataselect sweep docs/example/sweep.yaml --workers 2": HUNDRED,
     "dataselect init --update": INIT,
     "dataselect init --update --yes": INIT,
     "dataselect profile tulu2_200k-gsm8k --write params.yaml --force": PROFILES,

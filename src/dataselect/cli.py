@@ -121,6 +121,18 @@ def compare(
     typer.echo(compare_command(runs or [], baseline, forms, **options), nl=False)
 
 
+@app.command("sweep")
+def run_sweep(
+    file: Annotated[Path, typer.Argument(help="Methods, budgets, seeds, tasks: docs/sweep.md.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run.")] = False,
+    workers: Annotated[int, typer.Option(help="How many runs at a time.")] = 1,
+) -> None:
+    """Run methods × budgets × seeds × tasks as experiments; go on after a kill."""
+    from dataselect.sweep.command import sweep_command
+
+    sweep_command(file, dry_run=dry_run, workers=workers)
+
+
 @app.command()
 def runs() -> None:
     """List HEAD, its experiments and the workspace: settings, scores, FLOPs."""

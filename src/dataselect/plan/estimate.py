@@ -9,25 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import polars as pl
-
 from dataselect import report
 from dataselect.compute.placement import placed
 from dataselect.data import shards, tables
 from dataselect.data.budget import TokenBudget, share_of
 from dataselect.data.checkpoints import REFERENCE_FILE, read_checkpoints, write_checkpoints
 from dataselect.data.examples import conversations
-from dataselect.data.files import resolve
-from dataselect.data.schemas import TOOL_USE
 from dataselect.data.scores import PoolInfo, Rows
-from dataselect.dedup import tasks
-from dataselect.dedup.truncation import find_truncated
 from dataselect.embed.run import EmbedSection, load_feature
 from dataselect.errors import InputError
-from dataselect.models.settings import TokenizerSettings
 from dataselect.plan.params import read_yaml
 from dataselect.plan.run import Plan, plan
-from dataselect.plan.sample import sample_pool
+from dataselect.plan.sample import write_sample
 from dataselect.reference.run import ReferenceSection
 from dataselect.score import RowScorer
 from dataselect.score.run import to_queries
@@ -70,12 +63,28 @@ def estimate(sections: Plan, rows: int, home: Path) -> dict[str, Cost]:
     Raises:
         InputError: the budget is above the pool.
     """
+    selected = budget_of(sections, rows)
+    costs = selection_costs(sections, rows, home)
+    return {**costs, "train": training_cost(sections.train, selected, home)}
+
+
+def budget_of(sections: Plan, rows: int) -> int | TokenBudget:
+    """A plan's budget in rows, or in tokens, for a pool of `rows` rows.
+
+    Raises:
+        InputError: it is above the pool.
+    """
     budget = sections.aggregate.budget
     selected = share_of(budget, rows) if isinstance(budget, str) else budget
     if isinstance(selected, int) and selected > rows:
         raise InputError(
             f"budget: {selected} rows; the pool has {rows}. Lower `budget` in params.yaml."
         )
+    return selected
+
+
+def selection_costs(sections: Plan, rows: int, home: Path) -> dict[str, Cost]:
+    """What reference, embed and score will take: see `estimate`."""
     costs: dict[str, Cost] = {}
     sample = tables.row_count(home / "pool.parquet")
     if sections.reference.reference is not None:
@@ -87,7 +96,6 @@ def estimate(sections: Plan, rows: int, home: Path) -> dict[str, Cost]:
         costs["embed"] = cost.scaled((rows + queries) / sample).divided_by(workers)
         if (cost := _score(sections.score.scorer, arrays, stand_ins, home)) is not None:
             costs["score"] = cost.scaled(rows / sample)
-    costs["train"] = _train(sections.train, selected, home)
     return costs
 
 
@@ -161,7 +169,7 @@ def _score(
     return Cost(time.perf_counter() - start, 0.0, 4.0 * len(prepared.groups) * frame.height)
 
 
-def _train(section: TrainSection, selected: int | TokenBudget, home: Path) -> Cost:
+def training_cost(section: TrainSection, selected: int | TokenBudget, home: Path) -> Cost:
     """Training on some of the sample, per token; the trained model is as large as the base."""
     from dataselect.compute.threads import use_threads
     from dataselect.models.chat import load_chat
@@ -181,7 +189,8 @@ def _train(section: TrainSection, selected: int | TokenBudget, home: Path) -> Co
     trained = encoded[:TRAINED_ROWS]
     batch = min(recipe.batch_size, 16 * recipe.micro_batch_size)
     short = replace(recipe, epochs=1, steps=None, batch_size=batch, save_steps=10**9)
-    trainer = fit(net, load_tokenizer(section.model), trained, home / "train", short)
+    folder = Path(tempfile.mkdtemp(prefix="train-", dir=home))  # in an old one it would continue
+    trainer = fit(net, load_tokenizer(section.model), trained, folder, short)
     history = reversed(trainer.state.log_history)
     seconds = next(entry["train_runtime"] for entry in history if "train_runtime" in entry)
     token_seconds = seconds / sum(len(row.ids) for row in trained)
@@ -204,29 +213,12 @@ def _gpus(recipe: Any) -> int:
 def main() -> None:
     """Prints what the run that params.yaml asks for will take: the command `estimate`."""
     sections = plan(read_yaml("params.yaml"), read_yaml("methods.yaml"))
-    pool = [resolve(file.path) for file in sections.dedup.pool]
-    queries = [resolve(file.path) for file in sections.dedup.queries]
-    with report.progress("rows read", None) as progress:
-        rows, sample = sample_pool(pool, SAMPLE_ROWS, progress, sections.dedup.rules)
-    frame = _sample_table(sample, sections.dedup.model)
     with tempfile.TemporaryDirectory(prefix="dataselect-") as name:
         home = Path(name)
-        tables.write("pool", frame, home / "pool.parquet")
-        wanted = tasks.read_queries(queries, sections.dedup.query_tasks)
-        tables.write("queries", wanted, home / "queries.parquet")
+        rows, measured = write_sample(sections, home, SAMPLE_ROWS)
         with placed(load_part("compute", sections.engine).placement):
             costs = estimate(sections, rows, home)
-    show(costs, rows, frame.height)
-
-
-def _sample_table(sample: list[list[Any]], model: TokenizerSettings) -> pl.DataFrame:
-    """The sample as a table of the pool, without the rows that the chat format cannot write."""
-    frame = pl.DataFrame(sample, schema=tables.schema("pool") | TOOL_USE, orient="row")
-    reasons = find_truncated(model, keep=True)(conversations(frame))
-    usable = frame.filter([not reason for reason in reasons])
-    if usable.is_empty():
-        raise InputError("pool.path: no row can be understood. Look at the files' rows.")
-    return usable.with_columns(row=pl.int_range(usable.height, dtype=pl.Int64))
+    show(costs, rows, measured)
 
 
 def show(costs: dict[str, Cost], rows: int, measured: int) -> None:

@@ -43,6 +43,21 @@ def training_memory(sections: Plan, train_memory: str | None = None) -> list[str
     return [_line(stage, *part, settings[stage], limits[stage]) for stage, part in parts.items()]
 
 
+def training_bytes(sections: Plan) -> tuple[float, float] | None:
+    """The bytes that training takes at most, and those at hand, on each GPU or of the machine.
+
+    Returns:
+        None where either is not known before the model is read.
+    """
+    recipe, model = sections.train.recipe, sections.train.model
+    place, shape = machine(recipe), read_architecture(model)
+    if place.share is None or shape is None:
+        return None
+    computes = "bfloat16" if uses_bfloat16(recipe, place.on_gpu) else "float32"
+    tokens = recipe.micro_batch_size * model.max_tokens
+    return needed(shape, recipe, tokens, computes, place).total, place.share
+
+
 def machine(recipe: Recipe, gpu_memory: int | None = None) -> Machine:
     """Where a recipe will run, as far as it can be known without torch.
 

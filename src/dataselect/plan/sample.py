@@ -5,14 +5,27 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import polars as pl
+
+from dataselect import report
 from dataselect.compute.prefetch import batched
+from dataselect.data import tables
+from dataselect.data.examples import conversations
+from dataselect.data.files import resolve
+from dataselect.data.schemas import TOOL_USE
+from dataselect.dedup import tasks
 from dataselect.dedup.columns import read_pool_rows
 from dataselect.dedup.filter import RowFilter
 from dataselect.dedup.raw import ROWS_PER_BLOCK, NamedRow, PoolRow, name_rows, parse_row
 from dataselect.dedup.settings import PoolRules
 from dataselect.dedup.sources import SourceNames
+from dataselect.dedup.truncation import find_truncated
+from dataselect.errors import InputError
+from dataselect.models.settings import TokenizerSettings
+from dataselect.plan.run import Plan
 
 
 def sample_pool(
@@ -59,3 +72,37 @@ def _wanted_rows(
             progress(1)
             if row.reason is None:
                 yield row
+
+
+def write_sample(sections: Plan, home: Path, limit: int) -> tuple[int, int]:
+    """Writes the tables of a sample of the raw pool, and of all queries.
+
+    Args:
+        home: the folder for `pool.parquet` and `queries.parquet`.
+        limit: rows in the sample, at most.
+
+    Returns:
+        The rows of the pool, and those of the sample.
+
+    Raises:
+        InputError: a file cannot be read, or no sampled row can be understood.
+    """
+    pool = [resolve(file.path) for file in sections.dedup.pool]
+    queries = [resolve(file.path) for file in sections.dedup.queries]
+    with report.progress("rows read", None) as progress:
+        rows, sample = sample_pool(pool, limit, progress, sections.dedup.rules)
+    frame = _sample_table(sample, sections.dedup.model)
+    tables.write("pool", frame, home / "pool.parquet")
+    wanted = tasks.read_queries(queries, sections.dedup.query_tasks)
+    tables.write("queries", wanted, home / "queries.parquet")
+    return rows, frame.height
+
+
+def _sample_table(sample: list[list[Any]], model: TokenizerSettings) -> pl.DataFrame:
+    """The sample as a table of the pool, without the rows that the chat format cannot write."""
+    frame = pl.DataFrame(sample, schema=tables.schema("pool") | TOOL_USE, orient="row")
+    reasons = find_truncated(model, keep=True)(conversations(frame))
+    usable = frame.filter([not reason for reason in reasons])
+    if usable.is_empty():
+        raise InputError("pool.path: no row can be understood. Look at the files' rows.")
+    return usable.with_columns(row=pl.int_range(usable.height, dtype=pl.Int64))

@@ -1,0 +1,1 @@
+"""Methods × budgets × seeds × tasks as DVC experiments: the command `dataselect sweep`."""

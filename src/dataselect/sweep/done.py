@@ -1,0 +1,82 @@
+"""Which runs of a sweep are done: by git's references of experiments and by their outputs alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from dataselect.compare import recorded, revisions
+from dataselect.compare.find_runs import cache_folder
+from dataselect.compare.recorded import FILES, PARAMS, PLAN, Files
+from dataselect.errors import InputError, first_few
+from dataselect.sweep.order import STEPS, Planned, as_json
+
+#: What `_why_again` says of an experiment that is another run.
+TAKEN = "taken"
+
+
+class Progress(NamedTuple):
+    """What is left of a sweep.
+
+    Attributes:
+        missing: the runs that are to be run, in their order.
+        notes: what to say of those that had an experiment and are run again.
+    """
+
+    missing: list[Planned]
+    notes: list[str]
+
+
+def what_is_missing(runs: list[Planned], head: str) -> Progress:
+    """Looks for the experiments of a commit that are these runs, with outputs that can be read.
+
+    Args:
+        runs: in the order in which they are to run.
+        head: the commit.
+
+    Raises:
+        InputError: an experiment of the commit has a run's name, and other settings.
+    """
+    known = [e for e in revisions.experiments() if e.state == "finished"]
+    own = {e.name: e.revision for e in known if e.baseline == head}
+    named = [run for run in runs if run.name in own]
+    files = revisions.read_files([own[run.name] for run in named], FILES)
+    found = dict(zip((run.name for run in named), files, strict=True))
+    cache = cache_folder()
+    reasons = {run.name: _why_again(run, found[run.name], cache) for run in named}
+    taken = [name for name, reason in reasons.items() if reason == TAKEN]
+    if taken:
+        raise InputError(
+            f"experiments of these names have other settings in {PARAMS} than the sweep: "
+            f"{first_few(taken)}. Set another `name` in the sweep's file, or remove them: "
+            f"dvc exp remove {' '.join(taken[:3])}{' …' if taken[3:] else ''}"
+        )
+    missing = [run for run in runs if run.name not in own or reasons[run.name]]
+    notes = [f"{name}: {reason}; it is run again" for name, reason in reasons.items() if reason]
+    elsewhere = {e.name for e in known if e.baseline != head} & {run.name for run in missing}
+    if elsewhere:
+        notes.append(
+            f"{len(elsewhere)} runs have an experiment of another commit, which does not count; "
+            "what has not changed since comes from DVC's cache"
+        )
+    return Progress(missing, notes)
+
+
+def _why_again(run: Planned, files: Files, cache: Path) -> str | None:
+    """Why an experiment is not the run as it is to be now; None where it is."""
+    from ruamel.yaml import YAML
+
+    if YAML(typ="safe").load(files[PARAMS] or b"") != run.params:
+        return TAKEN
+    plan = json.loads(files[PLAN] or b"{}")
+    wanted = as_json(run.sections)
+    changed = [step for step in (*STEPS, "baseline") if plan.get(step) != wanted[step]]
+    if changed:
+        return f"it was made with other files or code ({', '.join(changed)})"
+    found = recorded.recorded_run(run.name, files, cache)
+    if found.problem:
+        return found.problem.partition(". ")[0]
+    if found.evaluation is not None and recorded.md5(found.evaluation.read_bytes()) != found.digest:
+        return "its evaluation in DVC's cache is damaged"
+    return None

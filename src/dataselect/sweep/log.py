@@ -1,0 +1,26 @@
+"""What the log of a run says of its end."""
+
+from __future__ import annotations
+
+import re
+
+#: A stage's message to the user, the last line of a traceback, and DVC's own message.
+MESSAGES = (
+    re.compile(r"^dataselect \w+: (.+)$", re.M),
+    re.compile(r"^([\w.]*(?:Error|Exception|Interrupt)\b.*)$", re.M),
+    re.compile(r"^ERROR: (.+)$", re.M),
+)
+
+
+def why_failed(printed: str, status: int) -> str:
+    """The first line of the error that ended a run.
+
+    Args:
+        printed: what DVC and the stages have printed.
+        status: DVC's exit status.
+    """
+    for pattern in MESSAGES:
+        if found := pattern.findall(printed):
+            return found[-1].strip()
+    lines = printed.strip().splitlines()
+    return lines[-1].strip() if lines else f"dvc ended with status {status} and no message"

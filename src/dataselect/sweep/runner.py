@@ -1,0 +1,109 @@
+"""Runs what is missing of a sweep, one or several at a time."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from dataselect import report
+from dataselect.errors import InputError
+from dataselect.sweep.order import Planned
+from dataselect.sweep.repository import HOME
+from dataselect.sweep.workspace import RunFailed, Workspace
+
+#: Where the output of each run is kept, by its name.
+LOGS = HOME / "logs"
+
+#: Called after each run: the run, the seconds that it took, and why it failed.
+Ended = Callable[[Planned, float, str | None], None]
+
+#: Runs a run: the seconds that it took, and why it failed.
+Run = Callable[[Planned], tuple[float, str | None]]
+
+
+def run_all(runs: list[Planned], workspaces: list[Workspace], ended: Ended) -> dict[str, str]:
+    """Runs all, in order, as many at a time as there are workspaces.
+
+    Args:
+        ended: called in this thread.
+
+    Returns:
+        Of the runs that failed, name → the first line of the error.
+    """
+    LOGS.mkdir(parents=True, exist_ok=True)
+    free: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
+    for workspace in workspaces:
+        free.put(workspace)
+
+    def run(planned: Planned) -> tuple[float, str | None]:
+        workspace = free.get()
+        start = time.monotonic()
+        log = log_of(planned)
+        log.unlink(missing_ok=True)
+        try:
+            workspace.run(planned, log)
+        except (RunFailed, InputError) as error:
+            return time.monotonic() - start, str(error)
+        finally:
+            free.put(workspace)
+        return time.monotonic() - start, None
+
+    with ThreadPoolExecutor(len(workspaces)) as pool:
+        try:
+            # What all share, such as the pool, is computed once: the first run goes before.
+            first = runs[:1] if len(workspaces) > 1 else []
+            return {
+                name: reason
+                for part in (first, runs[len(first) :])
+                for name, reason in _failed(part, pool, run, ended)
+            }
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for workspace in workspaces:
+                workspace.stop()
+            raise
+
+
+def _failed(
+    runs: list[Planned], pool: ThreadPoolExecutor, run: Run, ended: Ended
+) -> Iterator[tuple[str, str]]:
+    futures = {pool.submit(run, planned): planned for planned in runs}
+    for future in as_completed(futures):
+        planned = futures[future]
+        seconds, reason = future.result()
+        ended(planned, seconds, reason)
+        if reason is not None:
+            yield planned.name, reason
+
+
+def log_of(planned: Planned) -> Path:
+    """The file that holds what a run printed last."""
+    return LOGS / f"{planned.name}.log"
+
+
+class Clock:
+    """Says after each run how far the sweep is, and about how long it will still take.
+
+    Args:
+        total: the runs of the sweep.
+        missing: those that are run now.
+        workers: how many at a time.
+    """
+
+    def __init__(self, total: int, missing: int, workers: int) -> None:
+        self._total, self._missing, self._workers = total, missing, workers
+        self._seconds: list[float] = []
+
+    def __call__(self, planned: Planned, seconds: float, reason: str | None) -> None:
+        """Prints a line for a run that has ended."""
+        self._seconds.append(seconds)
+        left = self._missing - len(self._seconds)
+        text = f"{self._total - left} of {self._total}: {planned.name}: "
+        text += f"failed: {reason}" if reason else report.format_seconds(seconds)
+        if left:
+            expected = sum(self._seconds) / len(self._seconds) * left / self._workers
+            text += f"; about {report.format_seconds(expected)} left"
+        report.console.print(text, markup=False, highlight=False, soft_wrap=True)

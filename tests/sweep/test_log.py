@@ -1,0 +1,24 @@
+"""The first line of the error that ended a run."""
+
+import pytest
+
+from dataselect.sweep.log import why_failed
+
+STAGE = (
+    "Running stage 'train':\n\ndataselect train: no row has a response. Fix it.\n\nERROR: failed"
+)
+CRASH = "Traceback (most recent call last):\n  File x\nRuntimeError: a size\nERROR: failed"
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        (STAGE, "no row has a response. Fix it."),
+        (CRASH, "RuntimeError: a size"),
+        ("ERROR: you are not in a git repository\n", "you are not in a git repository"),
+        ("Killed\n", "Killed"),
+        ("", "dvc ended with status 9 and no message"),
+    ],
+)
+def test_it_is_the_stages_own_message_before_dvcs(printed, expected):
+    assert why_failed(printed, 9) == expected

@@ -1,0 +1,57 @@
+"""The clone in which a sweep runs: what an experiment holds, and what a kill may leave."""
+
+import yaml
+from tests.helpers import ROOT, run
+
+from dataselect.sweep.order import Planned
+from dataselect.sweep.repository import Repository, git
+from dataselect.sweep.settings import Member
+from dataselect.sweep.workspace import Workspace, recorded_files, remove_workspaces
+
+STAGES = {"stages": {"a": {"outs": ["out/x", {"plan.json": {"cache": False}}],
+                           "metrics": [{"metrics/m.json": {"cache": False}}]}}}  # fmt: skip
+
+
+def test_what_dvc_does_not_keep_is_in_git():
+    found = recorded_files(ROOT)
+    assert {"dvc.lock", "plan.json", "metrics/eval.json", "metrics/plots/scores.json"} < {*found}
+    assert not [name for name in found if name.startswith("out/")]
+
+
+def test_a_run_becomes_an_experiment_of_the_commit(in_scratch, monkeypatch):
+    run("git", "init", "--quiet", cwd=in_scratch)
+    run("git", "config", "user.email", "test@dataselect.invalid", cwd=in_scratch)
+    run("git", "config", "user.name", "test", cwd=in_scratch)
+    (in_scratch / ".dvc/tmp").mkdir(parents=True)
+    (in_scratch / ".dvc/config").write_text("")
+    (in_scratch / ".gitignore").write_text("/.dvc/tmp\n")
+    (in_scratch / "dvc.yaml").write_text(yaml.safe_dump(STAGES))
+    (in_scratch / "params.yaml").write_text("seed: 0  # of draws\n")
+    run("git", "add", "--all", cwd=in_scratch)
+    run("git", "commit", "--quiet", "--message", "a project", cwd=in_scratch)
+    head = git(in_scratch, "rev-parse", "HEAD").strip()
+    workspace = Workspace(0, Repository(in_scratch, "", head), 0, shared=False)
+    called = []
+
+    def call(log, *arguments):
+        called.append(arguments[0])
+        if arguments[0] == "repro":
+            (workspace.project / "plan.json").write_text("{}")
+            (workspace.project / "notes").write_text("of the run alone")
+
+    monkeypatch.setattr(workspace, "_call", call)
+    workspace.make(in_scratch / "log")
+    reference = f"refs/exps/{head[:2]}/{head[2:]}/s-random-3-1"
+    lock = in_scratch / ".git" / f"{reference}.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()  # of a git that was killed
+    member = Member("s-random-3-1", "random", {"seed": 1}, (0, 0, 0))
+    for _ in range(2):  # again, after a change of files that git does not track
+        workspace.run(Planned(member, {}, None, {}), in_scratch / "log")
+    assert called == ["config", "checkout", "repro", "repro"]
+    shown = git(in_scratch, "show", "--name-only", "--format=%P", reference).split()
+    assert shown == [head, "params.yaml", "plan.json"]
+    assert git(in_scratch, "show", f"{reference}:params.yaml") == "seed: 1  # of draws\n"
+    assert git(in_scratch, "status", "--porcelain") == ""
+    remove_workspaces("")
+    assert not workspace.folder.exists()

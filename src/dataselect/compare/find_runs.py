@@ -11,6 +11,7 @@ import polars as pl
 
 from dataselect.compare import revisions
 from dataselect.compare.recorded import (
+    BASELINE,
     FILES,
     PARAMS,
     SCORES,
@@ -63,17 +64,28 @@ def named_runs(names: list[str]) -> list[Run]:
     found: dict[str, Run] = {name: run for name in names if (run := _folder(name))}
     others = [name for name in dict.fromkeys(names) if name not in found]
     if others:
-        revisions.check_project()
-        cache = cache_folder()
-        if WORKSPACE in others:
-            found[WORKSPACE] = _workspace(cache)
-        experiments = revisions.experiments()
-        wanted = [_experiment(name, experiments) for name in others if name != WORKSPACE]
-        found |= {run.name: run for run in _runs(wanted, cache)}
+        found |= project_runs(others)
     for name in names:
         if problem := found[name].problem:
             raise InputError(f"{name}: {problem}.")
     return [found[name] for name in dict.fromkeys(names)]
+
+
+def project_runs(names: list[str]) -> dict[str, Run]:
+    """Runs of the project in the working directory by name, those that cannot be compared too.
+
+    Args:
+        names: of DVC's experiments, git's revisions, `workspace`; each once.
+
+    Raises:
+        InputError: nothing has such a name, or the working directory is no DVC project.
+    """
+    revisions.check_project()
+    cache = cache_folder()
+    found = {WORKSPACE: _workspace(cache)} if WORKSPACE in names else {}
+    experiments = revisions.experiments()
+    wanted = [_experiment(name, experiments) for name in names if name != WORKSPACE]
+    return found | {run.name: run for run in _runs(wanted, cache)}
 
 
 def cache_folder() -> Path:
@@ -136,6 +148,8 @@ def _folder(name: str) -> Run | None:
     scores, cost = (_metrics(beside / file) for file in ("eval.json", "cost.json"))
     label = (scores or {}).get("run", {"method": folder.resolve().name, "budget": None, "seed": 0})
     run = Run(name, **label, cost=cost, evaluation=path, digest=md5(path.read_bytes()))
+    before = path.with_name(Path(BASELINE).name)
+    run = replace(run, baseline=before if before.is_file() else None)
     if scores is not None:
         _check_scores(name, path, scores)
     return replace(run, scores=scores)

@@ -70,8 +70,7 @@ def compare_runs(
     complete = [run for run in runs if not run.problem]
     usable = _in_order(without_copies(of_one_model(complete, model)))
     if not usable:
-        why = "; ".join(f"{run.name}: {run.problem}" for run in runs[:3])
-        raise InputError(f"no run to compare. {why or 'None was named'}.")
+        raise _nothing_to_compare(runs)
     remarks = [*_left_out(runs), *check_repeats(usable)]
     read = [Evaluated(r, read_evaluation(r.name, r.evaluation)) for r in usable if r.evaluation]
     _check_scored(read)
@@ -80,25 +79,25 @@ def compare_runs(
     trained = evaluated
     if base is not None:
         evaluated = [base, *evaluated]
-    rows = score_rows(evaluated)
     compared = evaluated if baseline == BASE_MODEL else trained
     differences, losses, about_differences = _all_differences(compared, baseline)
     remarks += [*about_tests, *about_base, *about_differences, *contaminated_tasks(usable)]
+    rows = score_rows(evaluated)
     if not per_task:
         last = rows[-1].task
         rows = [row for row in rows if row.task == last]
         differences = [d for d in differences if d.task == last]
         losses = [d for d in losses if d.task == losses[-1].task]
-    said = [(d.shown, sentence(d)) for d in differences]
-    said += [(d.shown, sentence(d, NATS)) for d in losses]
-    return Comparison(
-        rows,
-        differences,
-        [text for shown, text in said if shown],
-        [text for shown, text in said if not shown],
-        remarks,
-        losses,
-    )
+    sentences = [(d.shown, sentence(d)) for d in differences]
+    sentences += [(d.shown, sentence(d, NATS)) for d in losses]
+    shown = [text for is_shown, text in sentences if is_shown]
+    not_shown = [text for is_shown, text in sentences if not is_shown]
+    return Comparison(rows, differences, shown, not_shown, remarks, losses)
+
+
+def _nothing_to_compare(runs: Sequence[Run]) -> InputError:
+    why = "; ".join(f"{run.name}: {run.problem}" for run in runs[:3])
+    return InputError(f"no run to compare. {why or 'None was named'}.")
 
 
 def _in_order(runs: list[Run]) -> list[Run]:

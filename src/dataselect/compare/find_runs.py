@@ -17,6 +17,7 @@ from dataselect.compare.recorded import (
     SCORES,
     Files,
     Run,
+    cached_file,
     md5,
     planned_run,
     recorded_run,
@@ -86,6 +87,30 @@ def project_runs(names: list[str]) -> dict[str, Run]:
     experiments = revisions.experiments()
     wanted = [_experiment(name, experiments) for name in names if name != WORKSPACE]
     return found | {run.name: run for run in _runs(wanted, cache)}
+
+
+def cached_outputs(names: list[str]) -> dict[str, dict[str, Path]]:
+    """The tables that runs have written, in DVC's cache: run → file in `out/` → where it lies.
+
+    A file that is gone from the cache is named all the same.
+
+    Args:
+        names: of DVC's experiments or git's revisions; each once.
+
+    Raises:
+        InputError: nothing has such a name, or no stage of it has finished.
+    """
+    found: dict[str, dict[str, Path]] = {}
+    cache = cache_folder()
+    for name, run in project_runs(names).items() if names else ():
+        if not run.outputs:
+            raise InputError(f"{name}: {run.problem}.")
+        found[name] = {
+            Path(path).name: cached_file(cache, digest)
+            for path, digest in run.outputs.items()
+            if path.startswith("out/") and path.endswith(".parquet")
+        }
+    return found
 
 
 def cache_folder() -> Path:

@@ -234,7 +234,10 @@ def test_experiments_revisions_workspace_and_folders(project):
     assert any("settings of elsewhere are not known" in note for note in found["notes"])
     one = json.loads(printed("compare", "--json", "workspace"))
     assert one["scores"][-1]["runs"] == ["workspace"]
-    assert one["notes"] == ["nothing is compared: all runs are of random."]
+    assert one["notes"] == [
+        "nothing is compared: all runs are of random.",
+        "--baseline 'base model' compares with the model untrained.",
+    ]
 
 
 def test_folders_need_no_git(tmp_path, monkeypatch):

@@ -81,6 +81,8 @@ def compare_runs(
         evaluated = [base, *evaluated]
     compared = evaluated if baseline == BASE_MODEL else trained
     differences, losses, about_differences = _all_differences(compared, baseline)
+    if base is not None and not differences:
+        about_differences.append(f"--baseline '{BASE_MODEL}' compares with the model untrained.")
     remarks += [*about_tests, *about_base, *about_differences, *contaminated_tasks(usable)]
     rows = score_rows(evaluated)
     if not per_task:

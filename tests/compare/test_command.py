@@ -236,7 +236,7 @@ def test_experiments_revisions_workspace_and_folders(project):
     assert one["scores"][-1]["runs"] == ["workspace"]
     assert one["notes"] == [
         "nothing is compared: all runs are of random.",
-        "--baseline 'base model' compares with the model untrained.",
+        "--baseline 'base model' compares with the model before training.",
     ]
 
 

@@ -143,6 +143,7 @@ print(chosen.frame.height, chosen.scores.height, chosen.dropped.height)
 """
 
 
+@pytest.mark.torture
 def test_the_installed_package_chooses_rows_in_python(project, programs, tmp_path):
     (tmp_path / "choose.py").write_text(SCRIPT)
     words = ("choose.py", str(project.parent), str(GOLDEN / "tiny-llama"))

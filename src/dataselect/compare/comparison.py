@@ -82,7 +82,9 @@ def compare_runs(
     compared = evaluated if baseline == BASE_MODEL else trained
     differences, losses, about_differences = _all_differences(compared, baseline)
     if base is not None and not differences:
-        about_differences.append(f"--baseline '{BASE_MODEL}' compares with the model untrained.")
+        about_differences.append(
+            f"--baseline '{BASE_MODEL}' compares with the model before training."
+        )
     remarks += [*about_tests, *about_base, *about_differences, *contaminated_tasks(usable)]
     rows = score_rows(evaluated)
     if not per_task:

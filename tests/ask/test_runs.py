@@ -95,3 +95,11 @@ def test_of_a_run_that_stopped_what_has_finished_is_there(project):
     git(project, "-c", "user.name=a", "-c", "user.email=a@invalid", "commit", "-qm", "stopped")
     (files,) = run_outputs(["HEAD"]).values()
     assert set(files) == {"pool.parquet", "baseline.parquet"}
+
+
+def test_a_folder_that_is_no_project_has_the_packages_views(out, monkeypatch):
+    (out.parent / "sql").rename(out.parent / "elsewhere")
+    assert answer_statement("SELECT count(*) FROM selection", run_outputs([])).rows == [(3,)]
+    monkeypatch.chdir("elsewhere")
+    (answer,) = answer_statement("SELECT count(*) FROM pool", {"out": out}).rows
+    assert answer == (6,)

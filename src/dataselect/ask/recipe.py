@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from dataselect import report
 from dataselect.ask.runs import run_outputs
 from dataselect.ask.shell import open_shell
-from dataselect.ask.views import FOLDER, VIEWS, Outputs, gone_files, make_views, missing_files
+from dataselect.ask.views import (
+    FOLDER,
+    VIEWS,
+    Outputs,
+    gone_files,
+    make_views,
+    missing_files,
+    views_file,
+)
+from dataselect.data.project_files import project_file
 from dataselect.errors import InputError, did_you_mean, first_few
 
 if TYPE_CHECKING:
@@ -58,7 +67,7 @@ def answer_statement(statement: str, runs: Mapping[str, Outputs]) -> Answer:
     _check_cached("-c", statement, runs)
     with duckdb.connect() as db:
         try:
-            make_views(db, runs, FOLDER / VIEWS)
+            make_views(db, runs, views_file())
             rows = db.execute(statement).fetchall()
         except duckdb.Error as error:
             raise _refused("-c", error, statement, runs) from None
@@ -101,8 +110,9 @@ def execute(
     text = file.read_text(encoding="utf-8")
     _check_cached(str(file), text, runs)
     try:
-        views = FOLDER / VIEWS
-        make_views(db, runs, views if views.is_file() else file.parent / VIEWS)
+        beside = file.parent / VIEWS
+        own = beside.is_file() and not (FOLDER / VIEWS).is_file()
+        make_views(db, runs, beside if own else views_file())
         statements = db.extract_statements(text)
         top = [*takewhile(lambda statement: statement.type == duckdb.StatementType.SET, statements)]
         db.execute("".join(statement.query for statement in top))
@@ -176,4 +186,5 @@ def _set_variables(db: DuckDBPyConnection, file: Path, values: Mapping[str, str]
 
 
 def _recipes() -> list[str]:
-    return sorted(str(path) for path in FOLDER.glob("*.sql") if path.name != VIEWS)
+    found = project_file(str(FOLDER)).glob("*.sql")
+    return sorted(str(path) for path in found if path.name != VIEWS)

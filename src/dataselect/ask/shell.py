@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 
 from dataselect import report
-from dataselect.ask.views import FOLDER, VIEWS, Outputs, gone_files, statements
+from dataselect.ask.views import Outputs, gone_files, statements, views_file
 from dataselect.errors import InputError, first_few
 
 
@@ -30,4 +30,4 @@ def open_shell(runs: Mapping[str, Outputs], recipes: list[str]) -> None:
         )
     if gone := gone_files(runs):
         report.console.print(f"gone from DVC's cache: {first_few(gone)}", markup=False)
-    os.execv(program, ["duckdb", "-cmd", "\n".join(statements(runs, FOLDER / VIEWS))])
+    os.execv(program, ["duckdb", "-cmd", "\n".join(statements(runs, views_file()))])

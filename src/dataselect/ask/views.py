@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from dataselect.data.project_files import project_file
 from dataselect.data.schemas import TABLES
 
 if TYPE_CHECKING:
@@ -40,6 +41,15 @@ MADE_OF = {
     "sources": ("pool", "stored_selection"),
     "why": ("stored_scores", "stored_groups"),
 }
+
+
+def views_file() -> Path:
+    """The project's file of views, or the package's own.
+
+    Raises:
+        InputError: neither is there.
+    """
+    return project_file(str(FOLDER / VIEWS))
 
 
 def file_name(view: str) -> str:

@@ -6,7 +6,7 @@ SET VARIABLE width = 76;  -- letters of the first user turn, and of the first re
 WITH runs AS (
     SELECT DISTINCT run FROM selection
     WHERE (SELECT count(DISTINCT run) FROM selection) = 2 OR error(
-        'expected two runs. Add --run RUN twice to the command.')
+        'expected two runs that have chosen rows. Add --run RUN twice to the command.')
 ), alone AS (  -- by id: row numbers may differ where the pools do
     FROM selection WHERE run IN (FROM runs)
     QUALIFY count(*) OVER (PARTITION BY id) = 1

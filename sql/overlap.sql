@@ -4,7 +4,7 @@
 WITH runs AS (
     SELECT DISTINCT run FROM selection
     WHERE (SELECT count(DISTINCT run) FROM selection) > 1 OR error(
-        'one run alone has nothing to overlap with. Add --run RUN twice to the command.')
+        'expected two runs or more that have chosen rows. Add --run RUN twice to the command.')
 ), pairs AS (
     SELECT a.run AS first, b.run AS other FROM runs a JOIN runs b ON a.run < b.run
 ), either AS (  -- by id: row numbers may differ where the pools do

@@ -304,8 +304,8 @@ def test_a_result_without_rows_says_so(out, capsys):
             "most: expected a value of type INTEGER; found `ten`. Fix the value.",
         ),
         ("share_per_source", {"group": "q0"}, "no variable is called `group`. There are: none."),
-        ("overlap", {}, "one run alone has nothing to overlap with. Add --run RUN twice"),
-        ("disagreements", {}, "expected two runs. Add --run RUN twice to the command."),
+        ("overlap", {}, "expected two runs or more that have chosen rows. Add"),
+        ("disagreements", {}, "expected two runs that have chosen rows. Add --run RUN twice to"),
     ],
 )
 def test_a_mistake_is_one_message(out, name, given, message):

@@ -11,7 +11,7 @@ import io
 import json
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class MadeUp:
         contaminated: a task that metrics/eval.json calls so.
         not_judged: a task without scores.
         code: of every stage.
+        before: of the model before training, what its gain is; None: it is not scored.
     """
 
     name: str
@@ -53,6 +54,14 @@ class MadeUp:
     contaminated: str | None = None
     not_judged: str | None = None
     code: str = "c0de"
+    before: float | None = None
+
+    @property
+    def base(self) -> MadeUp | None:
+        """The model before training, as a run."""
+        if self.before is None:
+            return None
+        return replace(self, method="base", seed=0, gain=self.before, seed_gain=0.0, before=None)
 
     def evaluation(self) -> pl.DataFrame:
         """The scores of its tests: those that are hard are hard for all runs."""
@@ -65,7 +74,7 @@ class MadeUp:
             frame = pl.DataFrame({"id": [f"t{i}" for i in range(tests)]}).with_columns(
                 task=pl.lit(task),
                 value=None if task == self.not_judged else pl.Series(right, dtype=pl.Float64),
-                answer_nll_nats=pl.Series(1 + hard - self.gain),
+                answer_nll_nats=pl.Series(1 + hard + noise - self.gain - self.seed_gain),
             )
             frames.append(frame.cast({"value": pl.Float64}))
         given = {"metric": "exact_match", "output": "an output", "truncated": False}
@@ -93,6 +102,7 @@ class MadeUp:
                 "recipe": {**self.recipe, "seed": self.seed, "threads": 1},
                 "code": self.code,
             },
+            "baseline": {"code": "b"},
             "eval": {"model": model, "options": {"limit": None}, "run": self.label(), "code": "e"},
             "cost": {"passes": 1, "code": "c"},
         }
@@ -134,6 +144,8 @@ class MadeUp:
             },
             "cost": {"metrics/cost.json": md5(files["metrics/cost.json"])},
         }
+        if self.base:
+            outs["baseline"] = {"out/baseline.parquet": md5(self.base.parquet())}
         deps = {
             "train": outs["aggregate"],
             "eval": outs["train"],
@@ -204,7 +216,9 @@ def commit(home: Path, runs: Sequence[tuple[str, MadeUp, str | None]]) -> None:
 
 
 def keep(home: Path, run: MadeUp) -> Path:
-    """Puts a run's evaluation into DVC's cache; returns the file."""
+    """Puts a run's evaluation, and its base model's, into DVC's cache; returns the first."""
+    if run.base:
+        keep(home, run.base)
     content = run.parquet()
     digest = md5(content)
     path = home / ".dvc/cache/files/md5" / digest[:2] / digest[2:]

@@ -5,7 +5,9 @@
 The settings hold changes of params.yaml and of methods.yaml, and the runs. Each run is a `dvc
 repro` in the workspace, so that what two runs share is computed once and a killed benchmark
 continues where it stopped; several may run side by side in several workspaces. The result is
-`benchmarks/results/<name>.json`.
+`benchmarks/results/<name>.json`; the scores test by test are in `benchmarks/results/<name>/`, for
+
+    dataselect compare benchmarks/results/<name>/*
 """
 
 from __future__ import annotations
@@ -63,6 +65,7 @@ def main() -> None:
                 continue
             without = settings.get("leave_out", {}).get(method, [])
             run = measure(workspace, settings["params"], method, seed, without)
+            keep_evaluation(workspace, result.with_suffix("") / f"{method}-{seed}")
             save_run(result, shared, run)
     show(saved_runs(result, shared))
 
@@ -171,6 +174,27 @@ def measure(
         "cost": read_metrics("cost", workspace),
         "rows_per_source": dict(selection["source"].value_counts(sort=True).rows()),
     }
+
+
+def keep_evaluation(workspace: Path, folder: Path) -> None:
+    """Keeps what `dataselect compare` reads of a run: scores test by test, without the outputs.
+
+    Args:
+        folder: what the run is kept in; a run that is there is replaced.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "metrics").mkdir(parents=True)
+    for name in ("evaluation", "baseline"):
+        frame = tables.read("evaluation", workspace / f"out/{name}.parquet")
+        # Six digits of a loss are far more than another machine would repeat.
+        small = frame.with_columns(
+            pl.lit(None, frame.schema[column]).alias(column)
+            for column in ("output", "other_metrics")
+        ).with_columns(pl.col("answer_nll_nats").round(6))
+        if frame.height:
+            small.write_parquet(folder / f"{name}.parquet", compression="zstd", statistics=False)
+    for name in ("eval.json", "cost.json"):
+        shutil.copyfile(workspace / "metrics" / name, folder / "metrics" / name)
 
 
 def show(runs: list[dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from dataselect.fetch.hub import print_commit
 from dataselect.plan.params import read_yaml
 from dataselect.stage import end_with_message
 from dataselect.tasks import Task, load_task
-from dataselect.tasks.run import Made, make_task
+from dataselect.tasks.run import Made, check_revisions, make_task
 
 HERE = Path(__file__).parent
 
@@ -24,7 +24,7 @@ def main() -> None:
     name = sys.argv[1]
     try:
         task = load_task(name, "remote/task.py")
-        revisions = read_yaml(HERE / "tasks/params.yaml").get("revisions") or {}
+        revisions = check_revisions(read_yaml(HERE / "tasks/params.yaml").get("revisions"))
         with report.progress("rows read", None) as progress:
             made = make_task(name, task, HERE / "tasks" / name, revisions, progress)
         print_made(name, task, made, revisions)

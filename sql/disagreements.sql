@@ -1,12 +1,12 @@
 -- Which rows did one run choose and the other not, the first chosen first?
--- Change `most`, `width`; name two runs: --run NAME=FOLDER --run NAME=FOLDER.
+-- Change `most`, `width`; name two runs: --run RUN --run RUN.
 SET VARIABLE most = 5;    -- rows of each run
 SET VARIABLE width = 76;  -- letters of the first user turn, and of the first response (after →)
 
 WITH runs AS (
     SELECT DISTINCT run FROM selection
     WHERE (SELECT count(DISTINCT run) FROM selection) = 2 OR error(
-        'expected two runs. Add --run NAME=FOLDER twice to the command.')
+        'expected two runs that have chosen rows. Add --run RUN twice to the command.')
 ), alone AS (  -- by id: row numbers may differ where the pools do
     FROM selection WHERE run IN (FROM runs)
     QUALIFY count(*) OVER (PARTITION BY id) = 1

@@ -2,6 +2,9 @@
 -- Change `task` (a name in `evaluation` that has another with `_pot` behind it, or all).
 SET VARIABLE task = 'all';
 
+SELECT error('no task of `evaluation` has another with `_pot` behind its name. Evaluate one as both.')
+WHERE NOT EXISTS (FROM evaluation WHERE task LIKE '%\_pot' ESCAPE '\');
+
 WITH programs AS (
     SELECT run, left(task, -4) AS task, id, value,
            [m.value FOR m IN other_metrics IF m.metric = 'answered'][1] = 1 AS answered

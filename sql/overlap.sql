@@ -1,10 +1,10 @@
 -- How many rows do the selections of two runs share?
--- Change nothing; name the runs: --run NAME=FOLDER --run NAME=FOLDER. Of several, each pair is compared.
+-- Change nothing; name the runs: --run RUN --run RUN. Of several, each pair is compared.
 
 WITH runs AS (
     SELECT DISTINCT run FROM selection
     WHERE (SELECT count(DISTINCT run) FROM selection) > 1 OR error(
-        'one run alone has nothing to overlap with. Add --run NAME=FOLDER twice to the command.')
+        'expected two runs or more that have chosen rows. Add --run RUN twice to the command.')
 ), pairs AS (
     SELECT a.run AS first, b.run AS other FROM runs a JOIN runs b ON a.run < b.run
 ), either AS (  -- by id: row numbers may differ where the pools do

@@ -135,7 +135,7 @@ def test_the_block_of_the_docs_runs(in_scratch, capsys):
     for name in ("pool", "queries"):
         rows = pl.read_parquet(ROOT / f"demo/world/{name}.parquet").head(20)
         rows.write_parquet(in_scratch / f"demo/world/{name}.parquet")
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.S)
+    block, _ = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.S)
     exec(block.replace("budget=300", "budget=5"), {})
     assert "group" in capsys.readouterr().out
     assert len((in_scratch / "train.jsonl").read_text().splitlines()) == 5

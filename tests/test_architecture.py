@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "tasks": {"data", "dedup", "fetch"},
     "export": {"data", "models", "plan", "settings", "train"},
     "project": {"plan", "data", "dedup", "eval", "models", "train", "settings"},
-    "ask": {"data", "aggregate", "score", "settings"},
+    "ask": {"data", "aggregate", "compare", "score", "settings"},
 }
 EVERYTHING = {"plan", "cli", "api", "__init__"}
 

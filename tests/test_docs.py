@@ -282,8 +282,7 @@ HERE = {
         "dvc plots show",
         "git add --all",
         "git commit -m 'a run'",
-        "dvc get . out/selection.parquet --rev HEAD -o before/selection.parquet",
-        "dataselect sql sql/overlap.sql --run now=out --run before=before",
+        "dataselect sql sql/overlap.sql --run now=out --run before=HEAD",
         "dataselect compare",
         "dataselect compare HEAD workspace --per-task",
         "dataselect compare --csv > compare.csv",
@@ -366,7 +365,7 @@ def printed(project):
 def test_the_commands_of_a_run(project, printed):
     assert "embed" in printed["dataselect estimate"]
     assert (
-        "all sources" in printed["dataselect sql sql/overlap.sql --run now=out --run before=before"]
+        "all sources" in printed["dataselect sql sql/overlap.sql --run now=out --run before=HEAD"]
     )
     assert "A budget of " in printed["dataselect why 5"]
     assert "plan" in printed["dvc dag"]

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from dataselect.ask.recipe import answer_statement, execute, main, run_recipe
-from dataselect.ask.runs import run_folders
+from dataselect.ask.runs import run_outputs
 from dataselect.data import tables
 from dataselect.errors import InputError
 from tests.helpers import ROOT, mistake
@@ -72,7 +72,7 @@ def two_runs(out):
     (out.parent / "b/out").mkdir(parents=True)
     write("pool", pool, folder="b/out")
     write("selection", chosen, folder="b/out")
-    return run_folders(["a=out", "b=b"])
+    return run_outputs(["a=out", "b=b"])
 
 
 def answer_both(name, runs, **given):
@@ -210,7 +210,8 @@ def test_hardest_tests(out):
 
 
 def test_hybrid(out):
-    assert answer("hybrid") == []
+    with pytest.raises(InputError, match="no task of `evaluation` has another with `_pot`"):
+        answer("hybrid")
 
     def answered(value):
         return [{"metric": "equal_value", "value": 1.0}, {"metric": "answered", "value": value}]
@@ -303,8 +304,8 @@ def test_a_result_without_rows_says_so(out, capsys):
             "most: expected a value of type INTEGER; found `ten`. Fix the value.",
         ),
         ("share_per_source", {"group": "q0"}, "no variable is called `group`. There are: none."),
-        ("overlap", {}, "one run alone has nothing to overlap with. Add --run NAME=FOLDER twice"),
-        ("disagreements", {}, "expected two runs. Add --run NAME=FOLDER twice to the command."),
+        ("overlap", {}, "expected two runs or more that have chosen rows. Add"),
+        ("disagreements", {}, "expected two runs that have chosen rows. Add --run RUN twice to"),
     ],
 )
 def test_a_mistake_is_one_message(out, name, given, message):

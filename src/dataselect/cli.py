@@ -78,7 +78,8 @@ def sql(
     values: Annotated[list[str] | None, typer.Argument(help="Its variables: name=value.")] = None,
     statement: Annotated[str | None, typer.Option("-c", help="A statement to answer.")] = None,
     run: Annotated[
-        list[str] | None, typer.Option(help="NAME=FOLDER of a run; repeat it for several.")
+        list[str] | None,
+        typer.Option(help="RUN or NAME=RUN: a folder, experiment, revision; may be repeated."),
     ] = None,
 ) -> None:
     """Answer a question about the outputs in SQL; without one, open DuckDB's command line."""

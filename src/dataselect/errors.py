@@ -6,7 +6,8 @@ import difflib
 import errno
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 
 #: Variables whose values are shown nowhere.
 SECRET_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "AWS_ACCESS_KEY_ID")
@@ -46,6 +47,25 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(without_secrets(message))
+
+
+@contextmanager
+def option_errors(options: Iterable[str]) -> Generator[None]:
+    """Names the option of a command, where an error is about the setting that it gave.
+
+    Args:
+        options: names without their dashes, which are those of the settings.
+    """
+    try:
+        yield
+    except InputError as error:
+        place, _, rest = str(error).partition(": ")
+        key, _, reason = rest.partition(": ")
+        option = key.partition(".")[0]
+        if place != "params.yaml" or option not in options:
+            raise
+        reason = reason.replace(" Fix it there.", " Give another.")
+        raise InputError(f"--{option}: {reason}") from None
 
 
 def did_you_mean(name: object, names: Iterable[str]) -> str:

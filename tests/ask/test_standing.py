@@ -69,3 +69,13 @@ def test_an_order_sees_blocks_as_they_are_stored(tmp_path):
     seen = []
     standing(path, 3, 2, Chosen(np.arange(0), np.arange(0)), lambda b: seen.append(b) or b.score)
     assert all(isinstance(block, SingleGroup) for block in seen)
+
+
+def test_blocks_are_kept_in_order_where_they_are_few(tmp_path, monkeypatch):
+    path = write_scores(tmp_path, DENSE, 128)
+    kept = standing(path, 3, 3, CHOSEN, None, keep=True).kept
+    sizes = np.cumsum([0, *(len(block) for _, block in kept)]).tolist()
+    assert [first for first, _ in kept] == sizes[:-1]
+    assert np.concatenate([block for _, block in kept]).tolist() == DENSE.tolist()
+    monkeypatch.setattr("dataselect.ask.standing.KEPT_NUMBERS", 1_499)
+    assert standing(path, 3, 3, CHOSEN, None, keep=True).kept == []

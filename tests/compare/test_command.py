@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import polars as pl
 import pytest
 from benchmarks import made_up_runs
 from benchmarks.made_up_runs import MadeUp, add_experiments, git, keep, make_project
@@ -13,14 +14,16 @@ from typer.testing import CliRunner
 
 from dataselect import report
 from dataselect.cli import app
-from dataselect.compare.scores import MEAN
+from dataselect.compare.scores import BASE_MODEL, MEAN
 from dataselect.errors import InputError
 from tests.helpers import ROOT
 
 GAINS = {"random": 0.0, "rds": 0.25, "longest": 0.02}
 #: Three methods, three seeds each; the first is committed, the others are experiments.
 RUNS = [
-    MadeUp(f"{method}-{seed}", method, seed=seed, gain=gain, seed_gain=0.01 * (seed - 1))
+    MadeUp(
+        f"{method}-{seed}", method, seed=seed, gain=gain, seed_gain=0.01 * (seed - 1), before=-0.3
+    )
     for method, gain in GAINS.items()
     for seed in range(3)
 ]
@@ -99,7 +102,8 @@ def test_nothing_is_checked_out_or_copied(project):
 def test_numbers_are_those_of_the_runs(project):
     found = json.loads(printed("compare", "--json", "--per-task"))
     rows = {(row["method"], row["task"]): row for row in found["scores"]}
-    assert set(rows) == {(m, t) for m in GAINS for t in (*made_up_runs.TASKS, MEAN)}
+    methods = (BASE_MODEL, *GAINS)
+    assert set(rows) == {(m, t) for m in methods for t in (*made_up_runs.TASKS, MEAN)}
     for method in GAINS:
         runs = [run for run in RUNS if run.method == method]
         means = [run.scores()["mean"] for run in runs]
@@ -114,14 +118,80 @@ def test_numbers_are_those_of_the_runs(project):
     assert rds["difference"] == pytest.approx(gap)
     assert rds["shown"]
     assert rds["difference_low"] < gap < rds["difference_high"]
-    assert found["shown"]
+    (loss,) = [d for d in found["loss_differences"] if (d["method"], d["task"]) == ("rds", MEAN)]
+    gap = rows["rds", MEAN]["answer_nll_nats"] - rows["random", MEAN]["answer_nll_nats"]
+    assert loss["difference"] == pytest.approx(gap)
+    assert loss["shown"]
+    shown = [text.partition(": ")[2] for text in found["shown"] if text.startswith(MEAN)]
+    assert shown[0].startswith("rds at 300 is better than random at 300: +24.8 points")
+    assert shown[1].startswith("rds at 300 has a lower loss than random at 300: −0.258 nats")
+
+
+def test_the_model_before_training_is_a_row_and_may_be_the_baseline(project):
+    (base, *_) = json.loads(printed("compare", "--json"))["scores"]
+    before = RUNS[0].base.scores()["mean"]
+    assert (base["method"], base["budget"], base["seeds"]) == (BASE_MODEL, None, [])
+    assert base["score"] == pytest.approx(before["score"], abs=1e-5)
+    assert base["answer_nll_nats"] == pytest.approx(before["answer_nll_nats"], abs=1e-5)
+    assert (base["flops"], base["seconds"], base["contaminated"]) == (None, None, False)
+    found = json.loads(printed("compare", "--json", "--baseline", BASE_MODEL))
+    assert [d["method"] for d in found["differences"]] == list(GAINS)
+    assert all(d["about_methods"] for d in found["differences"])  # it needs no seeds
+    assert found["shown"][0].startswith(f"{MEAN}: random at 300 is better than the base model: +")
+    assert found["notes"] == []
+    alone = printed("compare", "rds-1", "--baseline", BASE_MODEL)
+    assert "rds at 300 is better than the base model" in words(alone)
+
+
+def test_a_model_before_training_that_was_not_scored_or_on_other_tests(project):
+    silent = [replace(RUNS[n], name=f"silent-{n}", seed=9, before=None) for n in (0, 3)]
+    fewer = replace(RUNS[0], name="fewer", seed=8, tasks={"addition": 50})
+    add_experiments(project, [*silent, fewer])
+    names = [run.name for run in silent]
+    assert BASE_MODEL not in printed("compare", *names)
+    text = refused(*names, "--baseline", BASE_MODEL)
+    assert "--baseline 'base model': no run has its scores" in text
+    (project / "elsewhere").mkdir()
+    (project / "elsewhere/evaluation.parquet").write_bytes(RUNS[3].parquet())
+    (project / "elsewhere/baseline.parquet").write_bytes(fewer.base.parquet())
+    text = words(printed("compare", "elsewhere"))
+    assert "the base model is left out: of elsewhere it was scored on other tests" in text
+    other = replace(RUNS[1], name="other-base", seed=7, before=-0.1)
+    add_experiments(project, [other])
+    assert "other results: shown are those of main" in words(
+        printed("compare", "main", "other-base")
+    )
+
+
+def test_losses_that_are_missing_are_left_out(project):
+    """Tests whose loss is not a number; a run without any; runs without any at all."""
+    folders = {"a": RUNS[0], "b": RUNS[3], "c": RUNS[6]}
+    for name, run in folders.items():
+        (project / name).mkdir()
+        frame = run.evaluation()
+        if name != "a":
+            kept = pl.int_range(pl.len()) >= (5 if name == "b" else 1_000)
+            loss = pl.when(kept).then("answer_nll_nats").otherwise(float("nan"))
+            frame = frame.with_columns(answer_nll_nats=loss)
+        frame.write_parquet(project / name / "evaluation.parquet")
+    found = json.loads(printed("compare", "a", "b", "c", "--json", "--baseline", "a"))
+    assert [d["method"] for d in found["differences"]] == ["b", "c"]
+    assert [d["method"] for d in found["loss_differences"]] == ["b"]
+    notes = " ".join(found["notes"])
+    assert "no loss of c: the differences of losses leave it out" in notes
+    assert "losses: b and a are compared on the tests that all their runs share: 5 others" in notes
+    found = json.loads(printed("compare", "a", "c", "--json", "--baseline", "a"))
+    assert found["loss_differences"] == []
+    assert "Loss minus" not in printed("compare", "a", "c", "--baseline", "a")
 
 
 def test_csv_has_a_line_for_each_method_and_task(project):
     rows = list(csv.DictReader(io.StringIO(printed("compare", "--csv", "--per-task"))))
-    assert len(rows) == 3 * 3
-    assert [row["difference"] == "" for row in rows if row["task"] == MEAN] == [True, False, False]
-    assert rows[0]["runs"] == "main random-1 random-2"
+    assert len(rows) == 4 * 3
+    means = [row for row in rows if row["task"] == MEAN]
+    assert [row["difference"] == "" for row in means] == [True, True, False, False]
+    assert [row["loss_difference"] == "" for row in means] == [True, True, False, False]
+    assert means[1]["runs"] == "main random-1 random-2"
 
 
 def test_markdown_has_tables_and_sentences(project):
@@ -157,13 +227,17 @@ def test_experiments_revisions_workspace_and_folders(project):
     names = ["first", "elsewhere", hash_of_experiment[:12]]
     found = json.loads(printed("compare", "--json", *names))
     assert {row["method"]: row["runs"] for row in found["scores"]} == {
+        BASE_MODEL: ["first"],
         "random": ["first"],
         "rds": [hash_of_experiment[:12], "elsewhere"],  # by seed
     }
     assert any("settings of elsewhere are not known" in note for note in found["notes"])
     one = json.loads(printed("compare", "--json", "workspace"))
-    assert one["scores"][0]["runs"] == ["workspace"]
-    assert one["notes"] == ["nothing is compared: all runs are of random."]
+    assert one["scores"][-1]["runs"] == ["workspace"]
+    assert one["notes"] == [
+        "nothing is compared: all runs are of random.",
+        "--baseline 'base model' compares with the model before training.",
+    ]
 
 
 def test_folders_need_no_git(tmp_path, monkeypatch):
@@ -231,7 +305,7 @@ def test_the_workspace_counts_as_it_is(project):
         (project / path).write_bytes(content)
     (project / "out").mkdir()
     (project / "out/evaluation.parquet").write_bytes(changed.parquet())  # not in the cache
-    assert json.loads(printed("compare", "--json", "workspace"))["scores"][0]["method"] == "less"
+    assert json.loads(printed("compare", "--json", "workspace"))["scores"][-1]["method"] == "less"
     # Another training is planned, and has not run: the scores are not those of the plan.
     plan = changed.plan()
     plan["train"]["recipe"]["learning_rate"] = 7.0
@@ -322,7 +396,7 @@ def test_a_project_below_the_top_of_its_repository(project, tmp_path, monkeypatc
     git(outer, "-c", "user.name=a", "-c", "user.email=a@invalid", "commit", "-qm", "below")
     monkeypatch.chdir(outer / "inner")
     found = json.loads(printed("compare", "main", "--json"))
-    assert found["scores"][0]["method"] == "random"
+    assert found["scores"][-1]["method"] == "random"
 
 
 def test_a_table_of_runs_in_80_columns(project):

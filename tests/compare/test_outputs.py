@@ -22,7 +22,7 @@ def test_files_and_folders_are_found_in_the_cache(tmp_path):
     listing = [{"relpath": name, "md5": digest} for name, digest in parts.items()]
     features = put(tmp_path, json.dumps(listing).encode(), ".dir")
     outs = {"out/pool.parquet": put(tmp_path, b"pool"), "out/features": features}
-    run = Run("run", outs=outs, cache=tmp_path)
+    run = Run("run", outputs=outs, cache=tmp_path)
     assert find_output(run, "pool.parquet").read_bytes() == b"pool"
     assert [p.read_bytes() for p in find_outputs(run, "features", "pool")] == [b"0", b"1"]
     assert find_output(run, "scores.parquet") is None
@@ -34,7 +34,7 @@ def test_a_file_beside_the_cache_counts_only_where_it_is_the_runs_own(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "pool.parquet").write_bytes(b"pool")
-    recorded = {"outs": {"out/pool.parquet": md5(b"pool")}, "cache": tmp_path / "cache"}
+    recorded = {"outputs": {"out/pool.parquet": md5(b"pool")}, "cache": tmp_path / "cache"}
     assert find_output(Run("run", **recorded, out=out), "pool.parquet") == out / "pool.parquet"
     (out / "pool.parquet").write_bytes(b"another run's")
     assert find_output(Run("run", **recorded, out=out), "pool.parquet") is None

@@ -73,6 +73,16 @@ def test_what_ran_is_compared_and_the_rest_named(project):
     assert run("git", "status", "--porcelain", cwd=project).stdout == status
 
 
+def test_experiments_are_asked_in_sql(project):
+    both = ("--run", "one", "--run", "b=two")
+    printed = command(project, "sql", "sql/overlap.sql", *both).stdout
+    assert "all sources" in printed
+    count = "SELECT run, count(*) FROM selection GROUP BY run ORDER BY run"
+    lines = command(project, "sql", "-c", count, *both).stdout.splitlines()
+    assert [line.split() for line in lines if line.split()][1:] == [["b", "20"], ["one", "20"]]
+    assert "broken: it failed" in command(project, "sql", "--run", "broken", check=False).stderr
+
+
 def test_outputs_that_are_gone_come_back_from_a_remote(project):
     run("dvc", "exp", "push", "origin", "one", cwd=project)
     lock = run("git", "show", f"{experiment(project, 'one')}:dvc.lock", cwd=project).stdout

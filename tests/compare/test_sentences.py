@@ -44,9 +44,9 @@ def test_what_the_correction_takes_away_is_a_tie():
 
 def test_a_lower_loss_is_better():
     text = sentence(BETTER, NATS)
-    assert "is worse than random at 300: +0.042 nats per token" in text
+    assert "has a higher loss than random at 300: +0.042 nats per token" in text
     lower = replace(BETTER, estimate=Estimate(-0.042, 0, 0, 1e-4, 9.0), interval=(-0.07, -0.01))
-    assert "is better than random at 300: −0.042" in sentence(lower, NATS)
+    assert "has a lower loss than random at 300: −0.042" in sentence(lower, NATS)
 
 
 def test_without_an_interval_nothing_is_claimed():

@@ -144,9 +144,9 @@ def test_an_unknown_baseline_is_refused():
 
 
 def test_the_example_of_the_page_runs(capsys):
-    page = (ROOT / "docs/compare.md").read_text()
-    (example,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
-    exec(compile(example, "docs/compare.md", "exec"), {})
+    page = (ROOT / "docs/python.md").read_text()
+    *_, example = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    exec(compile(example, "docs/python.md", "exec"), {})
     printed = capsys.readouterr().out
     assert "task sums: rds at 300" in printed
     assert "+30.0 points" in printed

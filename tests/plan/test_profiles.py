@@ -15,8 +15,9 @@ from dataselect.plan import run as run_module
 from dataselect.plan.memory import training_memory
 from dataselect.plan.params import read_yaml
 from dataselect.plan.profile_cost import CARDS, SHARE_OF_PEAK, profile_cost
+from dataselect.plan.profile_names import patterns, profiles
 from dataselect.plan.profile_page import as_yaml, show_profile
-from dataselect.plan.profiles import compose, patterns, profiles
+from dataselect.plan.profiles import compose
 from dataselect.plan.run import plan
 from tests.helpers import ROOT, mistake
 
@@ -372,6 +373,8 @@ def test_a_profile_is_written_and_replaces_a_file_only_by_force(project):
     assert profile_command("tulu2-mmlu", *options).exit_code == 0
     assert read_yaml("params.yaml")["budget"] == 20
     assert not list(project.glob(".params*"))
+    elsewhere = profile_command("tulu2-mmlu", "--write", "other.yaml").stdout
+    assert elsewhere.rstrip().splitlines()[-2:] == ["  cp other.yaml params.yaml", "  dvc repro"]
 
 
 @pytest.mark.parametrize(
@@ -381,7 +384,12 @@ def test_a_profile_is_written_and_replaces_a_file_only_by_force(project):
         ("tulu2-gsm8k", {"method": "rsd"}, "no method is called `rsd`. Did you mean `rds`?"),
         ("tulu2-gsm8k", {"model": "llama"}, "no model is called `llama`. Did you mean"),
         ("tulu2_200k-gsm8k", {"budget": 200_001}, "200,001 rows; the pool has 200,000. Lower it."),
-        ("tulu2-gsm8k", {"budget": "many"}, "expected a whole number of rows above 0"),
+        ("tulu2-gsm8k", {"budget": "many"}, "--budget: expected a whole number of rows above 0"),
+        ("tulu2-gsm8k", {"budget": 0}, 'at most 100%, like "5%"; found 0. Give another.'),
+        ("tulu2-gsm8k", {"seed": -1}, "--seed: expected greater than or equal to 0; found -1."),
+        ("tulu2-gsm8k", {"method": "rsd"}, "--method: no method is called `rsd`."),
+        ("tulu2-gsm8k", {"model": "minilm"}, "`minilm` embeds sentences: it has no loss"),
+        ("tulu2-gsm8k", {"selector": "nvidia/NV-Embed-v2"}, "`nvidia/NV-Embed-v2` embeds"),
         ("mathinstruct-50000", {"method": "rds"}, "this profile has none. Choose a method that"),
     ],
 )

@@ -39,6 +39,8 @@ def test_names_stand_for_the_files_that_were_fetched(home):
         ({"from": ["wildchat"]}, "the task `wildchat` has no tests. Remove it from the list."),
         ({"from": ["gsm8k"], "path": "a"}, "tests.from: `path` is given too. Keep one of them."),
         ({"from": []}, "tests.from: expected names of tasks, found []. Name one."),
+        ({"form": ["gsm8k"]}, "params.yaml: tests: expected `path`, or `from` with names of tasks; "
+         "found form. Did you mean `from`?"),
         ({"from": 3}, "tests.from: expected names of tasks, found 3. Name one."),
         ({"from": [3]}, "tests.from: no task is called `3`."),
         ({"from": [["gsm8k"]]}, "tests.from: no task is called `['gsm8k']`."),

@@ -61,5 +61,7 @@ def test_the_settings_that_are_shown_are_the_defaults(written):
 
 def test_a_wrong_method_budget_or_model_is_refused(written):
     assert "Did you mean `rds`" in mistake(written, given(method="rsd"))
-    assert "like \"5%\"; found '5x'" in mistake(written, given(budget="5x"))
-    assert "no such folder" in mistake(written, given(model="./model"))
+    wrong = mistake(written, given(budget="5x"))
+    assert wrong.startswith("--budget: expected")
+    assert wrong.endswith("like \"5%\"; found '5x'. Give another.")
+    assert mistake(written, given(model="./model")).startswith("--model: `./model`: no such folder")

@@ -128,6 +128,32 @@ def test_a_project_plans_with_the_installed_package(project, programs):
     assert "PYTHONPATH" not in (project / "dvc.yaml").read_text()
 
 
+#: What a script of a user does: frames in, a training file out.
+SCRIPT = """
+import sys
+import polars as pl
+import dataselect
+
+pool, queries = (pl.read_parquet(f"{sys.argv[1]}/{name}.parquet") for name in ("pool", "queries"))
+model = {"name": sys.argv[2], "dtype": "float32", "max_tokens": 256}
+chosen = dataselect.select(pool.head(40), queries, method="rds", model=model, budget=10)
+chosen.train_jsonl("train.jsonl")
+print(dataselect.__file__)
+print(chosen.frame.height, chosen.scores.height, chosen.dropped.height)
+"""
+
+
+@pytest.mark.torture
+def test_the_installed_package_chooses_rows_in_python(project, programs, tmp_path):
+    (tmp_path / "choose.py").write_text(SCRIPT)
+    words = ("choose.py", str(project.parent), str(GOLDEN / "tiny-llama"))
+    printed = run(str(programs / "python"), *words, cwd=tmp_path)
+    place, counts = printed.splitlines()[-2:]
+    assert place.startswith(str(programs.parent))  # not the code beside the tests
+    assert counts == "10 40 0"
+    assert len((tmp_path / "train.jsonl").read_text().splitlines()) == 10
+
+
 @pytest.mark.torture
 def test_a_project_runs_and_so_does_an_experiment_elsewhere(project, programs):
     assert ran(run("dvc", "repro", cwd=project, path=programs))[-1] == "cost"

@@ -7,7 +7,8 @@ import pytest
 import yaml
 from tests.helpers import mistake
 
-from dataselect.compare.recorded import PARAMS, PLAN, Run, md5
+from dataselect.compare.outputs import md5
+from dataselect.compare.recorded import PARAMS, PLAN, Run
 from dataselect.compare.revisions import Experiment
 from dataselect.plan.params import read_yaml
 from dataselect.sweep import done

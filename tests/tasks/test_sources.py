@@ -9,7 +9,7 @@ from huggingface_hub import errors
 
 from dataselect.compute import no_progress
 from dataselect.tasks import Source, load_task
-from dataselect.tasks.run import make_task
+from dataselect.tasks.run import check_revisions, make_task
 from dataselect.tasks.sources import commit_of, read_source
 from tests.helpers import mistake
 from tests.tasks.made_rows import authors_zip, data_set
@@ -98,6 +98,19 @@ def test_an_error_of_the_hub_is_one_message(monkeypatch, case):
     task = load_task("gsm8k", "test")
     assert message in mistake(make_task, "gsm8k", task, Path("made"), {}, no_progress)
     assert not list(Path("made").glob("*"))
+
+
+def test_revisions_name_sources_of_tasks():
+    assert check_revisions(None) == {}
+    assert check_revisions({"openai/gsm8k": "abc"}) == {"openai/gsm8k": "abc"}
+    message = mistake(check_revisions, {"openai/gms8k": "abc"})
+    assert (
+        "revisions: no task has rows from `openai/gms8k`. Did you mean `openai/gsm8k`?" in message
+    )
+    assert "expected a commit, branch or tag as text; found 7" in mistake(
+        check_revisions, {"openai/gsm8k": 7}
+    )
+    assert "expected `NAME: COMMIT` for each" in mistake(check_revisions, ["openai/gsm8k"])
 
 
 def test_a_task_without_rows_is_refused():

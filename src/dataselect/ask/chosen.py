@@ -34,7 +34,8 @@ def explain_choice(run: RunFiles, row: int, top: int) -> Page:
     picks = run.selection.sort("row")
     known = Chosen(picks["row"].to_numpy(), picks["group"].to_numpy())
     order = order_of(run.rule, run.groups)
-    found = standing(run.path("scores"), row, len(run.groups), known, order)
+    again = place is None and run.rule.aggregator == "round_robin" and not run.rule.limited
+    found = standing(run.path("scores"), row, len(run.groups), known, order, keep=again)
     candidate = bool((found.scores > -np.inf).any()) and found.order != -np.inf
     if not candidate:
         lines.append("It has no score: the method rules it out. No budget takes it.")

@@ -8,9 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from dataselect import report
-from dataselect.ask.runs import run_folders
+from dataselect.ask.runs import run_outputs
 from dataselect.ask.shell import open_shell
-from dataselect.ask.views import FOLDER, VIEWS, make_views, missing_files
+from dataselect.ask.views import (
+    FOLDER,
+    VIEWS,
+    Outputs,
+    gone_files,
+    make_views,
+    missing_files,
+    views_file,
+)
+from dataselect.data.project_files import project_file
 from dataselect.errors import InputError, did_you_mean, first_few
 
 if TYPE_CHECKING:
@@ -31,23 +40,23 @@ def main(file: Path | None, values: list[str], statement: str | None, runs: list
         file: the recipe; its first line is its question.
         values: `name=value` for the variables that are set at its top.
         statement: what to answer instead.
-        runs: `NAME=FOLDER` for every run; none: the run in this folder.
+        runs: `RUN` or `NAME=RUN` for every run, see `run_outputs`; none: that in this folder.
 
     Raises:
         InputError: there is no such file, variable or run, or DuckDB refuses the SQL.
     """
-    folders = run_folders(runs)
+    outputs = run_outputs(runs)
     if statement is not None:
         if file is not None:
             raise InputError("both a recipe and -c are given. Remove one.")
-        _print("", *answer_statement(statement, folders))
+        _print("", *answer_statement(statement, outputs))
     elif file is None:
-        open_shell(folders, _recipes())
+        open_shell(outputs, _recipes())
     else:
-        run_recipe(file, values, folders)
+        run_recipe(file, values, outputs)
 
 
-def answer_statement(statement: str, runs: Mapping[str, Path]) -> Answer:
+def answer_statement(statement: str, runs: Mapping[str, Outputs]) -> Answer:
     """Runs a statement over the views.
 
     Raises:
@@ -55,16 +64,17 @@ def answer_statement(statement: str, runs: Mapping[str, Path]) -> Answer:
     """
     import duckdb
 
+    _check_cached("-c", statement, runs)
     with duckdb.connect() as db:
         try:
-            make_views(db, runs, FOLDER / VIEWS)
+            make_views(db, runs, views_file())
             rows = db.execute(statement).fetchall()
         except duckdb.Error as error:
             raise _refused("-c", error, statement, runs) from None
         return _checked("-c", Answer(_columns(db), rows), statement, runs)
 
 
-def run_recipe(file: Path, values: list[str], runs: Mapping[str, Path]) -> None:
+def run_recipe(file: Path, values: list[str], runs: Mapping[str, Outputs]) -> None:
     """Prints the answer of a recipe under its question and the values of its variables.
 
     Raises:
@@ -83,7 +93,7 @@ def run_recipe(file: Path, values: list[str], runs: Mapping[str, Path]) -> None:
 
 
 def execute(
-    db: DuckDBPyConnection, file: Path, values: Mapping[str, str], runs: Mapping[str, Path]
+    db: DuckDBPyConnection, file: Path, values: Mapping[str, str], runs: Mapping[str, Outputs]
 ) -> Answer:
     """Runs a recipe over the views, its variables set to `values`.
 
@@ -98,9 +108,11 @@ def execute(
     if not file.is_file():
         raise InputError(f"no file is called `{file}`. {did_you_mean(file, _recipes())}")
     text = file.read_text(encoding="utf-8")
+    _check_cached(str(file), text, runs)
     try:
-        views = FOLDER / VIEWS
-        make_views(db, runs, views if views.is_file() else file.parent / VIEWS)
+        beside = file.parent / VIEWS
+        own = beside.is_file() and not (FOLDER / VIEWS).is_file()
+        make_views(db, runs, beside if own else views_file())
         statements = db.extract_statements(text)
         top = [*takewhile(lambda statement: statement.type == duckdb.StatementType.SET, statements)]
         db.execute("".join(statement.query for statement in top))
@@ -113,6 +125,14 @@ def execute(
     return found if len(runs) > 1 else _without_run(found)
 
 
+def _check_cached(place: str, sql: str, runs: Mapping[str, Outputs]) -> None:
+    """Refuses to answer without the rows of a run whose file is gone."""
+    from dataselect.compare.recorded import BRING
+
+    if gone := gone_files(runs, sql):
+        raise InputError(f"{place}: gone from DVC's cache: {first_few(gone)}. {BRING}.")
+
+
 def _columns(db: DuckDBPyConnection) -> list[str]:
     return [column[0] for column in db.description or []]
 
@@ -123,23 +143,25 @@ def _without_run(found: Answer) -> Answer:
     return Answer([found.header[place] for place in kept], rows)
 
 
-def _refused(place: str, error: Exception, sql: str, runs: Mapping[str, Path]) -> InputError:
+def _refused(place: str, error: Exception, sql: str, runs: Mapping[str, Outputs]) -> InputError:
     """DuckDB's error as a message: its first line, and which outputs are not there."""
     reason = (str(error).partition("Error: ")[2] or str(error)).partition("\n")[0]
     return InputError(f"{place}: {reason}{_not_there(sql, runs)}")
 
 
-def _checked(place: str, found: Answer, sql: str, runs: Mapping[str, Path]) -> Answer:
+def _checked(place: str, found: Answer, sql: str, runs: Mapping[str, Outputs]) -> Answer:
     if not found.rows and (note := _not_there(sql, runs)):
         raise InputError(f"{place}: no rows.{note}")
     return found
 
 
-def _not_there(sql: str, runs: Mapping[str, Path]) -> str:
+def _not_there(sql: str, runs: Mapping[str, Outputs]) -> str:
     missing = missing_files(runs, sql)
-    return f" Not there: {first_few(missing)}. Run `dvc repro` first, in this folder." * bool(
-        missing
-    )
+    if not missing:
+        return ""
+    in_folders = all(isinstance(outputs, Path) for outputs in runs.values())
+    advice = "Run `dvc repro` first, in this folder" if in_folders else "Name runs that have them"
+    return f" Not there: {first_few(missing)}. {advice}."
 
 
 def _print(title: str, header: list[str], rows: list[tuple]) -> None:
@@ -164,4 +186,5 @@ def _set_variables(db: DuckDBPyConnection, file: Path, values: Mapping[str, str]
 
 
 def _recipes() -> list[str]:
-    return sorted(str(path) for path in FOLDER.glob("*.sql") if path.name != VIEWS)
+    found = project_file(str(FOLDER)).glob("*.sql")
+    return sorted(str(path) for path in found if path.name != VIEWS)

@@ -1,7 +1,8 @@
 """How many rows round-robin has chosen when a row's turn comes, without choosing them.
 
 In the first rounds every group has offered its best rows, as many as it has had turns. What is
-chosen by then is the union of those, which takes one more pass over the scores to count, exactly.
+chosen by then is the union of those, which takes one more pass over the scores to count, exactly:
+in memory where the first pass has kept them.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def chosen_by_turn(path: Path, standing: Standing, turn: int) -> int:
     slack = 4.0
     while True:
         low, high = _brackets(standing.sample, depths, slack)
-        counted = _Union(path, depths, low, high).count()
+        counted = _Union(path, standing.kept, depths, low, high).count()
         if counted is not None:
             return counted
         slack *= 8
@@ -84,12 +85,20 @@ class _Near(NamedTuple):
 class _Union:
     """The rows that are among the best of any group, so many of each."""
 
-    def __init__(self, path: Path, depths: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-        self.path, self.depths, self.low, self.high = path, depths, low, high
+    def __init__(
+        self,
+        path: Path,
+        kept: list[tuple[int, Block]],
+        depths: np.ndarray,
+        low: np.ndarray,
+        high: np.ndarray,
+    ) -> None:
+        self.path, self.kept = path, kept
+        self.depths, self.low, self.high = depths, low, high
 
     def count(self) -> int | None:
         """Their number; None where a group's last row is not between its two scores."""
-        parts = fold(self.path, self._near)
+        parts = [self._near(*part) for part in self.kept] or fold(self.path, self._near)
         scores = np.concatenate([part.scores for part in parts])
         offered = np.concatenate([part.offered for part in parts])
         above = np.sum([part.above for part in parts], axis=0)

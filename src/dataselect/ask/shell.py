@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 
-from dataselect.ask.views import FOLDER, VIEWS, statements
-from dataselect.errors import InputError
+from dataselect import report
+from dataselect.ask.views import Outputs, gone_files, statements, views_file
+from dataselect.errors import InputError, first_few
 
 
-def open_shell(runs: Mapping[str, Path], recipes: list[str]) -> None:
+def open_shell(runs: Mapping[str, Outputs], recipes: list[str]) -> None:
     """Becomes the command `duckdb`, with the views of these runs; does not return.
 
     Args:
-        runs: the folders of the outputs, by the names of the runs.
+        runs: their outputs, by the names of the runs.
         recipes: the recipes that there are, for the message.
 
     Raises:
@@ -28,4 +28,6 @@ def open_shell(runs: Mapping[str, Path], recipes: list[str]) -> None:
             '`dataselect sql -c "SELECT …"` answers a statement, and `dataselect sql FILE '
             f"[name=value ...]` a recipe. There are: {', '.join(recipes)}."
         )
-    os.execv(program, ["duckdb", "-cmd", "\n".join(statements(runs, FOLDER / VIEWS))])
+    if gone := gone_files(runs):
+        report.console.print(f"gone from DVC's cache: {first_few(gone)}", markup=False)
+    os.execv(program, ["duckdb", "-cmd", "\n".join(statements(runs, views_file()))])

@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 #: Numbers of a block: it stays in a processor's cache.
 BLOCK_NUMBERS = 2**17
+#: Blocks are kept for another pass where S has at most so many numbers: 200 MB.
+KEPT_NUMBERS = 50_000_000
 #: One row in so many is kept as a sample, to estimate where a group's best rows begin.
 SAMPLED = 64
 
@@ -35,6 +37,7 @@ class Standing(NamedTuple):
         order_before: how many rows rank before it there.
         sizes: the candidates of every group, where each row is in one only; else None.
         sample: the scores of some rows: float32, n g; empty where each row is in one group.
+        kept: the number of each block's first row, and the block, for another pass; or none.
     """
 
     scores: np.ndarray
@@ -45,6 +48,7 @@ class Standing(NamedTuple):
     order_before: int
     sizes: np.ndarray | None
     sample: np.ndarray
+    kept: list[tuple[int, Block]] = []  # noqa: RUF012 - never changed
 
 
 class Chosen(NamedTuple):
@@ -99,7 +103,9 @@ def read_row(path: Path, row: int) -> tuple[int | None, np.ndarray]:
     raise ValueError(f"{path}: no row {row}")
 
 
-def standing(path: Path, row: int, groups: int, chosen: Chosen, order: Order | None) -> Standing:
+def standing(
+    path: Path, row: int, groups: int, chosen: Chosen, order: Order | None, *, keep: bool = False
+) -> Standing:
     """Ranks a row in every group.
 
     Args:
@@ -107,6 +113,7 @@ def standing(path: Path, row: int, groups: int, chosen: Chosen, order: Order | N
         row: the row's number.
         groups: the number of groups.
         order: what ranks rows whatever their group; None: nothing does.
+        keep: whether blocks are kept for another pass, where they are few enough.
     """
     group, own = read_row(path, row)
     scores = own if group is None else np.full(groups, -np.inf, dtype=np.float32)
@@ -118,7 +125,15 @@ def standing(path: Path, row: int, groups: int, chosen: Chosen, order: Order | N
         block = own[None] if group is None else SingleGroup(np.asarray([group]), own)
         own_order = np.float32(order(block)[0])
     ranked = _Row(row, scores, order, own_order)
-    parts = fold(path, lambda first, block: _count(first, block, ranked, chosen))
+    keep = keep and _numbers(path) <= KEPT_NUMBERS
+    kept: list[tuple[int, Block]] = []
+
+    def count(first: int, block: Block) -> _Counts:
+        if keep:
+            kept.append((first, block))
+        return _count(first, block, ranked, chosen)
+
+    parts = fold(path, count)
     return Standing(
         scores=scores,
         before=np.sum([part.before for part in parts], axis=0),
@@ -128,7 +143,17 @@ def standing(path: Path, row: int, groups: int, chosen: Chosen, order: Order | N
         order_before=sum(part.order_before for part in parts),
         sizes=None if group is None else np.sum([part.sizes for part in parts], axis=0),
         sample=np.concatenate([part.sample for part in parts]),
+        kept=sorted(kept, key=lambda part: part[0]),  # threads have read them in no order
     )
+
+
+def _numbers(path: Path) -> int:
+    """How many scores a table has, those of a row's other groups too."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        width = file.schema_arrow.field("score").type.list_size
+        return file.metadata.num_rows * width
 
 
 class _Row(NamedTuple):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from dataselect.data.project_files import project_file
 from dataselect.data.schemas import TABLES
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 #: The project's recipes, and the views that all of them stand on.
 FOLDER = Path("sql")
 VIEWS = "views.sql"
+
+#: Where a run's tables lie: a folder, or the file of each by the name that it has there.
+Outputs = Path | Mapping[str, Path]
 
 #: A view of stored tables → its table's schema. What others are made of begins with `stored_`.
 STORED_VIEWS = {
@@ -39,23 +43,32 @@ MADE_OF = {
 }
 
 
+def views_file() -> Path:
+    """The project's file of views, or the package's own.
+
+    Raises:
+        InputError: neither is there.
+    """
+    return project_file(str(FOLDER / VIEWS))
+
+
 def file_name(view: str) -> str:
     """The file of a view of stored tables."""
     return f"{view.removeprefix('stored_')}.parquet"
 
 
-def make_views(db: DuckDBPyConnection, runs: Mapping[str, Path], views: Path) -> None:
+def make_views(db: DuckDBPyConnection, runs: Mapping[str, Outputs], views: Path) -> None:
     """Makes all views and macros in a database; nothing is read of the outputs but their schemas.
 
     Args:
-        runs: the folders of the outputs, by the names of the runs.
+        runs: their outputs, by the names of the runs.
         views: the file `sql/views.sql`.
     """
     for statement in statements(runs, views):
         db.execute(statement)
 
 
-def statements(runs: Mapping[str, Path], views: Path) -> Iterator[str]:
+def statements(runs: Mapping[str, Outputs], views: Path) -> Iterator[str]:
     """What makes the views and macros: a statement each, for any program with DuckDB."""
     for view in STORED_VIEWS:
         yield _stored_view(view, runs)
@@ -67,25 +80,49 @@ def statements(runs: Mapping[str, Path], views: Path) -> Iterator[str]:
             yield f"{statement.strip()};"
 
 
-def missing_files(runs: Mapping[str, Path], sql: str | None = None) -> list[str]:
+def missing_files(runs: Mapping[str, Outputs], sql: str | None = None) -> list[str]:
     """The outputs that are not there in any run; with a text in SQL, those whose views it names."""
-    words = None if sql is None else set(re.findall(r"\w+", re.sub(r"--.*", "", sql)))
-    needed = set(STORED_VIEWS) if words is None else words & set(STORED_VIEWS)
-    for view, parts in MADE_OF.items():
-        if words and view in words:
-            needed |= set(parts)
-    missing = [view for view in STORED_VIEWS if view in needed and not _files(view, runs)]
-    folders = list(runs.values())
-    place = folders[0] if len(folders) == 1 else Path("…")
+    missing = [view for view in _needed(sql) if not _files(view, runs)]
+    outputs = list(runs.values())
+    place = outputs[0] if len(outputs) == 1 and isinstance(outputs[0], Path) else Path("…")
     return [str(place / file_name(view)) for view in missing]
 
 
-def _files(view: str, runs: Mapping[str, Path]) -> dict[str, Path]:
-    paths = {name: folder / file_name(view) for name, folder in runs.items()}
-    return {name: path for name, path in paths.items() if path.is_file()}
+def gone_files(runs: Mapping[str, Outputs], sql: str | None = None) -> list[str]:
+    """The outputs that a run has written and DVC's cache has no more; with SQL, as above."""
+    return [
+        f"{file_name(view)} of {name}"
+        for view in _needed(sql)
+        for name, outputs in runs.items()
+        if not isinstance(outputs, Path)
+        and file_name(view) in outputs
+        and not outputs[file_name(view)].is_file()
+    ]
 
 
-def _stored_view(view: str, runs: Mapping[str, Path]) -> str:
+def _needed(sql: str | None) -> list[str]:
+    """The views of stored tables that a text in SQL names; all without a text."""
+    if sql is None:
+        return list(STORED_VIEWS)
+    words = set(re.findall(r"\w+", re.sub(r"--.*", "", sql)))
+    needed = words & set(STORED_VIEWS)
+    for view, parts in MADE_OF.items():
+        if view in words:
+            needed |= set(parts)
+    return [view for view in STORED_VIEWS if view in needed]
+
+
+def _files(view: str, runs: Mapping[str, Outputs]) -> dict[str, Path]:
+    """Run → the file of a view of stored tables, where it is there."""
+    name, paths = file_name(view), {}
+    for run, outputs in runs.items():
+        path = outputs / name if isinstance(outputs, Path) else outputs.get(name)
+        if path is not None and path.is_file():
+            paths[run] = path
+    return paths
+
+
+def _stored_view(view: str, runs: Mapping[str, Outputs]) -> str:
     # With can_have_nan DuckDB does not skip blocks by their bounds, which leave out NaN losses.
     option = ", can_have_nan = true" if STORED_VIEWS[view] == "evaluation" else ""
     parts = [

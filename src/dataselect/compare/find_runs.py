@@ -10,13 +10,14 @@ from typing import Any
 import polars as pl
 
 from dataselect.compare import revisions
+from dataselect.compare.outputs import cached_file, md5
 from dataselect.compare.recorded import (
+    BASELINE,
     FILES,
     PARAMS,
     SCORES,
     Files,
     Run,
-    md5,
     planned_run,
     recorded_run,
 )
@@ -63,17 +64,52 @@ def named_runs(names: list[str]) -> list[Run]:
     found: dict[str, Run] = {name: run for name in names if (run := _folder(name))}
     others = [name for name in dict.fromkeys(names) if name not in found]
     if others:
-        revisions.check_project()
-        cache = cache_folder()
-        if WORKSPACE in others:
-            found[WORKSPACE] = _workspace(cache)
-        experiments = revisions.experiments()
-        wanted = [_experiment(name, experiments) for name in others if name != WORKSPACE]
-        found |= {run.name: run for run in _runs(wanted, cache)}
+        found |= project_runs(others)
     for name in names:
         if problem := found[name].problem:
             raise InputError(f"{name}: {problem}.")
     return [found[name] for name in dict.fromkeys(names)]
+
+
+def project_runs(names: list[str]) -> dict[str, Run]:
+    """Runs of the project in the working directory by name, those that cannot be compared too.
+
+    Args:
+        names: of DVC's experiments, git's revisions, `workspace`; each once.
+
+    Raises:
+        InputError: nothing has such a name, or the working directory is no DVC project.
+    """
+    revisions.check_project()
+    cache = cache_folder()
+    found = {WORKSPACE: _workspace(cache)} if WORKSPACE in names else {}
+    experiments = revisions.experiments()
+    wanted = [_experiment(name, experiments) for name in names if name != WORKSPACE]
+    return found | {run.name: run for run in _runs(wanted, cache)}
+
+
+def cached_outputs(names: list[str]) -> dict[str, dict[str, Path]]:
+    """The tables that runs have written, in DVC's cache: run → file in `out/` → where it lies.
+
+    A file that is gone from the cache is named all the same.
+
+    Args:
+        names: of DVC's experiments or git's revisions; each once.
+
+    Raises:
+        InputError: nothing has such a name, or no stage of it has finished.
+    """
+    found: dict[str, dict[str, Path]] = {}
+    cache = cache_folder()
+    for name, run in project_runs(names).items() if names else ():
+        if not run.outputs:
+            raise InputError(f"{name}: {run.problem}.")
+        found[name] = {
+            Path(path).name: cached_file(cache, digest)
+            for path, digest in run.outputs.items()
+            if path.startswith("out/") and path.endswith(".parquet")
+        }
+    return found
 
 
 def cache_folder() -> Path:
@@ -136,7 +172,8 @@ def _folder(name: str) -> Run | None:
     scores, cost = (_metrics(beside / file) for file in ("eval.json", "cost.json"))
     label = (scores or {}).get("run", {"method": folder.resolve().name, "budget": None, "seed": 0})
     run = Run(name, **label, cost=cost, evaluation=path, digest=md5(path.read_bytes()))
-    run = replace(run, out=path.parent)
+    before = path.with_name(Path(BASELINE).name)
+    run = replace(run, baseline=before if before.is_file() else None, out=path.parent)
     if scores is not None:
         _check_scores(name, path, scores)
     return replace(run, scores=scores)

@@ -12,11 +12,19 @@ from typing import Any
 from dataselect import report
 from dataselect.compare.comparison import Comparison, Row
 from dataselect.compare.intervals import Interval
-from dataselect.compare.sentences import POINTS
+from dataselect.compare.scores import condition_name
+from dataselect.compare.sentences import NATS, POINTS, Unit
 from dataselect.compare.statistics import Difference
 
 SCORES = ("method", "budget", "seeds", "score", "95% interval", "nats", "FLOPs", "seconds")
 DIFFERENCES = ("method", "budget", "points", "95% interval", "p", "could see")
+LOSSES = ("method", "budget", "nats", *DIFFERENCES[3:])
+
+#: What CSV has of a loss's difference; the other columns are those of the score's.
+LOSS_COLUMNS = (
+    "difference", "difference_low", "difference_high", "stderr", "dof", "p", "p_holm",
+    "minimum_detectable", "shown", "about_methods",
+)  # fmt: skip
 
 #: Under the tables.
 ABOUT_SCORES = (
@@ -27,6 +35,7 @@ ABOUT_DIFFERENCES = (
     "Points are hundredths of a score. p is corrected by Holm's method for all that is compared. "
     "could see: the difference that would have been found four times in five."
 )
+ABOUT_LOSSES = "In nats per token of the gold answers: lower is better."
 
 
 def show(comparison: Comparison) -> None:
@@ -68,6 +77,7 @@ def as_json(comparison: Comparison) -> str:
     found = {
         "scores": [_score_record(row) for row in comparison.rows],
         "differences": [_difference_record(d) for d in comparison.differences],
+        "loss_differences": [_difference_record(d) for d in comparison.loss_differences],
         "shown": comparison.shown,
         "not_shown": comparison.not_shown,
         "notes": comparison.notes,
@@ -76,14 +86,17 @@ def as_json(comparison: Comparison) -> str:
 
 
 def as_csv(comparison: Comparison) -> str:
-    """A line for each method and task: its score, and its difference from the baseline."""
+    """A line for each method and task: its score, and its differences from the baseline."""
     differences = {(d.task, d.method): _difference_record(d) for d in comparison.differences}
+    losses = {(d.task, d.method): _difference_record(d) for d in comparison.loss_differences}
     records = []
     for row in comparison.rows:
         record = _score_record(row)
         record["seeds"] = " ".join(map(str, record["seeds"]))
         record["runs"] = " ".join(record["runs"])
-        records.append(record | differences.get((row.task, row.condition), {}))
+        record |= differences.get((row.task, row.condition), {})
+        loss = losses.get((row.task, row.condition), {})
+        records.append(record | {f"loss_{name}": loss[name] for name in LOSS_COLUMNS if loss})
     names = dict.fromkeys(name for record in records for name in record)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(names), lineterminator="\n")
@@ -142,13 +155,18 @@ def _tables(comparison: Comparison) -> list[tuple[str, Sequence[str], list[tuple
         rows = [_score_cells(row) for row in comparison.rows if row.task == task]
         found.append((f"Scores, {task}", SCORES, rows, ""))
     found[-1] = (*found[-1][:3], ABOUT_SCORES)
-    for task in tasks:
-        rows = [_difference_cells(d) for d in comparison.differences if d.task == task]
-        if rows:
-            title = f"Minus {comparison.differences[0].baseline[0]}, {task}"
-            found.append((title, DIFFERENCES, rows, ""))
-    if comparison.differences:
-        found[-1] = (*found[-1][:3], ABOUT_DIFFERENCES)
+    kinds = (
+        ("Minus", DIFFERENCES, POINTS, comparison.differences, ABOUT_DIFFERENCES),
+        ("Loss minus that of", LOSSES, NATS, comparison.loss_differences, ABOUT_LOSSES),
+    )
+    for words, header, unit, differences, about in kinds:
+        for task in tasks:
+            cells = [_difference_cells(d, unit) for d in differences if d.task == task]
+            if cells:
+                title = f"{words} {condition_name((differences[0].baseline[0], None))}, {task}"
+                found.append((title, header, cells, ""))
+        if differences:
+            found[-1] = (*found[-1][:3], about)
     return found
 
 
@@ -169,7 +187,7 @@ def _score_cells(row: Row) -> tuple[str, ...]:
     return (
         method,
         "–" if budget is None else str(budget),
-        str(len(row.seeds)),
+        str(len(row.seeds) or "–"),
         f"{row.score:.3f}{star}",
         _range(row.interval),
         "–" if row.loss is None else f"{row.loss:.3f}",
@@ -188,16 +206,16 @@ def _p_value(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _difference_cells(found: Difference) -> tuple[str, ...]:
+def _difference_cells(found: Difference, unit: Unit) -> tuple[str, ...]:
     low, high = found.interval or (None, None)
     seen = found.minimum_detectable
     return (
         found.method[0],
         "–" if found.method[1] is None else str(found.method[1]),
-        POINTS.text(found.difference, signed=True),
+        unit.text(found.difference, signed=True),
         "–"
         if low is None or high is None
-        else f"{POINTS.text(low, signed=True)} to {POINTS.text(high, signed=True)}",
+        else f"{unit.text(low, signed=True)} to {unit.text(high, signed=True)}",
         _p_value(found.p_holm),
-        "–" if seen is None else POINTS.text(seen),
+        "–" if seen is None else unit.text(seen),
     )

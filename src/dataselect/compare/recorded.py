@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dataselect.compare.outputs import md5, stored
 from dataselect.errors import InputError
 
 #: The files of a run that git holds.
@@ -15,10 +15,17 @@ PLAN, LOCK = "plan.json", "dvc.lock"
 SCORES, COST = "metrics/eval.json", "metrics/cost.json"
 PARAMS = "params.yaml"
 EVALUATION = "out/evaluation.parquet"
+BASELINE = "out/baseline.parquet"
 FILES = (PLAN, LOCK, SCORES, COST, PARAMS)
 
 #: The stages that a run's scores come from, in order.
 STAGES = ("dedup", "reference", "embed", "score", "aggregate", "train", "eval")
+
+#: What to do about files that are gone from DVC's cache.
+BRING = (
+    "Bring it from a DVC remote (`dvc exp pull ORIGIN NAME` for an experiment, `dvc fetch "
+    "--all-commits` for commits), or run it again"
+)
 
 Files = dict[str, bytes | None]
 
@@ -36,7 +43,10 @@ class Run:
         cost: metrics/cost.json, likewise.
         evaluation: the file with its scores test by test.
         digest: of that file.
-        outs: path → DVC's sum of each output, a folder's with `.dir`; empty where unrecorded.
+        baseline: likewise, of the model before training; None where it was not scored, or where the
+            file is gone.
+        outputs: what its stages have written, and DVC's sums of it, a folder's with `.dir`: of
+            stages that ran with the settings of its plan; empty where unrecorded.
         cache: the folder of DVC's cache for md5 sums, where they are.
         out: the folder of the run's outputs, where they lie beside the cache; the sums tell whether
             what is there is the run's own.
@@ -54,7 +64,8 @@ class Run:
     cost: dict[str, Any] | None = None
     evaluation: Path | None = None
     digest: str = ""
-    outs: dict[str, str] = field(default_factory=dict)
+    baseline: Path | None = None
+    outputs: dict[str, str] = field(default_factory=dict)
     cache: Path | None = None
     out: Path | None = None
     state: str = "finished"
@@ -102,45 +113,59 @@ def recorded_run(name: str, files: Files, cache: Path, home: Path | None = None)
         model=tuple(str(model[key]) for key in ("name", "revision", "md5") if model.get(key)),
         settings=flat({stage: plan.get(stage) for stage in STAGES}),
     )
-    if stage := unfinished_stage(stages, plan):
+    stage, outputs = finished_stages(stages, plan)
+    run = replace(run, outputs=outputs, cache=cache, out=home and home / "out")
+    if stage:
         problem = f"its stage {stage} has not run with its settings. Run `dvc repro` there"
         return replace(run, state="incomplete", problem=problem)
-    digest = _outs(stages, "eval")[EVALUATION]
+    digest = outputs[EVALUATION]
     run = replace(run, digest=digest, scores=_own_metrics(name, SCORES, files, stages, "eval"))
-    run = replace(run, outs=_all_outs(stages), cache=cache, out=home and home / "out")
+    run = replace(run, baseline=stored(BASELINE, outputs, cache, home))
     if _deps(stages, "cost").get(SCORES) == _outs(stages, "eval").get(SCORES):
         run = replace(run, cost=_own_metrics(name, COST, files, stages, "cost"))
-    cached = cache / digest[:2] / digest[2:]
-    if cached.is_file():
-        return replace(run, evaluation=cached)
-    if home is not None:
-        here = home / EVALUATION
-        if here.is_file() and md5(here.read_bytes()) == digest:
-            return replace(run, evaluation=here)
+    if path := stored(EVALUATION, outputs, cache, home):
+        return replace(run, evaluation=path)
     return replace(
         run,
-        problem="its evaluation is gone from DVC's cache. Bring it from a DVC remote "
-        "(`dvc exp pull ORIGIN NAME` for an experiment, `dvc fetch --all-commits` for commits), or "
-        "run it again",
+        problem=f"its evaluation is gone from DVC's cache. {BRING}",
     )
 
 
-def unfinished_stage(stages: dict[str, Any], plan: dict[str, Any]) -> str | None:
+def finished_stages(
+    stages: dict[str, Any], plan: dict[str, Any]
+) -> tuple[str | None, dict[str, str]]:
     """The first stage whose last run had other settings, or other inputs, than the plan's run has.
 
     Args:
         stages: those of dvc.lock.
         plan: what is to be run.
+
+    Returns:
+        The stage, None where all have run; and what those before it, and `baseline`, have written:
+        path → md5 sum.
     """
     made: dict[str, str] = {}
+    unfinished = None
     for stage in STAGES:
-        params = stages.get(stage, {}).get("params", {}).get(PLAN, {})
-        if params.get(stage) != plan.get(stage):
-            return stage
-        if any(made.get(path, digest) != digest for path, digest in _deps(stages, stage).items()):
-            return stage
+        if not _has_run(stage, stages, plan, made):
+            unfinished = stage
+            break
         made |= _outs(stages, stage)
-    return None if EVALUATION in made else "eval"
+    if unfinished is None and EVALUATION not in made:
+        unfinished = "eval"
+    if _has_run("baseline", stages, plan, made):
+        made |= _outs(stages, "baseline")
+    return unfinished, made
+
+
+def _has_run(
+    stage: str, stages: dict[str, Any], plan: dict[str, Any], made: dict[str, str]
+) -> bool:
+    """Whether a stage's last run had the plan's settings, and what was made as its inputs."""
+    params = stages.get(stage, {}).get("params", {}).get(PLAN, {})
+    if params.get(stage) != plan.get(stage):
+        return False
+    return all(made.get(path, digest) == digest for path, digest in _deps(stages, stage).items())
 
 
 def flat(settings: Any, place: str = "") -> dict[str, Any]:
@@ -163,11 +188,6 @@ def planned_run(name: str, params: bytes | None, state: str, problem: str) -> Ru
     return Run(name, given.get("method"), budget, seed, state=state, problem=problem)
 
 
-def md5(content: bytes) -> str:
-    """The sum that DVC calls a file by."""
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
 def _own_metrics(
     name: str, path: str, files: Files, stages: dict[str, Any], stage: str
 ) -> dict[str, Any] | None:
@@ -181,10 +201,6 @@ def _own_metrics(
 def _outs(stages: dict[str, Any], stage: str) -> dict[str, str]:
     outs = stages.get(stage, {}).get("outs", [])
     return {out["path"]: out["md5"] for out in outs if "md5" in out}
-
-
-def _all_outs(stages: dict[str, Any]) -> dict[str, str]:
-    return {path: digest for stage in STAGES for path, digest in _outs(stages, stage).items()}
 
 
 def _deps(stages: dict[str, Any], stage: str) -> dict[str, str]:

@@ -48,7 +48,7 @@ def check_project() -> None:
     if not Path(".dvc").is_dir():
         raise InputError(
             f"{Path.cwd()}: not a DVC project: it has no folder .dvc. Go to the project's folder, "
-            "or name folders that hold an evaluation.parquet."
+            "or name folders that hold a run's outputs."
         )
     _git("rev-parse", "--git-dir")
 

@@ -18,6 +18,9 @@ Condition = tuple[str, int | str | None]
 #: The name of the mean over tasks, where a task's is expected.
 MEAN = "mean over tasks"
 
+#: What stands where a method's name does, of the model before training.
+BASE_MODEL = "base model"
+
 #: Columns that a run's tests may have besides `task`, `id` and `value`.
 OPTIONAL = ("subtask", "cluster", "metric")
 
@@ -58,6 +61,8 @@ class RunScores:
 def condition_name(condition: Condition) -> str:
     """A method with its budget, as text."""
     method, budget = condition
+    if method == BASE_MODEL:
+        return f"the {method}"
     return method if budget is None else f"{method} at {budget}"
 
 

@@ -19,13 +19,14 @@ class Unit:
         name: as in "4.2 points".
         scale: what a value is multiplied with first.
         digits: after the point.
-        higher_is_better: false for a loss.
+        higher, lower: what a method does whose value is higher, or lower, than the baseline's.
     """
 
     name: str = "points"
     scale: float = 100.0
     digits: int = 1
-    higher_is_better: bool = True
+    higher: str = "is better"
+    lower: str = "is worse"
 
     def text(self, value: float, signed: bool = False) -> str:
         """A value without the unit's name."""
@@ -34,7 +35,7 @@ class Unit:
 
 
 POINTS = Unit()
-NATS = Unit(name="nats per token", scale=1.0, digits=3, higher_is_better=False)
+NATS = Unit("nats per token", 1.0, 3, higher="has a higher loss", lower="has a lower loss")
 
 
 def sentence(difference: Difference, unit: Unit = POINTS) -> str:
@@ -53,9 +54,8 @@ def sentence(difference: Difference, unit: Unit = POINTS) -> str:
     low, high = (unit.text(bound, signed=True) for bound in difference.interval)
     numbers = f"{value} {unit.name}, {difference.level:.0%} interval {low} to {high}"
     if difference.shown:
-        better = (difference.difference > 0) == unit.higher_is_better
-        verdict = "better" if better else "worse"
-        return f"{place}: {method} is {verdict} than {baseline}: {numbers}{_corrected(difference)}."
+        verdict = unit.higher if difference.difference > 0 else unit.lower
+        return f"{place}: {method} {verdict} than {baseline}: {numbers}{_corrected(difference)}."
     seen = unit.text(difference.minimum_detectable or 0.0)
     tied = f"{place}: {method} and {baseline} are tied: {numbers}"
     could = f"could have seen {seen} {unit.name}"

@@ -236,7 +236,7 @@ def show(costs: dict[str, Cost], rows: int, measured: int) -> None:
     report.table("Estimate", lines, ("stage", "time", "FLOPs", "disk"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     report.console.print(
-        f"From {measured} of {rows:,} rows, on this machine as busy as it is now. Not in it:\n"
-        "dedup, aggregate, evaluation, the start of each stage. Beside other work it can be far\n"
+        f"From {measured} of {rows:,} rows, on this machine as busy as it is now. Not in it: "
+        "dedup, aggregate, evaluation, the start of each stage. Beside other work it can be far "
         f"too high. Measuring took {report.format_bytes(peak)} of memory at most."
     )

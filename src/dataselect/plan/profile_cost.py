@@ -11,7 +11,8 @@ from dataselect.models.settings import ModelSettings
 from dataselect.plan.method import method_entry
 from dataselect.plan.models import resolve_model
 from dataselect.plan.params import check_params
-from dataselect.plan.profiles import METHODS, Composed, read_settings
+from dataselect.plan.profile_names import read_settings
+from dataselect.plan.profiles import METHODS, Composed
 from dataselect.train.memory import held_per_parameter
 
 #: Assumed: a card's peak in dense bf16 products, FLOP/s; and the share of it that a run reaches.

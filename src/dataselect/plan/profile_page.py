@@ -14,7 +14,8 @@ from dataselect.data import files
 from dataselect.errors import InputError
 from dataselect.plan.pools import FOLDER as POOLS
 from dataselect.plan.profile_cost import show_cost
-from dataselect.plan.profiles import FOLDER, Composed, compose, patterns, read_settings
+from dataselect.plan.profile_names import FOLDER, patterns, read_settings
+from dataselect.plan.profiles import Composed, compose
 from dataselect.plan.tasks import FOLDER as TASKS
 from dataselect.tasks import needed_by
 
@@ -216,6 +217,8 @@ def _show_next(composed: Composed, written: Path | None) -> None:
         commands.insert(0, f"# {composed.profile.pool}: bring it yourself, see docs/settings.md")
     if written is None:
         commands.append(f"{_command(composed)} --write params.yaml --force")
+    elif written.resolve() != Path("params.yaml").resolve():
+        commands.append(f"cp {written} params.yaml")
     commands.append("dvc repro")
     report.console.print(Text("Next:", style="bold"))
     for command in commands:

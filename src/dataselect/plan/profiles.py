@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from dataselect.data.files import resolve
-from dataselect.errors import InputError, did_you_mean
+from dataselect.errors import InputError, did_you_mean, option_errors
 from dataselect.fetch.pools import NamedPool
 from dataselect.plan.method import ChosenParts, choose_parts, method_entry
-from dataselect.plan.params import check_params, read_yaml
+from dataselect.plan.params import check_params
 from dataselect.plan.pools import FOLDER as POOLS
 from dataselect.plan.pools import load_pool
+from dataselect.plan.profile_names import FOLDER, profiles, read_settings
 from dataselect.settings import check_settings
 from dataselect.tasks import Task, load_task
 
-#: Where profiles and their parts are.
-FOLDER = Path("profiles")
 METHODS = Path("methods.yaml")
 
 #: The keys of the params.yaml that a profile stands for, in their order.
@@ -90,55 +86,6 @@ class Composed:
     tasks: dict[str, Task]
 
 
-def read_settings(file: Path) -> dict[str, Any]:
-    """A YAML file of the project, also from one of its folders.
-
-    Raises:
-        InputError: as of `read_yaml`.
-    """
-    return read_yaml(resolve(str(file)))
-
-
-def profiles() -> dict[str, dict[str, Any]]:
-    """Every profile by its full name; a word in capitals is replaced by each of its values."""
-    return {
-        name.replace(word, str(value)): _filled(entry, word, value)
-        for name, word, values, entry in patterns()
-        for value in values
-    }
-
-
-def patterns() -> Iterator[tuple[str, str, list[Any], dict[str, Any]]]:
-    """The entries of profiles.yaml: name, its word in capitals, that word's values, the rest.
-
-    A name without such a word has an empty one, with one value.
-
-    Raises:
-        InputError: an entry lacks the list of its word.
-    """
-    file = FOLDER / "profiles.yaml"
-    for name, entry in read_settings(file).items():
-        found = re.search(r"[A-Z]{2,}", name)
-        word = found[0] if found else ""
-        values = entry.get(word) if word else [""]
-        if not isinstance(values, list):
-            raise InputError(f"{file}: {name}: expected a list `{word}` of values. Add it.")
-        yield name, word, values, {key: value for key, value in entry.items() if key != word}
-
-
-def _filled(node: Any, word: str, value: Any) -> Any:
-    """An entry with a value in the place of a word."""
-    if not word:
-        return node
-    if isinstance(node, dict):
-        return {key: _filled(item, word, value) for key, item in node.items()}
-    if isinstance(node, list):
-        return [_filled(item, word, value) for item in node]
-    if node == word:
-        return value
-    return node.replace(word, str(value)) if isinstance(node, str) else node
-
-
 def compose(name: str, changes: dict[str, Any]) -> Composed:
     """A profile with its parts, and the params.yaml that it stands for.
 
@@ -163,9 +110,11 @@ def compose(name: str, changes: dict[str, Any]) -> Composed:
     queries = profile.tasks if profile.queries == "same" else profile.queries
     queries = [] if queries == "none" else list(queries)
     tasks = {task: load_task(task, f"profile {name}") for task in [*profile.tasks, *queries]}
-    params = _params(profile, recipe, models, pool, queries, tasks) | {"seed": given.get("seed", 0)}
-    params = {key: params[key] for key in ORDER if key in params}
-    parts = _check(name, params, tasks)
+    with option_errors(given):
+        params = _params(profile, recipe, models, pool, queries, tasks)
+        params |= {"seed": given.get("seed", 0)}
+        params = {key: params[key] for key in ORDER if key in params}
+        parts = _check(name, params, tasks)
     exact = pool is not None and pool.rounded_to is None
     if exact and isinstance(profile.budget, int) and profile.budget > pool.rows:
         raise InputError(f"budget: {profile.budget:,} rows; the pool has {pool.rows:,}. Lower it.")
@@ -188,6 +137,12 @@ def _model(name: str, models: dict[str, dict[str, Any]]) -> dict[str, Any]:
         raise InputError(
             f"no model is called `{name}`. {did_you_mean(name, models)} Or give a name "
             "on the hub, like `meta-llama/Llama-3.2-1B`, or a folder."
+        )
+    known = {model["name"]: model for model in models.values()} | models
+    if known.get(name, {}).get("sentences"):
+        raise InputError(
+            f"`{name}` embeds sentences: it has no loss, and cannot be trained. Name a language "
+            "model; a method such as embed_minilm names its sentence model itself."
         )
     return {"name": models[name]["name"] if name in models else name, "revision": None}
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from dataselect import report
 from dataselect.data.files import resolve
-from dataselect.errors import InputError
+from dataselect.errors import InputError, did_you_mean, first_few
 from dataselect.eval.task_kinds import kind_metadata
 from dataselect.tasks import load_task, needed_by, task_names
 
@@ -26,10 +26,18 @@ def with_paths(block: Any, side: Side) -> Any:
         block: `queries` or `tests`.
 
     Raises:
-        InputError: `path` stands beside `from`; a task does not exist, has no such rows, or was
-            not fetched.
+        InputError: `path` stands beside `from`, or neither is there; a task does not exist, has no
+            such rows, or was not fetched.
     """
-    if not isinstance(block, dict) or "from" not in block:
+    if not isinstance(block, dict) or not block:
+        return block
+    if not {"path", "from"} & set(block):
+        hint = did_you_mean(str(next(iter(block))), ["path", "from"])
+        raise InputError(
+            f"params.yaml: {side}: expected `path`, or `from` with names of tasks; found "
+            f"{first_few(block)}. {hint}"
+        )
+    if "from" not in block:
         return block
     where, named = f"params.yaml: {side}.from", block["from"]
     if "path" in block:

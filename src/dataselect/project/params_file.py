@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataselect.data.budget import parse_budget
+from dataselect.errors import option_errors
 from dataselect.eval.run import EvalSettings
 from dataselect.models.load import is_folder
 from dataselect.plan.method import method_entry
@@ -64,9 +65,10 @@ def params_yaml(template: bytes, methods: dict[str, Any], inputs: Inputs, folder
     params = yaml.load(PAGE.sub("", template.decode()))
     params.yaml_set_start_comment(HEAD)
     _set_files(params, inputs, folder)
-    _set_choice(params, methods, inputs)
     name = inputs.model or MODEL
-    is_local = bool(inputs.model) and is_folder(name, "--model")
+    with option_errors(("method", "budget", "model")):
+        _set_choice(params, methods, inputs)
+        is_local = bool(inputs.model) and is_folder(name, "params.yaml: model")
     params["model"]["name"] = in_project(name, folder) if is_local else name
     for block, schema in (("train", Recipe), ("eval", EvalSettings)):
         params[block] = _defaults(schema, SHOWN[block])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -14,10 +15,10 @@ from dataselect.data import files
 from dataselect.dedup.contamination import queries_among_tests
 from dataselect.dedup.settings import DecontaminateSettings
 from dataselect.dedup.tasks import read_queries, read_tests
-from dataselect.errors import InputError
+from dataselect.errors import InputError, did_you_mean
 from dataselect.report import Progress
-from dataselect.tasks import MakeRows, ReadSource, Row, Task
-from dataselect.tasks.sources import check_obtained, commit_of, read_source
+from dataselect.tasks import MakeRows, ReadSource, Row, Task, load_task, task_names
+from dataselect.tasks.sources import SETTINGS, check_obtained, commit_of, read_source
 
 #: The columns of a task's files, as docs/settings.md describes them.
 SCHEMA = {
@@ -56,6 +57,33 @@ class Made:
     pool: int
     overlapping: list[str]
     commits: dict[str, str | None]
+
+
+def check_revisions(revisions: Any) -> dict[str, str]:
+    """The revisions that are wanted, by data set or repository.
+
+    Args:
+        revisions: the block `revisions` of remote/tasks/params.yaml; None: none are wanted.
+
+    Raises:
+        InputError: it is no such block, or names what is no task's source.
+    """
+    if revisions is not None and not isinstance(revisions, dict):
+        raise InputError(
+            f"{SETTINGS}: revisions: expected `NAME: COMMIT` for each; found {revisions!r:.60}."
+        )
+    tasks = [load_task(name, SETTINGS) for name in task_names()]
+    known = sorted({source.name for task in tasks for source in task.sources.values()})
+    for name, commit in (revisions or {}).items():
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise InputError(f"{SETTINGS}: revisions: no task has rows from `{name}`. {hint}")
+        if not isinstance(commit, str):
+            raise InputError(
+                f"{SETTINGS}: revisions.{name}: expected a commit, branch or tag as text; found "
+                f"{commit!r:.60}. Put it in quotes, or leave the line out."
+            )
+    return dict(revisions or {})
 
 
 def make_task(

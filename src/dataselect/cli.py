@@ -129,6 +129,27 @@ def runs() -> None:
     runs_command()
 
 
+@app.command("report")
+def report_page(
+    runs: Annotated[
+        list[str] | None, typer.Argument(help="Runs to compare, as in `dataselect compare`.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("report.html"),
+    baseline: Annotated[str | None, typer.Option(help="A method; else random.")] = None,
+    rows_of: Annotated[
+        str | None, typer.Option(help="The run whose rows are shown; else the only one, or yours.")
+    ] = None,
+    text_characters: Annotated[int, typer.Option(min=20, help="Of a row's texts.")] = 300,
+    most_rows: Annotated[int, typer.Option(min=1, help="Of a larger pool, a sample.")] = 300_000,
+    map: Annotated[str, typer.Option(help="pca; or umap, if umap-learn is installed.")] = "pca",  # noqa: A002
+) -> None:
+    """Write one HTML file: the comparison, figures, settings, and a map and table of the rows."""
+    from dataselect.html_report.command import Options, report_command
+
+    options = Options(baseline, rows_of, text_characters, most_rows, map)
+    report_command(runs or [], out, options)
+
+
 @app.command()
 def params() -> None:
     """List every setting of params.yaml and methods.yaml: type, default, meaning."""

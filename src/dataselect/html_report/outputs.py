@@ -1,0 +1,102 @@
+"""The outputs of a run to browse: in a folder, in the workspace, or in DVC's cache."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from dataselect.ask.run_files import RunFiles
+from dataselect.compare import revisions
+from dataselect.compare.find_runs import WORKSPACE, cache_folder, find_revision
+from dataselect.compare.recorded import LOCK, PLAN
+from dataselect.errors import InputError
+
+#: Outs that a browser reads. Pool and selection it needs; of the others, the page says what it lacks.
+TABLES = ("pool", "selection", "scores", "groups", "queries")
+FEATURES = "out/features"
+
+
+def run_outputs(name: str, scratch: Path) -> RunFiles:
+    """The outputs of a run.
+
+    Args:
+        name: an experiment, a git revision, `workspace`, or a folder of outputs.
+        scratch: a folder for links to DVC's cache, which lives as long as the outputs are read.
+
+    Raises:
+        InputError: nothing has this name, or its pool or selection is nowhere.
+    """
+    if name == WORKSPACE:
+        return _checked(RunFiles(Path("out")), name)
+    folder = Path(name)
+    for place in (folder, folder / "out"):
+        if (place / "pool.parquet").is_file():
+            return _checked(RunFiles(place), name)
+    if folder.is_dir():
+        raise InputError(f"{name}: no pool.parquet in this folder. Name a run's folder of outputs.")
+    revisions.check_project()
+    return _checked(_from_cache(name, scratch), name)
+
+
+def _checked(run: RunFiles, name: str) -> RunFiles:
+    for table in ("pool", "selection"):
+        if not run.has(table):
+            raise InputError(
+                f"{name}: out/{table}.parquet is not there, and there are no rows to show without "
+                "it. Run `dvc repro`, or bring it from a DVC remote (`dvc pull`; `dvc exp pull "
+                "ORIGIN NAME` for an experiment), or name another run: --rows-of RUN."
+            )
+    return run
+
+
+def _from_cache(name: str, scratch: Path) -> RunFiles:
+    """Links to the files in DVC's cache that a revision's dvc.lock names."""
+    ((plan, lock),) = _read(find_revision(name))
+    if plan is None or lock is None:
+        missing = LOCK if plan else PLAN
+        raise InputError(f"{name}: no run is recorded there: no {missing}. Run `dvc repro` first.")
+    stages = YAML(typ="safe").load(lock).get("stages", {})
+    outs = {
+        out["path"]: out.get("md5", "")
+        for stage in stages.values()
+        for out in stage.get("outs", [])
+    }
+    folder = scratch / "out"
+    folder.mkdir(parents=True)
+    (folder / PLAN).write_bytes(plan)
+    cache = cache_folder()
+    for table in TABLES:
+        _link(cache, outs.get(f"out/{table}.parquet", ""), folder / f"{table}.parquet")
+    _link_folder(cache, outs.get(FEATURES, ""), folder / "features")
+    return RunFiles(folder)
+
+
+def _read(revision: str) -> list[tuple[bytes | None, bytes | None]]:
+    found = revisions.read_files([revision], (PLAN, LOCK))
+    return [(contents[PLAN], contents[LOCK]) for contents in found]
+
+
+def _cached(cache: Path, digest: str) -> Path:
+    return cache / digest[:2] / digest[2:]
+
+
+def _link(cache: Path, digest: str, target: Path) -> bool:
+    source = _cached(cache, digest)
+    if not digest or not source.is_file():
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to(source.resolve())  # the cache may be on another disk
+    return True
+
+
+def _link_folder(cache: Path, digest: str, folder: Path) -> None:
+    """Links a cached folder's files; leaves nothing where one of them is gone."""
+    listing = _cached(cache, digest)
+    if not digest or not listing.is_file():
+        return
+    entries = json.loads(listing.read_text())
+    if all(_cached(cache, entry["md5"]).is_file() for entry in entries):
+        for entry in entries:
+            _link(cache, entry["md5"], folder / entry["relpath"])

@@ -144,6 +144,8 @@ def _write_rows(file: TextIO, table: Path, browser: Browser, characters: int) ->
                 yield len(lengths), block
                 lengths.extend(row.characters for row in block)
                 progress(len(block))
+        if not lengths:
+            yield 0, []
 
     write_table(table, (table_part(browser, first, block) for first, block in parts()))
     for name, numbers in columns(browser, lengths).items():

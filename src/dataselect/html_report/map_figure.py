@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import numpy as np
@@ -64,9 +66,19 @@ def map_figure(drawn: Map) -> dict[str, Any]:
     plot.image_rgba(image="image", x="x", y="y", dw="dw", dh="dh", source=image)
     queries = np.empty((0, 2)) if drawn.queries is None else drawn.queries.astype(np.float64)
     stars = ColumnDataSource({"x": queries[:, 0], "y": queries[:, 1]}, name="queries")
-    style = {"fill_color": "#ffd400", "line_color": "#222222", "line_width": 1}
-    plot.scatter("x", "y", marker="star", size=14, source=stars, **style)
+    style = {"fill_color": "#ffd400", "line_color": "#222222", "line_width": 0.8, "alpha": 0.9}
+    plot.scatter("x", "y", marker="star", size=11, source=stars, **style)
     ring = ColumnDataSource({"x": [], "y": []}, name="ring")
     outline = {"fill_alpha": 0.0, "line_color": "#000000", "line_width": 2}
     plot.scatter("x", "y", marker="circle", size=16, source=ring, **outline)
-    return json_item(plot, "map")
+    return _renumbered(json_item(plot, "map"))
+
+
+def _renumbered(item: dict[str, Any]) -> dict[str, Any]:
+    """The same with ids that count from 1: Bokeh's depend on what was made before."""
+    ids: dict[str, str] = {}
+
+    def number(found: re.Match[str]) -> str:
+        return ids.setdefault(found.group(), f'"p{len(ids) + 1}"')
+
+    return json.loads(re.sub(r'"p\d+"', number, json.dumps(item)))

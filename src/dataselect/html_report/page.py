@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from importlib import resources
 from math import ceil, log10
 from typing import Any
@@ -14,7 +15,7 @@ from dataselect import __version__
 from dataselect.html_report.blocks import ROWS_PER_BLOCK, json_block
 from dataselect.html_report.rows import Browser, extent
 from dataselect.html_report.sections import text
-from dataselect.html_report.texts import inert
+from dataselect.html_report.texts import cut, inert
 
 SCRIPTS = ("data.js", "colours.js", "map.js", "table.js", "detail.js", "main.js")
 #: Characters of a query that the page has.
@@ -80,12 +81,11 @@ def browser_section(browser: Browser) -> str:
             "those among all rows.</p>\n"
         )
     if browser.map is None:
-        body = asset("browser.html").partition("<!-- map -->")
-        end = body[2].partition("<!-- end of map -->")[2]
-        return lacks + (body[0] + end).replace('class="browser"', 'class="browser mapless"')
+        body = re.sub("<!-- map -->.*?<!-- end of map -->", "", asset("browser.html"), flags=re.S)
+        return lacks + body.replace('class="browser"', 'class="browser mapless"')
     placed = int(np.isfinite(browser.map.rows[browser.kept]).all(axis=1).sum())
     absent = len(browser.kept) - placed
-    about = f"The map shows the stored feature `{browser.map.feature}` of {placed:,} rows."
+    about = f"The map shows the stored feature “{browser.map.feature}” of {placed:,} rows."
     about += f" {absent:,} rows have none and are only in the table." if absent else ""
     return lacks + asset("browser.html").replace("ABOUT THE MAP", text(about))
 
@@ -107,7 +107,7 @@ def browser_meta(browser: Browser) -> str:
             for group in browser.run.groups
         ],
         "queries": [
-            {"task": inert(q.task), "id": inert(q.id), "text": inert(q.text[:QUERY_LENGTH])}
+            {"task": inert(q.task), "id": inert(q.id), "text": inert(cut(q.text, QUERY_LENGTH))}
             for q in browser.queries
         ],
         "near": near,

@@ -55,7 +55,7 @@ def feature_name(folder: Path) -> str | None:
     if not paths:
         return None
     arrays = shards.read_arrays(paths[0])
-    wide = [n for n, a in arrays.items() if a.dtype.kind == "f" and a[0].size > 1 and len(a)]
+    wide = [n for n, a in arrays.items() if a.dtype.kind == "f" and len(a) and a[0].size > 1]
     known = [name for name in BY_ANGLE if name in wide]
     return next(iter([*known, *sorted(wide)]), None)
 

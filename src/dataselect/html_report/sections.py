@@ -11,6 +11,7 @@ from typing import Any
 from dataselect.compare import pages
 from dataselect.compare.comparison import Comparison
 from dataselect.compare.recorded import Run, flat
+from dataselect.compare.scores import MEAN
 from dataselect.errors import without_secrets
 from dataselect.html_report.texts import inert
 
@@ -43,13 +44,17 @@ def comparison_section(found: Comparison | str) -> str:
     """The tables and sentences of `dataselect compare`; or the reason why there are none."""
     if isinstance(found, str):
         return f'<p class="lack">Nothing is compared: {text(found)}</p>\n'
-    parts = []
+    means, tasks = [], []
     for title, header, rows, about in pages.tables(found):
-        parts.append(f"<h3>{text(title)}</h3>\n{table(header, rows, 'scores')}")
-        parts.append(f'<p class="note">{text(about)}</p>\n' if about else "")
+        block = f"<h3>{text(title)}</h3>\n{table(header, rows, 'scores')}"
+        (means if title.endswith(MEAN) else tasks).append(block)
+        means += [f'<p class="note">{text(about)}</p>\n'] if about else []
+    parts = [*means]
     for title, sentences in pages.sentence_lists(found):
         lines = "".join(f"<li>{text(line)}</li>\n" for line in sentences)
         parts.append(f"<h3>{text(title)}</h3>\n<ul>\n{lines}</ul>\n")
+    if tasks:
+        parts.append(f"<details><summary>Every task</summary>\n{''.join(tasks)}</details>\n")
     return "".join(parts)
 
 

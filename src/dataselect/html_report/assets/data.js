@@ -38,18 +38,17 @@ class Texts {
     this.elements = [...document.querySelectorAll("script.texts")];
     this.rowsPerBlock = rowsPerBlock;
     this.blocks = [];
-    this.split = new Map();
   }
 
   async read(progress) {
     const decoder = new TextDecoder();
-    for (const [number, element] of this.elements.entries()) {
-      const text = decoder.decode(await unpack(element));
-      this.blocks.push({text, starts: Texts.starts(text)});
-      if (number % 8 === 7) {
-        progress(this.blocks.length / this.elements.length);
-        await new Promise((go) => setTimeout(go));
+    for (let first = 0; first < this.elements.length; first += 8) {
+      for (const buffer of await Promise.all(this.elements.slice(first, first + 8).map(unpack))) {
+        const text = decoder.decode(buffer);
+        this.blocks.push({text, starts: Texts.starts(text)});
       }
+      progress(this.blocks.length / this.elements.length);
+      await new Promise((go) => setTimeout(go));
     }
   }
 

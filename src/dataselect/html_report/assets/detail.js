@@ -68,7 +68,8 @@ class Detail {
     const {columns, meta} = this.page;
     const query = meta.queries[columns.query[index]];
     if (!query) return;
-    this.body.append(part("h4", number ? "The query that chose it" : "The query it is nearest to"));
+    const chose = number && Math.abs(columns.query_score[index] - columns.score[index]) < 1e-4;
+    this.body.append(part("h4", chose ? "The query that chose it" : "The query it is nearest to"));
     const value = score(columns.query_score[index]);
     this.body.append(part("pre", query.text),
       part("p", `${query.id} (task ${query.task}), score ${value}`, "note"));
@@ -104,8 +105,10 @@ class Detail {
   }
 
   open(title) {
-    this.element.querySelector("h3").textContent = title;
+    const heading = this.element.querySelector("h3");
+    heading.textContent = title;
     this.element.hidden = false;
-    this.element.scrollTop = 0;
+    heading.focus({preventScroll: true});
+    this.element.scrollIntoView({block: "nearest"});
   }
 }

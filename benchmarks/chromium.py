@@ -104,9 +104,7 @@ class Chromium:
         for _ in range(times):
             for kind in ("rawKeyDown", "keyUp"):
                 code = KEYS[key]
-                self.call(
-                    "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code
-                )
+                self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code)
 
     def write(self, text: str) -> None:
         """Types a text where the focus is."""

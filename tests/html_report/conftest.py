@@ -57,4 +57,6 @@ def run_folder(in_scratch):
 
 def no_selection():
     """A selection without rows."""
-    tables.write("selection", pl.DataFrame(schema=tables.schema("selection")), "out/selection.parquet")
+    tables.write(
+        "selection", pl.DataFrame(schema=tables.schema("selection")), "out/selection.parquet"
+    )

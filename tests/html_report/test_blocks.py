@@ -35,6 +35,8 @@ def test_texts_have_parts_and_rows():
 
 def test_json_holds_no_tag_and_reads_as_it_was():
     block = json_block("meta", {"texts": HARMFUL})
-    inside = block.removeprefix('<script type="application/json" id="meta">').removesuffix("</script>\n")
+    inside = block.removeprefix('<script type="application/json" id="meta">').removesuffix(
+        "</script>\n"
+    )
     assert not set("<>&\u2028\u2029") & set(inside)
     assert json.loads(inside) == {"texts": HARMFUL}

@@ -34,7 +34,11 @@ def test_it_writes_a_page_and_a_table(run_folder):
     assert page.count('class="texts"') == 1
     table = pl.read_parquet("report.parquet")
     assert table["id"].to_list() == ["a0", "a1", "a2", "b0", "b1", "c0"]
-    assert sorted(path.name for path in Path().iterdir()) == ["out", "report.html", "report.parquet"]
+    assert sorted(path.name for path in Path().iterdir()) == [
+        "out",
+        "report.html",
+        "report.parquet",
+    ]
 
 
 def test_without_features_the_page_says_so_and_needs_no_bokeh(run_folder, monkeypatch):

@@ -44,7 +44,9 @@ def status(browser):
 
 
 def choose(browser, name, value):
-    browser.js(f"byId('{name}').value = '{value}'; byId('{name}').dispatchEvent(new Event('change'))")
+    browser.js(
+        f"byId('{name}').value = '{value}'; byId('{name}').dispatchEvent(new Event('change'))"
+    )
 
 
 def test_nothing_of_a_text_acts_and_nothing_is_loaded(browser):
@@ -58,16 +60,18 @@ def test_nothing_of_a_text_acts_and_nothing_is_loaded(browser):
         browser.press("Escape")
         browser.press("ArrowDown")
     assert sorted(shown) == sorted(map(inert, HARMFUL))
-    assert browser.js("document.title") == "dataselect: report"
+    assert browser.js("document.title") == "dataselect report: out"
     assert browser.js("document.querySelectorAll('main img, main svg[onload]').length") == 0
     assert browser.requests() == []
     assert browser.errors() == []
 
 
 def test_the_policy_stops_a_script_that_were_to_get_in(browser):
-    add = "const s = document.createElement('script'); s.textContent = '%s'; document.body.append(s)"
+    add = (
+        "const s = document.createElement('script'); s.textContent = '%s'; document.body.append(s)"
+    )
     browser.js(f"(() => {{{add % 'document.title = 1'}}})()")
-    assert browser.js("document.title") == "dataselect: report"
+    assert browser.js("document.title") == "dataselect report: out"
     assert "Content Security Policy" in browser.errors()[-1]
     browser.events.clear()
 

@@ -28,12 +28,18 @@ def committed(run_folder):
     Path(".dvc").mkdir()
     Path(".dvc/config").write_text("")
     outs = [
-        {"path": f"out/{name}.parquet", "md5": cached((run_folder / f"{name}.parquet").read_bytes())}
+        {
+            "path": f"out/{name}.parquet",
+            "md5": cached((run_folder / f"{name}.parquet").read_bytes()),
+        }
         for name in TABLES
     ]
-    files = [path for path in run_folder.glob("features/*/*")]
+    files = list(run_folder.glob("features/*/*"))
     entries = [
-        {"relpath": str(path.relative_to(run_folder / "features")), "md5": cached(path.read_bytes())}
+        {
+            "relpath": str(path.relative_to(run_folder / "features")),
+            "md5": cached(path.read_bytes()),
+        }
         for path in files
     ]
     listing = json.dumps(entries).encode()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataselect.ask.nearest import question, query_scorer
+from dataselect.ask.nearest import query_scorer, question
 from dataselect.ask.run_files import RunFiles
 from dataselect.data import shards, tables
 from dataselect.data.scores import Group, Rows

@@ -89,7 +89,7 @@ def report_command(names: list[str], out: Path, options: Options) -> None:
         if drawings := draw_figures(runs, found):
             figures = {"figures": ("Figures", figures_section(drawings))}
             sections = {"comparison": sections.pop("comparison"), **figures, **sections}
-        _write(out, sections, browser, options.text_characters)
+        _write(out, _title(runs), sections, browser, options.text_characters)
     for path in (out, out.with_suffix(".parquet")):
         size = report.format_bytes(path.stat().st_size)
         report.console.print(f"{path}: {size}", markup=False, highlight=False)
@@ -114,8 +114,18 @@ def _compare(names: list[str], baseline: str | None) -> tuple[list[Run], Compari
         return [], str(error)
 
 
+def _title(runs: list[Run]) -> str:
+    """What stands at the top: the methods that are compared."""
+    methods = dict.fromkeys(run.method for run in runs if run.method)
+    return "dataselect report" + (f": {', '.join(methods)}" if methods else "")
+
+
 def _write(
-    out: Path, sections: dict[str, tuple[str, str]], browser: Browser, characters: int
+    out: Path,
+    title: str,
+    sections: dict[str, tuple[str, str]],
+    browser: Browser,
+    characters: int,
 ) -> None:
     scripts = [own_scripts()]
     item = None
@@ -123,14 +133,17 @@ def _write(
         scripts = [bokeh_script(), *scripts]
         item = map_figure(browser.map)
     table = out.with_suffix(".parquet")
-    with files.atomic_write(out) as page, files.atomic_write(table) as rows:
-        with page.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(page_start("dataselect: report", sections, scripts))
-            file.write(browser_meta(browser))
-            if item is not None:
-                file.write(json_block("map-item", item))
-            _write_rows(file, rows, browser, characters)
-            file.write(page_end(scripts))
+    with (
+        files.atomic_write(out) as page,
+        files.atomic_write(table) as rows,
+        page.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        file.write(page_start(title, sections, scripts))
+        file.write(browser_meta(browser))
+        if item is not None:
+            file.write(json_block("map-item", item))
+        _write_rows(file, rows, browser, characters)
+        file.write(page_end(scripts))
 
 
 def _write_rows(file: TextIO, table: Path, browser: Browser, characters: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -37,24 +38,23 @@ def map_figure(drawn: Map) -> dict[str, Any]:
     The rows are an image that the page computes for what is in view: drawn as glyphs, hundreds of
     thousands would take seconds each time.
     """
-    from bokeh.embed import json_item
-    from bokeh.models import ColumnDataSource, Range1d, WheelZoomTool
-    from bokeh.plotting import figure
-
+    models: Any = import_module("bokeh.models")  # its types are not those of its signatures
+    plotting: Any = import_module("bokeh.plotting")
+    embed: Any = import_module("bokeh.embed")
     low, high = extent(drawn)
-    plot = figure(
+    plot = plotting.figure(
         name="map",
         height=HEIGHT,
         sizing_mode="stretch_width",
-        x_range=Range1d(float(low[0]), float(high[0])),
-        y_range=Range1d(float(low[1]), float(high[1])),
+        x_range=models.Range1d(float(low[0]), float(high[0])),
+        y_range=models.Range1d(float(low[1]), float(high[1])),
         tools="pan,box_zoom,zoom_in,zoom_out,reset,tap",
         toolbar_location="above",
         x_axis_label=drawn.labels[0],
         y_axis_label=drawn.labels[1],
         output_backend="canvas",
     )
-    wheel = WheelZoomTool(modifiers={"ctrl": True})  # else the page could not be scrolled
+    wheel = models.WheelZoomTool(modifiers={"ctrl": True})  # else the page could not be scrolled
     plot.add_tools(wheel)
     plot.toolbar.active_scroll = wheel
     plot.toolbar.logo = None
@@ -62,16 +62,16 @@ def map_figure(drawn: Map) -> dict[str, Any]:
     pixel = np.zeros((1, 1), np.uint32)
     corner = {"x": [float(low[0])], "y": [float(low[1])]}
     size = {"dw": [float(high[0] - low[0])], "dh": [float(high[1] - low[1])]}
-    image = ColumnDataSource({"image": [pixel], **corner, **size}, name="points")
+    image = models.ColumnDataSource({"image": [pixel], **corner, **size}, name="points")
     plot.image_rgba(image="image", x="x", y="y", dw="dw", dh="dh", source=image)
     queries = np.empty((0, 2)) if drawn.queries is None else drawn.queries.astype(np.float64)
-    stars = ColumnDataSource({"x": queries[:, 0], "y": queries[:, 1]}, name="queries")
+    stars = models.ColumnDataSource({"x": queries[:, 0], "y": queries[:, 1]}, name="queries")
     style = {"fill_color": "#ffd400", "line_color": "#222222", "line_width": 0.8, "alpha": 0.9}
     plot.scatter("x", "y", marker="star", size=11, source=stars, **style)
-    ring = ColumnDataSource({"x": [], "y": []}, name="ring")
+    ring = models.ColumnDataSource({"x": [], "y": []}, name="ring")
     outline = {"fill_alpha": 0.0, "line_color": "#000000", "line_width": 2}
     plot.scatter("x", "y", marker="circle", size=16, source=ring, **outline)
-    return _renumbered(json_item(plot, "map"))
+    return _renumbered(embed.json_item(plot, "map"))
 
 
 def _renumbered(item: dict[str, Any]) -> dict[str, Any]:

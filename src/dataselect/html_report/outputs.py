@@ -13,7 +13,7 @@ from dataselect.compare.find_runs import WORKSPACE, cache_folder, find_revision
 from dataselect.compare.recorded import LOCK, PLAN
 from dataselect.errors import InputError
 
-#: Outs that a browser reads. Pool and selection it needs; of the others, the page says what it lacks.
+#: What a browser reads. Pool and selection it needs; the page says which of the others it lacks.
 TABLES = ("pool", "selection", "scores", "groups", "queries")
 FEATURES = "out/features"
 

@@ -111,7 +111,9 @@ def browser_meta(browser: Browser) -> str:
             for q in browser.queries
         ],
         "near": near,
-        "decades": [f"rank {10**n:,} – {10 ** (n + 1) - 1:,}" for n in range(ceil(log10(longest + 1)))],
+        "decades": [
+            f"rank {10**n:,} – {10 ** (n + 1) - 1:,}" for n in range(ceil(log10(longest + 1)))
+        ],
         "map": _map_meta(browser),
     }
     return json_block("meta", meta)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 import numpy as np
 
 from dataselect.errors import InputError
@@ -19,7 +22,7 @@ def reduce_by_umap(rows: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, n
         InputError: the library is not installed, or fewer than three rows have features.
     """
     try:
-        from umap import UMAP
+        umap: Any = import_module("umap")
     except ImportError:
         raise InputError(
             "--map umap: the library is not installed. Run `pip install umap-learn`, or leave the "
@@ -29,10 +32,10 @@ def reduce_by_umap(rows: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, n
     if np.count_nonzero(known) < 3:
         raise InputError("--map umap: fewer than 3 rows have features. Leave the option out.")
     neighbours = min(15, int(np.count_nonzero(known)) - 1)
-    umap = UMAP(n_components=2, n_neighbors=neighbours, random_state=0, n_jobs=1)
+    reducer = umap.UMAP(n_components=2, n_neighbors=neighbours, random_state=0, n_jobs=1)
     placed = np.full((len(rows), 2), np.nan, np.float32)
-    placed[known] = umap.fit_transform(rows[known])
+    placed[known] = reducer.fit_transform(rows[known])
     found = np.full((len(queries), 2), np.nan, np.float32)
     if (usable := np.isfinite(queries).all(axis=1)).any():
-        found[usable] = umap.transform(queries[usable])
+        found[usable] = reducer.transform(queries[usable])
     return placed, found if len(queries) else None

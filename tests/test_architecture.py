@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "export": {"data", "models", "plan", "settings", "train"},
     "project": {"plan", "data", "dedup", "eval", "models", "train", "settings"},
     "ask": {"data", "aggregate", "score", "settings"},
+    "html_report": {"compare", "ask", "data", "numerics"},
 }
 EVERYTHING = {"plan", "cli", "api", "__init__"}
 
@@ -51,7 +52,7 @@ PART_MAY_IMPORT |= {"settings"}
 
 #: Libraries that a file may not import at its top: they cost seconds, or few runs need them.
 HEAVY = {"torch", "transformers", "peft", "accelerate", "sklearn", "duckdb", "pyarrow", "lm_eval"}
-HEAVY |= {"httpx2", "bert_score", "math_verify", "sacrebleu"}
+HEAVY |= {"bokeh", "umap", "httpx2", "bert_score", "math_verify", "sacrebleu"}
 HEAVY |= {"datasets", "sentence_transformers", "ray", "dvclive", "rouge_score", "pydantic"}
 
 #: Words that say nothing to a stranger: DESIGN.md, "Language".

@@ -41,6 +41,17 @@ def test_it_writes_a_page_and_a_table(run_folder):
     ]
 
 
+def test_the_commands_of_the_page(run_folder, tmp_path):
+    """With folders in place of the experiments."""
+    for name in ("main", "rds-1"):
+        shutil.copytree(run_folder, tmp_path / name)
+    page = write_report("main", "rds-1", "--rows-of", "rds-1", "--baseline", "main")
+    assert "Rows of rds-1" in page
+    assert "Minus main" in page
+    write_report("out", "--out", "my_run.html", "--text-characters", "1000")
+    assert Path("my_run.html").is_file()
+
+
 def test_without_features_the_page_says_so_and_needs_no_bokeh(run_folder, monkeypatch):
     shutil.rmtree(run_folder / "features")
     monkeypatch.setattr(map_figure, "bokeh_script", None)

@@ -15,7 +15,7 @@ from dataselect import __version__
 from dataselect.html_report.blocks import ROWS_PER_BLOCK, json_block
 from dataselect.html_report.rows import Browser, extent
 from dataselect.html_report.sections import text
-from dataselect.html_report.texts import cut, inert
+from dataselect.html_report.texts import inert, shorten
 
 SCRIPTS = ("data.js", "colours.js", "map.js", "table.js", "detail.js", "main.js")
 #: Characters of a query that the page has.
@@ -107,7 +107,7 @@ def browser_meta(browser: Browser) -> str:
             for group in browser.run.groups
         ],
         "queries": [
-            {"task": inert(q.task), "id": inert(q.id), "text": inert(cut(q.text, QUERY_LENGTH))}
+            {"task": inert(q.task), "id": inert(q.id), "text": inert(shorten(q.text, QUERY_LENGTH))}
             for q in browser.queries
         ],
         "near": near,

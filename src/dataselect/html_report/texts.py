@@ -48,9 +48,9 @@ def _excerpt(name: str, messages: list[dict[str, Any]], limit: int) -> Excerpt:
     own = min(len(prompt), max(limit - limit // 2, limit - len(response)))
     characters = sum(len(turn["content"] or "") for turn in messages)
     return Excerpt(
-        inert(cut(name, ID_LENGTH)),
-        inert(cut(prompt, own)),
-        inert(cut(response, limit - own)),
+        inert(shorten(name, ID_LENGTH)),
+        inert(shorten(prompt, own)),
+        inert(shorten(response, limit - own)),
         characters,
     )
 
@@ -59,7 +59,7 @@ def _first(messages: list[dict[str, Any]], role: str) -> str:
     return next((turn["content"] or "" for turn in messages if turn["role"] == role), "")
 
 
-def cut(text: str, limit: int) -> str:
+def shorten(text: str, limit: int) -> str:
     """A text's first characters; an ellipsis tells that there are more."""
     return text if len(text) <= limit else text[:limit] + "…"
 

@@ -89,11 +89,11 @@ ROWS = {"chosen": "a chosen one", "next": "the next one", "far": "one for twice 
 
 def reported(result: dict[str, Any]) -> str:
     """What the page of `dataselect report` takes, beside Bokeh's own glyphs and table."""
-    plain = result["plain_bokeh"]
+    plain, ready = result["plain_bokeh"], result["ready_seconds"]
     lines = [
         "| | this page | Bokeh's glyphs and table, no texts |",
         "|---|---|---|",
-        f"| open, until all can be searched | {result['ready_seconds']} s | {plain['ready_seconds']} s |",
+        f"| open, until all can be searched | {ready} s | {plain['ready_seconds']} s |",
         f"| filter | {result['filter_seconds']} s | {plain['filter_seconds']} s |",
         f"| search in all texts | {result['search_seconds']} s | – |",
         f"| sort by another column | {result['sort_seconds']} s | – |",

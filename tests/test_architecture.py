@@ -37,12 +37,13 @@ MAY_IMPORT = {
     },
     "reference": {"embed", "train", "data", "models", "compute", "numerics", "settings"},
     "compare": {"data", "eval", "settings"},
+    "figures": {"compare", "data", "settings"},
     "fetch": {"data", "settings"},
     "tasks": {"data", "dedup", "fetch"},
     "export": {"data", "models", "plan", "settings", "train"},
     "project": {"plan", "data", "dedup", "eval", "models", "train", "settings"},
     "ask": {"data", "aggregate", "score", "settings"},
-    "html_report": {"compare", "ask", "data", "numerics"},
+    "html_report": {"compare", "figures", "ask", "data", "numerics"},
 }
 EVERYTHING = {"plan", "cli", "api", "__init__"}
 
@@ -52,7 +53,8 @@ PART_MAY_IMPORT |= {"settings"}
 
 #: Libraries that a file may not import at its top: they cost seconds, or few runs need them.
 HEAVY = {"torch", "transformers", "peft", "accelerate", "sklearn", "duckdb", "pyarrow", "lm_eval"}
-HEAVY |= {"bokeh", "umap", "httpx2", "bert_score", "math_verify", "sacrebleu"}
+HEAVY |= {"altair", "vl_convert", "bokeh", "umap", "httpx2", "bert_score", "math_verify"}
+HEAVY |= {"sacrebleu"}
 HEAVY |= {"datasets", "sentence_transformers", "ray", "dvclive", "rouge_score", "pydantic"}
 
 #: Words that say nothing to a stranger: DESIGN.md, "Language".

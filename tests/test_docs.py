@@ -224,7 +224,7 @@ NOT_RUN = {
     'duckdb -cmd ".read sql/views.sql"': "another program; ask/test_views.py reads the file in "
     "DuckDB",
     "pip install '.[report]'": "installs packages",
-    "embedding-atlas report.parquet --x x --y y --text text": "another program, which serves a page",
+    "embedding-atlas report.parquet --x x --y y --text text": "another program",
     "python demo/pretrain.py": "minutes: trains the demo's base model",
 }
 

@@ -151,6 +151,26 @@ def report_page(
 
 
 @app.command()
+def figures(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Experiments, revisions, `workspace`, folders; none: all of HEAD."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The folder that is written.")] = Path("figures"),
+    only: Annotated[list[str] | None, typer.Option(help="A figure; repeat it for others.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="A method; else random.")] = None,
+    shared: Annotated[bool, typer.Option("--shared", help="On tests that all runs have.")] = False,
+    model: Annotated[str | None, typer.Option(help="Runs of this base model only.")] = None,
+    label: Annotated[str, typer.Option(help="Purity: a column of the pool.")] = "source",
+) -> None:
+    """Draw the papers' figures of runs, as SVG and PNG; needs the extra `figures`."""
+    from dataselect.figures.command import figures_command
+
+    options = {"baseline": baseline, "model": model, "label": label}
+    figures_command(runs or [], out, only or [], shared=shared, **options)
+
+
+@app.command()
 def params() -> None:
     """List every setting of params.yaml and methods.yaml: type, default, meaning."""
     from dataselect.plan.params_page import page

@@ -5,6 +5,7 @@ import re
 
 from dataselect.compare.comparison import compare_runs
 from dataselect.compare.recorded import Run
+from dataselect.html_report.drawings import Drawings
 from dataselect.html_report.sections import (
     comparison_section,
     figures_section,
@@ -65,7 +66,9 @@ def test_a_comparison_has_its_tables_and_sentences(run_folder):
 
 
 def test_a_figure_is_an_image_that_cannot_run():
-    shown = figures_section([("A <b>", "caption", "<svg><script>alert(1)</script></svg>")])
+    figure = ("A <b>", "caption", "<svg><script>alert(1)</script></svg>")
+    shown = figures_section(Drawings([figure], ["cost: <i>."]))
+    assert "<li>cost: &lt;i&gt;.</li>" in shown
     assert "<script" not in shown
     (content,) = re.findall(r"base64,([\w+/=]+)\"", shown)
     assert base64.b64decode(content).startswith(b"<svg>")

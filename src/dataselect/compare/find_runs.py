@@ -148,6 +148,7 @@ def _folder(name: str) -> Run | None:
     scores, cost = (_metrics(beside / file) for file in ("eval.json", "cost.json"))
     label = (scores or {}).get("run", {"method": folder.resolve().name, "budget": None, "seed": 0})
     run = Run(name, **label, cost=cost, evaluation=path, digest=md5(path.read_bytes()))
+    run = replace(run, out=path.parent)
     if scores is not None:
         _check_scores(name, path, scores)
     return replace(run, scores=scores)

@@ -36,6 +36,10 @@ class Run:
         cost: metrics/cost.json, likewise.
         evaluation: the file with its scores test by test.
         digest: of that file.
+        outs: path → DVC's sum of each output, a folder's with `.dir`; empty where unrecorded.
+        cache: the folder of DVC's cache for md5 sums, where they are.
+        out: the folder of the run's outputs, where they lie beside the cache; the sums tell whether
+            what is there is the run's own.
         state: `finished`, `running`, `queued`, `failed`, or `incomplete`.
         problem: why it cannot be compared, as the end of a sentence; None where it can.
     """
@@ -50,6 +54,9 @@ class Run:
     cost: dict[str, Any] | None = None
     evaluation: Path | None = None
     digest: str = ""
+    outs: dict[str, str] = field(default_factory=dict)
+    cache: Path | None = None
+    out: Path | None = None
     state: str = "finished"
     problem: str | None = None
 
@@ -100,6 +107,7 @@ def recorded_run(name: str, files: Files, cache: Path, home: Path | None = None)
         return replace(run, state="incomplete", problem=problem)
     digest = _outs(stages, "eval")[EVALUATION]
     run = replace(run, digest=digest, scores=_own_metrics(name, SCORES, files, stages, "eval"))
+    run = replace(run, outs=_all_outs(stages), cache=cache, out=home and home / "out")
     if _deps(stages, "cost").get(SCORES) == _outs(stages, "eval").get(SCORES):
         run = replace(run, cost=_own_metrics(name, COST, files, stages, "cost"))
     cached = cache / digest[:2] / digest[2:]
@@ -173,6 +181,10 @@ def _own_metrics(
 def _outs(stages: dict[str, Any], stage: str) -> dict[str, str]:
     outs = stages.get(stage, {}).get("outs", [])
     return {out["path"]: out["md5"] for out in outs if "md5" in out}
+
+
+def _all_outs(stages: dict[str, Any]) -> dict[str, str]:
+    return {path: digest for stage in STAGES for path, digest in _outs(stages, stage).items()}
 
 
 def _deps(stages: dict[str, Any], stage: str) -> dict[str, str]:

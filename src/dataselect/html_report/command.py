@@ -15,6 +15,7 @@ from dataselect.compare.recorded import Run
 from dataselect.data import files
 from dataselect.errors import InputError
 from dataselect.html_report.blocks import ROWS_PER_BLOCK, json_block, number_block, text_block
+from dataselect.html_report.drawings import draw_figures
 from dataselect.html_report.map_figure import bokeh_script, map_figure
 from dataselect.html_report.outputs import run_outputs
 from dataselect.html_report.page import (
@@ -33,7 +34,6 @@ from dataselect.html_report.rows import (
     write_table,
 )
 from dataselect.html_report.sections import (
-    Drawing,
     comparison_section,
     figures_section,
     parameters_section,
@@ -80,24 +80,21 @@ def report_command(names: list[str], out: Path, options: Options) -> None:
     shown = options.rows_of or (names[0] if len(names) == 1 else WORKSPACE)
     with tempfile.TemporaryDirectory(prefix="dataselect-") as scratch:
         browser = browse(run_outputs(shown, Path(scratch)), options.most_rows, options.map)
+        with report.spinner("figures"):
+            drawings = draw_figures(runs, options.baseline)
         sections = {
             "comparison": ("Comparison", comparison_section(found)),
+            "figures": ("Figures", figures_section(drawings)),
             "parameters": ("Parameters", parameters_section(runs, browser.run.plan)),
             "data": ("Data and models", versions_section(runs, browser.run.plan)),
             "rows": (f"Rows of {shown}", browser_section(browser)),
         }
-        if drawings := draw_figures(runs, found):
-            figures = {"figures": ("Figures", figures_section(drawings))}
-            sections = {"comparison": sections.pop("comparison"), **figures, **sections}
+        if not (drawings.figures or drawings.missing):
+            del sections["figures"]
         _write(out, _title(runs), sections, browser, options.text_characters)
     for path in (out, out.with_suffix(".parquet")):
         size = report.format_bytes(path.stat().st_size)
         report.console.print(f"{path}: {size}", markup=False, highlight=False)
-
-
-def draw_figures(runs: list[Run], found: Comparison | str) -> list[Drawing]:
-    """The figures of the runs; none where nothing is compared."""
-    return []
 
 
 def _compare(names: list[str], baseline: str | None) -> tuple[list[Run], Comparison | str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -10,12 +9,12 @@ from ruamel.yaml import YAML
 from dataselect.ask.run_files import RunFiles
 from dataselect.compare import revisions
 from dataselect.compare.find_runs import WORKSPACE, cache_folder, find_revision
-from dataselect.compare.recorded import LOCK, PLAN
+from dataselect.compare.outputs import find_output, find_outputs
+from dataselect.compare.recorded import LOCK, PLAN, Run
 from dataselect.errors import InputError
 
 #: What a browser reads. Pool and selection it needs; the page says which of the others it lacks.
 TABLES = ("pool", "selection", "scores", "groups", "queries")
-FEATURES = "out/features"
 
 
 def run_outputs(name: str, scratch: Path) -> RunFiles:
@@ -66,10 +65,13 @@ def _from_cache(name: str, scratch: Path) -> RunFiles:
     folder = scratch / "out"
     folder.mkdir(parents=True)
     (folder / PLAN).write_bytes(plan)
-    cache = cache_folder()
+    found = Run(name, outs=outs, cache=cache_folder())
     for table in TABLES:
-        _link(cache, outs.get(f"out/{table}.parquet", ""), folder / f"{table}.parquet")
-    _link_folder(cache, outs.get(FEATURES, ""), folder / "features")
+        if path := find_output(found, f"{table}.parquet"):
+            _link(path, folder / f"{table}.parquet")
+    for side in ("pool", "queries"):
+        for number, path in enumerate(find_outputs(found, "features", side)):
+            _link(path, folder / "features" / side / f"{number:05}.safetensors")
     return RunFiles(folder)
 
 
@@ -78,25 +80,6 @@ def _read(revision: str) -> list[tuple[bytes | None, bytes | None]]:
     return [(contents[PLAN], contents[LOCK]) for contents in found]
 
 
-def _cached(cache: Path, digest: str) -> Path:
-    return cache / digest[:2] / digest[2:]
-
-
-def _link(cache: Path, digest: str, target: Path) -> bool:
-    source = _cached(cache, digest)
-    if not digest or not source.is_file():
-        return False
+def _link(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.symlink_to(source.resolve())  # the cache may be on another disk
-    return True
-
-
-def _link_folder(cache: Path, digest: str, folder: Path) -> None:
-    """Links a cached folder's files; leaves nothing where one of them is gone."""
-    listing = _cached(cache, digest)
-    if not digest or not listing.is_file():
-        return
-    entries = json.loads(listing.read_text())
-    if all(_cached(cache, entry["md5"]).is_file() for entry in entries):
-        for entry in entries:
-            _link(cache, entry["md5"], folder / entry["relpath"])

@@ -13,10 +13,8 @@ from dataselect.compare.comparison import Comparison
 from dataselect.compare.recorded import Run, flat
 from dataselect.compare.scores import MEAN
 from dataselect.errors import without_secrets
+from dataselect.html_report.drawings import Drawings
 from dataselect.html_report.texts import inert
-
-#: A figure: title, caption, SVG.
-Drawing = tuple[str, str, str]
 
 #: What a plan knows of inputs, by name: where it stands in the plan's settings.
 INPUTS = {"pool": "dedup.pool", "queries": "dedup.queries", "tests": "dedup.tests"}
@@ -58,17 +56,21 @@ def comparison_section(found: Comparison | str) -> str:
     return "".join(parts)
 
 
-def figures_section(drawings: list[Drawing]) -> str:
+def figures_section(drawings: Drawings) -> str:
     """The figures as images: what an SVG holds cannot run, and its ids meet no others."""
     parts = []
-    for title, caption, svg in drawings:
+    for title, caption, svg in drawings.figures:
         content = base64.b64encode(svg.encode()).decode()
         parts.append(
             f'<figure><h3>{text(title)}</h3>\n<img alt="{text(f"{title}. {caption}")}" '
             f'src="data:image/svg+xml;base64,{content}">\n'
             f"<figcaption>{text(caption)}</figcaption></figure>\n"
         )
-    return f'<div class="figures">\n{"".join(parts)}</div>\n'
+    shown = f'<div class="figures">\n{"".join(parts)}</div>\n' if parts else ""
+    if not drawings.missing:
+        return shown
+    lines = "".join(f"<li>{text(line)}</li>\n" for line in drawings.missing)
+    return f"{shown}<details><summary>Not drawn</summary>\n<ul>\n{lines}</ul></details>\n"
 
 
 def parameters_section(runs: list[Run], plan: dict[str, Any]) -> str:

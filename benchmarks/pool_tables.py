@@ -94,7 +94,7 @@ def reported(result: dict[str, Any]) -> str:
         "| | this page | Bokeh's glyphs and table, no texts |",
         "|---|---|---|",
         f"| open, until all can be searched | {ready} s | {plain['ready_seconds']} s |",
-        f"| filter | {result['filter_seconds']} s | {plain['filter_seconds']} s |",
+        f"| filter | {result['filter_seconds']} s | {plain['filter_seconds']:.2f} s |",
         f"| search in all texts | {result['search_seconds']} s | – |",
         f"| sort by another column | {result['sort_seconds']} s | – |",
         f"| table after a move of the map | {result['zoom_seconds']} s | – |",

@@ -200,7 +200,8 @@ def measure(home: Path) -> dict[str, Any]:
         start = time.perf_counter()
         browser.open(home / "report.html")
         browser.until("document.body?.dataset.state")
-        result = {"shown_seconds": round(time.perf_counter() - start, 2)}
+        load = round(os.getloadavg()[0], 1)
+        result = {"load": load, "shown_seconds": round(time.perf_counter() - start, 2)}
         browser.until("document.body.dataset.state === 'ready'")
         result["ready_seconds"] = round(time.perf_counter() - start, 2)
         for name, action in ACTIONS.items():

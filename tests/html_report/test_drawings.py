@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
+from dataselect.compare.find_runs import named_runs
 from dataselect.compare.recorded import Run
 from dataselect.html_report.drawings import draw_figures
+from tests.html_report.conftest import write_harmful_run
 
 
 @pytest.fixture
@@ -29,3 +31,11 @@ def test_without_the_extra_or_runs_there_are_none(runs, monkeypatch):
     found = draw_figures(runs, None)
     assert found.figures == []
     assert "dataselect[figures]" in found.missing[0]
+
+
+def test_control_characters_in_names_end_nothing(in_scratch):
+    write_harmful_run()
+    (run,) = named_runs(["out"])
+    figures = draw_figures([run], None).figures
+    assert figures
+    assert not any("\x1b" in svg for _, _, svg in figures)

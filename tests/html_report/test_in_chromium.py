@@ -7,8 +7,8 @@ import pytest
 from benchmarks import chromium
 from benchmarks.chromium import Chromium
 
+from dataselect.data.inert import inert
 from dataselect.html_report.command import Options, report_command
-from dataselect.html_report.texts import inert
 from tests.html_report.conftest import HARMFUL, write_harmful_run
 
 pytestmark = [

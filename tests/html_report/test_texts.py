@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from dataselect.html_report.texts import UNSAFE, excerpts, in_blocks, inert
+from dataselect.data.inert import UNSAFE, inert
+from dataselect.html_report.texts import excerpts, in_blocks
 from tests.html_report.conftest import HARMFUL
 from tests.small_run import turns
 

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from dataselect import __version__
+from dataselect.data.inert import inert
 from dataselect.html_report.blocks import ROWS_PER_BLOCK, json_block
 from dataselect.html_report.rows import Browser, extent
 from dataselect.html_report.sections import text
-from dataselect.html_report.texts import inert, shorten
+from dataselect.html_report.texts import shorten
 
 SCRIPTS = ("data.js", "colours.js", "map.js", "table.js", "detail.js", "main.js")
 #: Characters of a query that the page has.

@@ -12,9 +12,9 @@ from dataselect.compare import pages
 from dataselect.compare.comparison import Comparison
 from dataselect.compare.recorded import Run, flat
 from dataselect.compare.scores import MEAN
+from dataselect.data.inert import inert
 from dataselect.errors import without_secrets
 from dataselect.html_report.drawings import Drawings
-from dataselect.html_report.texts import inert
 
 #: What a plan knows of inputs, by name: where it stands in the plan's settings.
 INPUTS = {"pool": "dedup.pool", "queries": "dedup.queries", "tests": "dedup.tests"}

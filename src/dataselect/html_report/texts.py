@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import polars as pl
 
-#: Control characters but line break and tab, and those that turn the direction of writing.
-UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+from dataselect.data.inert import inert
+
 #: Characters of an id that are shown.
 ID_LENGTH = 120
 
@@ -62,24 +61,6 @@ def _first(messages: list[dict[str, Any]], role: str) -> str:
 def shorten(text: str, limit: int) -> str:
     """A text's first characters; an ellipsis tells that there are more."""
     return text if len(text) <= limit else text[:limit] + "…"
-
-
-def inert(text: str) -> str:
-    """A text whose control characters are replaced by the signs for them.
-
-    >>> inert("a\\x1b[31mred")
-    'a␛[31mred'
-    """
-    if not UNSAFE.search(text):
-        return text
-    return UNSAFE.sub(_sign, text.replace("\r\n", "\n"))
-
-
-def _sign(found: re.Match[str]) -> str:
-    code = ord(found.group())
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "␡" if code == 0x7F else "\N{REPLACEMENT CHARACTER}"
 
 
 def in_blocks(items: Iterable[Excerpt], size: int) -> Iterator[list[Excerpt]]:

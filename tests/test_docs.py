@@ -289,6 +289,8 @@ HERE = {
         "dataselect compare HEAD workspace --per-task",
         "dataselect compare --csv > compare.csv",
         "dataselect runs",
+        "dataselect figures",
+        "dataselect figures HEAD workspace --out pictures --only sources --only scores",
         "dvc exp show --drop '.*' --keep 'Experiment|State|method|budget|mean.score$|contaminated'",
         "dvc metrics diff --targets metrics/eval.json",
         "dvc params diff --targets params.yaml",

@@ -12,12 +12,15 @@ from dataselect import __version__, report
 from dataselect.stage import end_with_message
 
 app = typer.Typer(
-    help="Choose the instruction rows that teach a language model your task.",
-    no_args_is_help=True,
     add_completion=False,
+    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+RUNS = "Experiments, revisions, `workspace`, folders; none: all of HEAD."
+Runs = Annotated[list[str] | None, typer.Argument(help=RUNS)]
+Baseline = Annotated[str | None, typer.Option(help="A method; else random.")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -101,11 +104,8 @@ def why(
 
 @app.command()
 def compare(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(help="Experiments, revisions, `workspace`, folders; none: all of HEAD."),
-    ] = None,
-    baseline: Annotated[str | None, typer.Option(help="A method; else random.")] = None,
+    runs: Runs = None,
+    baseline: Baseline = None,
     per_task: Annotated[bool, typer.Option("--per-task", help="Every task, too.")] = False,
     shared: Annotated[bool, typer.Option("--shared", help="On tests that all runs have.")] = False,
     model: Annotated[str | None, typer.Option(help="Runs of this base model only.")] = None,
@@ -117,8 +117,8 @@ def compare(
     from dataselect.compare.command import compare_command
 
     forms = {"json": json, "md": md, "csv": csv}
-    options = {"per_task": per_task, "shared": shared, "model": model}
-    typer.echo(compare_command(runs or [], baseline, forms, **options), nl=False)
+    options = {"per_task": per_task, "shared": shared, "model": model, "forms": forms}
+    typer.echo(compare_command(runs or [], baseline, **options), nl=False)
 
 
 @app.command()
@@ -131,14 +131,10 @@ def runs() -> None:
 
 @app.command("report")
 def report_page(
-    runs: Annotated[
-        list[str] | None, typer.Argument(help="Runs to compare, as in `dataselect compare`.")
-    ] = None,
+    runs: Runs = None,
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("report.html"),
-    baseline: Annotated[str | None, typer.Option(help="A method; else random.")] = None,
-    rows_of: Annotated[
-        str | None, typer.Option(help="The run whose rows are shown; else the only one, or yours.")
-    ] = None,
+    baseline: Baseline = None,
+    rows_of: Annotated[str | None, typer.Option(help="The run whose rows are shown.")] = None,
     text_characters: Annotated[int, typer.Option(min=20, help="Of a row's texts.")] = 300,
     most_rows: Annotated[int, typer.Option(min=1, help="Of a larger pool, a sample.")] = 300_000,
     map: Annotated[str, typer.Option(help="pca; or umap, if umap-learn is installed.")] = "pca",  # noqa: A002
@@ -146,19 +142,15 @@ def report_page(
     """Write one HTML file: the comparison, figures, settings, and a map and table of the rows."""
     from dataselect.html_report.command import Options, report_command
 
-    options = Options(baseline, rows_of, text_characters, most_rows, map)
-    report_command(runs or [], out, options)
+    report_command(runs or [], out, Options(baseline, rows_of, text_characters, most_rows, map))
 
 
 @app.command()
 def figures(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(help="Experiments, revisions, `workspace`, folders; none: all of HEAD."),
-    ] = None,
+    runs: Runs = None,
     out: Annotated[Path, typer.Option(help="The folder that is written.")] = Path("figures"),
     only: Annotated[list[str] | None, typer.Option(help="A figure; repeat it for others.")] = None,
-    baseline: Annotated[str | None, typer.Option(help="A method; else random.")] = None,
+    baseline: Baseline = None,
     shared: Annotated[bool, typer.Option("--shared", help="On tests that all runs have.")] = False,
     model: Annotated[str | None, typer.Option(help="Runs of this base model only.")] = None,
     label: Annotated[str, typer.Option(help="Purity: a column of the pool.")] = "source",
@@ -166,8 +158,8 @@ def figures(
     """Draw the papers' figures of runs, as SVG and PNG; needs the extra `figures`."""
     from dataselect.figures.command import figures_command
 
-    options = {"baseline": baseline, "model": model, "label": label}
-    figures_command(runs or [], out, only or [], shared=shared, **options)
+    options = {"baseline": baseline, "shared": shared, "model": model, "label": label}
+    figures_command(runs or [], out, only or [], **options)
 
 
 @app.command()

@@ -5,6 +5,7 @@ import pytest
 from dataselect.compare.scores import MEAN
 from dataselect.figures import draw
 from tests.figures.made_up import marks
+from tests.helpers import ROOT
 
 
 def test_every_method_and_task_has_a_point_and_the_mean_is_first(runs):
@@ -27,6 +28,12 @@ def test_one_method_is_left_out_with_a_reason(runs):
     alone = [run for run in runs if run.method == "rds"]
     assert draw(alone, ["differences"], left_out=reasons.__setitem__) == {}
     assert "one method only" in reasons["differences"]
+
+
+def test_the_docs_picture_is_small_and_of_this_figure():
+    svg = (ROOT / "docs/figures.svg").read_text()
+    assert len(svg) < 60_000
+    assert ">Difference from random<" in svg
 
 
 @pytest.mark.parametrize("title", [True, False])

@@ -69,10 +69,10 @@ def _chart(points: list[dict[str, Any]], fronts: list[dict[str, Any]], pools: li
     if several:
         dashes = [DASHES[number % len(DASHES)] for number in range(len(pools))]
         sizes = [SIZES[number % len(SIZES)] for number in range(len(pools))]
-        lines = alt.Legend(symbolType="stroke", symbolSize=500)
-        dash = alt.StrokeDash("pool:N", title="pool", legend=lines)
+        dash = alt.StrokeDash("pool:N", title="pool")
         dash.scale = alt.Scale(domain=pools, range=dashes)
-        size = alt.Size("pool:N", scale=alt.Scale(domain=pools, range=sizes), legend=None)
+        size = alt.Size("pool:N", title="pool")
+        size.scale = alt.Scale(domain=pools, range=sizes)
     line = (
         alt.Chart(alt.Data(values=fronts))
         .mark_line(interpolate="step-after", color=GREY, strokeWidth=1.5)

@@ -8,7 +8,7 @@ from dataselect.compare.scores import MEAN
 from dataselect.compare.statistics import Difference
 from dataselect.figures.figure import Figure, MissingData, altair
 from dataselect.figures.material import Material, Variant, listed
-from dataselect.figures.theme import GREY, PALETTE
+from dataselect.figures.theme import BLUE, GREY, VERMILION
 
 #: Panels at most, and how many stand side by side.
 PANELS, COLUMNS = 12, 3
@@ -61,14 +61,14 @@ def _row(name: str, found: Difference) -> dict[str, Any]:
 def _chart(rows: list[dict[str, Any]], names: list[str], tasks: list[str], baseline: str) -> Any:
     alt = altair()
     y = alt.Y("method:N", sort=names, title=None)
-    shown = alt.Scale(domain=[SHOWN, NOT_SHOWN], range=[PALETTE[0], PALETTE[5]])
+    shown = alt.Scale(domain=[SHOWN, NOT_SHOWN], range=[BLUE, VERMILION])
     colour = alt.Color("difference:N", scale=shown, title="difference")
     base = alt.Chart(alt.Data(values=rows))
     axis = f"points over {baseline}"
     interval = base.mark_rule(strokeWidth=1.5).encode(
         x=alt.X("low:Q", title=axis), x2="high:Q", y=y, color=colour
     )
-    fill = alt.Scale(domain=[SHOWN, NOT_SHOWN], range=[PALETTE[0], "white"])
+    fill = alt.Scale(domain=[SHOWN, NOT_SHOWN], range=[BLUE, "white"])
     shape = alt.Scale(domain=[SHOWN, NOT_SHOWN], range=["circle", "diamond"])
     point = base.mark_point(size=60, opacity=1, strokeWidth=1.5).encode(
         x=alt.X("points:Q", title=axis),

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from dataselect.errors import InputError
+from dataselect.errors import InputError, did_you_mean
 from dataselect.figures.clusters import Clusters, clusters
 from dataselect.figures.figure import Figure, MissingData, altair
 from dataselect.figures.material import Material, distinct, output
-from dataselect.figures.theme import GREY, PALETTE
+from dataselect.figures.theme import BLUE, GREY, VERMILION
 
 #: Rows that are assigned to clusters, at most; and sources that are drawn.
 ROWS, LINES = 20_000, 60
@@ -44,7 +44,7 @@ def purity(material: Material) -> Figure:
         inside = parents[near] == source
         value = cluster_purity(near[inside], own[inside]) if inside.any() else None
         rows.append({"source": source, "purity": value, "explained": between[source]})
-    chance = float(np.bincount(own).max() / len(own))
+    largest_share = float(np.bincount(own).max() / len(own))
     names = distinct(rows, "source")
     more = f" The {LINES} largest of {len(rows):,} sources." if len(rows) > LINES else ""
     return Figure(
@@ -54,7 +54,7 @@ def purity(material: Material) -> Figure:
         f"any source: the share that has its cluster's most frequent {material.label}; line: with "
         "one cluster for all. Right: how much of the variance of a source's trajectories lies "
         f"between its clusters.{more}",
-        _chart(rows[:LINES], names[:LINES], chance, material.label),
+        _chart(rows[:LINES], names[:LINES], largest_share, material.label),
     )
 
 
@@ -63,8 +63,10 @@ def _labels(found: Clusters, column: str) -> np.ndarray:
     path = output(found.run, "pool.parquet")
     columns = pl.read_parquet_schema(path)
     if column not in columns or columns[column].is_nested():
-        there = [name for name, kind in columns.items() if not kind.is_nested()]
-        raise InputError(f"--label: the pool has no column `{column}`. There are: {there}.")
+        known = [name for name, kind in columns.items() if not kind.is_nested()]
+        raise InputError(
+            f"--label: the pool has no column `{column}`. {did_you_mean(column, known)}"
+        )
     values = pl.read_parquet(path, columns=[column])[column]
     return values.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
 
@@ -82,8 +84,8 @@ def nearest(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
 def cluster_purity(cluster: np.ndarray, label: np.ndarray) -> float:
     """The share of rows that have the most frequent label of their cluster."""
     counted = pl.DataFrame({"cluster": cluster, "label": label}).group_by("cluster", "label").len()
-    most = counted.group_by("cluster").agg(pl.col("len").max())
-    return float(most["len"].sum() / len(label))
+    largest = counted.group_by("cluster").agg(pl.col("len").max())
+    return float(largest["len"].sum() / len(label))
 
 
 def explained(found: Clusters, sizes: np.ndarray, means: np.ndarray) -> dict[str, float | None]:
@@ -103,7 +105,7 @@ def explained(found: Clusters, sizes: np.ndarray, means: np.ndarray) -> dict[str
     return values
 
 
-def _chart(rows: list[dict[str, Any]], names: list[str], chance: float, label: str) -> Any:
+def _chart(rows: list[dict[str, Any]], names: list[str], largest_share: float, label: str) -> Any:
     alt = altair()
     base = alt.Chart(alt.Data(values=rows))
     axis = alt.Axis(format="%", tickCount=5)
@@ -116,10 +118,10 @@ def _chart(rows: list[dict[str, Any]], names: list[str], chance: float, label: s
         dot = base.mark_point(filled=True, size=55, opacity=1, color=colour).encode(x=x, y=y)
         return alt.layer(stem, dot).properties(width=230, height=alt.Step(14))
 
-    left = points("purity", f"purity by {label}", PALETTE[0], alt.Axis(labelOverlap=False))
-    line = alt.Chart(alt.Data(values=[{"chance": chance}])).mark_rule(
+    left = points("purity", f"purity by {label}", BLUE, alt.Axis(labelOverlap=False))
+    line = alt.Chart(alt.Data(values=[{"largest_share": largest_share}])).mark_rule(
         color=GREY, strokeDash=[4, 3], strokeWidth=1.5
     )
-    left = left + line.encode(x=alt.X("chance:Q"))
-    right = points("explained", "variance between clusters", PALETTE[5], None)
+    left = left + line.encode(x=alt.X("largest_share:Q"))
+    right = points("explained", "variance between clusters", VERMILION, None)
     return alt.hconcat(left, right)

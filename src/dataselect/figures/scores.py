@@ -12,7 +12,7 @@ from dataselect.compare.recorded import Run
 from dataselect.data import tables
 from dataselect.figures.figure import Figure, MissingData, altair
 from dataselect.figures.material import Material, listed, output, shortened
-from dataselect.figures.theme import GREY, PALETTE, PANEL_TITLE
+from dataselect.figures.theme import GREY, PANEL_TITLE, VERMILION
 
 #: Bins of a histogram, panels at most, and how many stand side by side.
 BINS, PANELS, COLUMNS = 30, 40, 4
@@ -69,14 +69,14 @@ def histograms(run: Run) -> dict[str, list[dict[str, Any]]]:
     path = output(run, "scores.parquet")
     step = max(1, tables.row_count(path) // SAMPLE)
     columns = _columns(groups, tables.list_size(path, "score"))
-    mine = {task: _chosen(selection, task) for task in columns}
+    selected = {task: _chosen(selection, task) for task in columns}
     sample: dict[str, list[np.ndarray]] = {task: [] for task in columns}
     chosen: dict[str, list[np.ndarray]] = {task: [] for task in columns}
     for first, block in _blocks(run):
         for task, numbers in columns.items():
             values = block[:, numbers].max(axis=1)
-            sample[task].append(values[-first % step :: step])
-            chosen[task].append(values[_inside(mine[task], first, len(values))])
+            sample[task].append(values[-first % step :: step].copy())
+            chosen[task].append(values[_inside(selected[task], first, len(values))])
     found = {}
     for task in columns:
         edges = _edges(np.concatenate(sample[task]), np.concatenate(chosen[task]))
@@ -149,7 +149,7 @@ def _bars(edges: np.ndarray, pool: np.ndarray, selected: np.ndarray) -> list[dic
 def _chart(rows: list[dict[str, Any]], panels: list[str]) -> Any:
     alt = altair()
     base = alt.Chart(alt.Data(values=rows))
-    kinds = alt.Scale(domain=["pool", "selected"], range=[GREY, PALETTE[5]])
+    kinds = alt.Scale(domain=["pool", "selected"], range=[GREY, VERMILION])
     colour = alt.Color("of:N", scale=kinds, title="rows")
     axis = alt.Axis(tickCount=3, labelOverlap="greedy", labelSeparation=8)
     x = alt.X("score:Q", title=None, axis=axis, scale=alt.Scale(zero=False, nice=False))

@@ -10,7 +10,7 @@ import polars as pl
 from dataselect.compare.recorded import Run
 from dataselect.figures.figure import Figure, MissingData, altair
 from dataselect.figures.material import Material, listed, output
-from dataselect.figures.theme import PALETTE, PANEL_TITLE
+from dataselect.figures.theme import PANEL_TITLE, SKY
 
 #: Sources with a line of their own, panels at most, and how many stand side by side.
 LINES, PANELS, COLUMNS = 60, 24, 6
@@ -69,7 +69,7 @@ def _chart(rows: list[dict[str, Any]], names: list[str], panels: list[str]) -> A
     y = alt.Y("source:N", sort=names, title=None, axis=alt.Axis(labelOverlap=False))
     title = "share of rows"
     base = alt.Chart(alt.Data(values=rows))
-    kinds = alt.Scale(domain=["selected", "pool"], range=[PALETTE[4], "black"])
+    kinds = alt.Scale(domain=["selected", "pool"], range=[SKY, "black"])
     bar = (
         base.transform_calculate(of="'selected'")
         .mark_bar()

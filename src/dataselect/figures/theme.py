@@ -6,7 +6,9 @@ from typing import Any
 
 #: Colours that colour-blind people can tell apart, without the yellow, which is too pale on white.
 #: Source: Okabe and Ito, "Color Universal Design", 2008. In this order neighbours differ most.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+PALETTE = ("#0072B2", "#E69F00", "#56B4E9", "#D55E00", "#CC79A7", "#000000", "#009E73")
+
+BLUE, _, SKY, VERMILION = PALETTE[:4]
 
 #: Shapes of points, in the order of the series: one more than there are colours, so that 56 series
 #: have a colour and shape of their own.

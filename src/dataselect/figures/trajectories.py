@@ -46,7 +46,8 @@ def trajectories(material: Material) -> Figure:
         "Trajectories within and across clusters",
         f"Losses of the responses at the checkpoints of the small model, in nats per token, of "
         f"{found.of_run}, source {source}: clusters from low to high last losses. Thin: up to "
-        f"{ROWS} rows of a cluster; thick, and on the right: the mean of all its rows.",
+        f"{ROWS} rows of a cluster, each panel with a scale of its own; dashed, and on the right: "
+        "the mean of all its rows.",
         _chart(lines, names),
     )
 
@@ -83,6 +84,7 @@ def _chart(lines: list[dict[str, Any]], names: list[str]) -> Any:
     scale = alt.Scale(domain=names, range=colours)
     x = alt.X("checkpoint:Q", title="checkpoint", axis=alt.Axis(format="d", tickMinStep=1))
     y = alt.Y("loss:Q", title="nats per token", scale=alt.Scale(zero=False))
+    y.axis = alt.Axis(labelFlush=True, tickCount=4)
     colour = alt.Color("cluster:N", scale=scale, legend=None)
     base = alt.Chart(alt.Data(values=lines))
     rows = base.transform_filter(f"datum.row != '{MEAN}'").mark_line(strokeWidth=0.6, opacity=0.5)
@@ -90,11 +92,12 @@ def _chart(lines: list[dict[str, Any]], names: list[str]) -> Any:
     within = (
         alt.layer(
             rows.encode(x=x, y=y, detail="row:N", color=colour),
-            mean.mark_line(strokeWidth=3, color="black").encode(x=x, y=y),
+            mean.mark_line(strokeWidth=1.5, strokeDash=[5, 3], color="black").encode(x=x, y=y),
         )
         .properties(width=180, height=130)
         .facet(facet=alt.Facet("cluster:N", sort=names, title=None), columns=COLUMNS)
-        .resolve_axis(x="independent")
+        .resolve_axis(x="independent", y="independent")
+        .resolve_scale(y="independent")
     )
     legend = alt.Legend(orient="bottom", columns=1, title="cluster")
     title = alt.TitleParams("across clusters", fontSize=12, fontWeight="normal")

@@ -85,3 +85,25 @@ def questions(result: dict[str, Any]) -> str:
 
 #: A case of benchmarks/why.py → which row it is.
 ROWS = {"chosen": "a chosen one", "next": "the next one", "far": "one for twice the budget"}
+
+
+def reported(result: dict[str, Any]) -> str:
+    """What the page of `dataselect report` takes, beside Bokeh's own glyphs and table."""
+    plain, ready = result["plain_bokeh"], result["ready_seconds"]
+    lines = [
+        "| | this page | Bokeh's glyphs and table, no texts |",
+        "|---|---|---|",
+        f"| open, until all can be searched | {ready} s | {plain['ready_seconds']} s |",
+        f"| filter | {result['filter_seconds']} s | {plain['filter_seconds']:.2f} s |",
+        f"| search in all texts | {result['search_seconds']} s | – |",
+        f"| sort by another column | {result['sort_seconds']} s | – |",
+        f"| table after a move of the map | {result['zoom_seconds']} s | – |",
+    ]
+    note = (
+        f"{result['rows']:,} rows, 300 characters of each, {result['file_mb']} MB; the rows were "
+        f"there after {result['shown_seconds']} s. Headless Chromium without a GPU on "
+        f"{result['machine']['cores']} cores, beside other work. Writing the file took "
+        f"{result['write_seconds']:.0f} s and {result['write_peak_mb']} MB of memory. "
+        "(`python benchmarks/report.py`)"
+    )
+    return "\n".join([*lines, "", note])

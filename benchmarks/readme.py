@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from comparison_tables import alarms, rates
-from pool_tables import contamination, near_duplicates, questions
+from pool_tables import contamination, near_duplicates, questions, reported
 from training_tables import memory, training, training_gpu
 
 ROOT = Path(__file__).parent.parent
@@ -60,6 +60,7 @@ def tables() -> dict[str, tuple[str, str]]:
         "alarms": ("docs/compare.md", alarms(_result("comparisons"))),
         "rates": ("benchmarks/README.md", rates(_result("comparisons"))),
         "asked": ("docs/asking.md", questions(_result("why"))),
+        "reported": ("docs/report.md", reported(_result("report"))),
         "near_duplicates": ("docs/pools.md", near_duplicates(_result("near_duplicates"))),
     }
 

@@ -44,8 +44,9 @@ MAY_IMPORT = {
     "export": {"data", "models", "plan", "settings", "train"},
     "project": {"plan", "data", "dedup", "eval", "models", "train", "settings"},
     "ask": {"data", "aggregate", "compare", "score", "settings"},
+    "html_report": {"compare", "figures", "ask", "data", "numerics"},
 }
-EVERYTHING = {"plan", "cli", "api", "__init__"}
+EVERYTHING = {"plan", "cli", "cli_runs", "api", "__init__"}
 
 #: A scorer's or aggregator's own file.
 PART_MAY_IMPORT = {"data.scores", "data.topk", "data.budget", "data.quotas", "numerics"}
@@ -53,7 +54,8 @@ PART_MAY_IMPORT |= {"settings"}
 
 #: Libraries that a file may not import at its top: they cost seconds, or few runs need them.
 HEAVY = {"torch", "transformers", "peft", "accelerate", "sklearn", "duckdb", "pyarrow", "lm_eval"}
-HEAVY |= {"altair", "vl_convert", "httpx2", "bert_score", "math_verify", "sacrebleu"}
+HEAVY |= {"altair", "vl_convert", "bokeh", "umap", "httpx2", "bert_score", "math_verify"}
+HEAVY |= {"sacrebleu"}
 HEAVY |= {"datasets", "sentence_transformers", "ray", "dvclive", "rouge_score", "pydantic"}
 
 #: Words that say nothing to a stranger: DESIGN.md, "Language".

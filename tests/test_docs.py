@@ -64,6 +64,7 @@ def test_every_link_leads_somewhere(page):
 
 #: Files that the reader makes, or brings.
 READERS_FILES = {
+    "report.parquet",
     *("queries.jsonl", "tests.jsonl", "queries/sums.jsonl", "tests/sums.jsonl", "data.dvc"),
     *("trl_sft.yaml", "axolotl.yaml", "llamafactory.yaml", "dataset_info.json"),
     *("remote/pool.parquet", "eval_kinds/my_kind.yaml", "src/dataselect/score/contrast.py"),
@@ -222,6 +223,8 @@ NOT_RUN = {
     "dvc repro demo/dvc.yaml": "minutes: trains the demo's base model",
     'duckdb -cmd ".read sql/views.sql"': "another program; ask/test_views.py reads the file in "
     "DuckDB",
+    "pip install '.[report]'": "installs packages",
+    "embedding-atlas report.parquet --x x --y y --text text": "another program",
     "python demo/pretrain.py": "minutes: trains the demo's base model",
 }
 
@@ -234,6 +237,7 @@ PROFILES = "plan/test_profiles.py::test_a_profile_is_written_and_replaces_a_file
 
 SWEEP = "sweep/test_command.py::test_a_killed_sweep_goes_on_and_ends_with_named_experiments"
 HUNDRED = "sweep/test_command.py::test_a_hundred_short_runs_with_four_workers_lose_none"
+REPORT = "html_report/test_command.py::test_the_commands_of_the_page"
 INIT = "project/test_command.py::test_the_commands_of_the_page"
 
 #: Commands that another test runs.
@@ -255,6 +259,8 @@ ELSEWHERE = {
     "dvc queue remove NAME": GIVEN_UP,
     "dvc remote add -d shared s3://bucket/folder": S3,
     "dvc remote modify shared endpointurl https://minio.example.org": S3,
+    "dataselect report main rds-1 --rows-of rds-1 --baseline random": REPORT,
+    "dataselect report out --out my_run.html --text-characters 1000": REPORT,
     "python demo/world.py": "test_demo.py::test_the_generator_makes_the_committed_files",
 }
 
@@ -294,6 +300,7 @@ HERE = {
         "dvc params diff --targets params.yaml",
         "dvc plots diff HEAD",
         "dvc dag",
+        "dataselect report",
         "dataselect export my_rows",
         "git checkout HEAD -- .",
         "dvc checkout dvc.yaml",

@@ -8,13 +8,12 @@ from typing import Annotated
 
 import typer
 
-from dataselect import __version__, report
+from dataselect import __version__, cli_runs, report
 from dataselect.stage import end_with_message
 
 app = typer.Typer(
-    help="Choose the instruction rows that teach a language model your task.",
-    no_args_is_help=True,
     add_completion=False,
+    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -100,66 +99,7 @@ def why(
     why.main(row, out, top)
 
 
-@app.command()
-def compare(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(help="Experiments, revisions, `workspace`, folders; none: all of HEAD."),
-    ] = None,
-    baseline: Annotated[str | None, typer.Option(help="A method; else random.")] = None,
-    per_task: Annotated[bool, typer.Option("--per-task", help="Every task, too.")] = False,
-    shared: Annotated[bool, typer.Option("--shared", help="On tests that all runs have.")] = False,
-    model: Annotated[str | None, typer.Option(help="Runs of this base model only.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    md: Annotated[bool, typer.Option("--md", help="Print Markdown.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-) -> None:
-    """Say which methods' runs differ by more than luck, test by test, and what they cost."""
-    from dataselect.compare.command import compare_command
-
-    forms = {"json": json, "md": md, "csv": csv}
-    options = {"per_task": per_task, "shared": shared, "model": model}
-    typer.echo(compare_command(runs or [], baseline, forms, **options), nl=False)
-
-
-@app.command("sweep")
-def run_sweep(
-    file: Annotated[Path, typer.Argument(help="Methods, budgets, seeds, tasks: docs/sweep.md.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run.")] = False,
-    workers: Annotated[int, typer.Option(help="How many runs at a time.")] = 1,
-) -> None:
-    """Run methods × budgets × seeds × tasks as experiments; go on after a kill."""
-    from dataselect.sweep.command import sweep_command
-
-    sweep_command(file, dry_run=dry_run, workers=workers)
-
-
-@app.command()
-def runs() -> None:
-    """List HEAD, its experiments and the workspace: settings, scores, FLOPs."""
-    from dataselect.compare.command import runs_command
-
-    runs_command()
-
-
-@app.command()
-def figures(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(help="Experiments, revisions, `workspace`, folders; none: all of HEAD."),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="The folder that is written.")] = Path("figures"),
-    only: Annotated[list[str] | None, typer.Option(help="A figure; repeat it for others.")] = None,
-    baseline: Annotated[str | None, typer.Option(help="A method; else random.")] = None,
-    shared: Annotated[bool, typer.Option("--shared", help="On tests that all runs have.")] = False,
-    model: Annotated[str | None, typer.Option(help="Runs of this base model only.")] = None,
-    label: Annotated[str, typer.Option(help="Purity: a column of the pool.")] = "source",
-) -> None:
-    """Draw the papers' figures of runs, as SVG and PNG; needs the extra `figures`."""
-    from dataselect.figures.command import figures_command
-
-    options = {"baseline": baseline, "model": model, "label": label}
-    figures_command(runs or [], out, only or [], shared=shared, **options)
+app.add_typer(cli_runs.app)
 
 
 @app.command()

@@ -9,7 +9,7 @@ import numpy as np
 from dataselect.ask.run_files import RunFiles
 from dataselect.data import tables
 from dataselect.data.scores import PoolInfo, Queries, Rows
-from dataselect.score import RowScorer
+from dataselect.score import Prepared, RowScorer
 from dataselect.settings import Part, load_part, part_function, settings_of
 
 
@@ -46,23 +46,31 @@ def nearest_queries(run: RunFiles, row: int, scores: np.ndarray, count: int) -> 
         by_query = dict(zip(names, found.tolist(), strict=True))
     best = sorted(range(len(names)), key=lambda place: -by_query[names[place]])[:count]
     return [
-        NearQuery(*names[place], _question(table["messages"][place]), by_query[names[place]])
+        NearQuery(*names[place], question(table["messages"][place]), by_query[names[place]])
         for place in best
         if by_query[names[place]] > -np.inf
     ]
 
 
-def _question(messages: list[dict]) -> str:
+def question(messages: list[dict]) -> str:
+    """The first user turn of a conversation."""
     return next((turn["content"] for turn in messages if turn["role"] == "user"), "")
 
 
-def _compare(run: RunFiles, row: int) -> np.ndarray | None:
-    """The row's score with every query (float32, m); None where it cannot be computed."""
+class QueryScorer(NamedTuple):
+    """The method's own scorer with a column for every query, and the arrays that it reads."""
+
+    prepared: Prepared
+    inputs: tuple[str, ...]
+
+
+def query_scorer(run: RunFiles) -> QueryScorer | None:
+    """The run's scorer with a column for every query; None where it cannot compare with queries."""
     from dataselect.data import shards
 
     section = run.plan.get("score")
-    folder = run.folder / "features"
-    if section is None or not (folder / "queries").is_dir():
+    folder = run.folder / "features" / "queries"
+    if section is None or not folder.is_dir():
         return None
     name, settings = section["scorer"]["name"], section["scorer"]["settings"]
     if "groups" not in settings_of(part_function("score", name, "plan.json")):
@@ -70,24 +78,26 @@ def _compare(run: RunFiles, row: int) -> np.ndarray | None:
     scorer = load_part("score", Part(name, {**settings, "groups": "queries"}))
     if not (isinstance(scorer, RowScorer) and scorer.uses_queries):
         return None
+    table = tables.read("queries", run.path("queries"))
+    task, query, subtask = (table[column].to_list() for column in ("task", "id", "subtask"))
+    queries = Queries(task, query, shards.read_all(folder), subtask)
+    return QueryScorer(scorer.prepare(PoolInfo(1, [""]), queries), scorer.inputs)
+
+
+def _compare(run: RunFiles, row: int) -> np.ndarray | None:
+    """The row's score with every query (float32, m); None where it cannot be computed."""
+    from dataselect.data import shards
+
+    scorer = query_scorer(run)
     first = 0
-    for path in shards.shard_paths(folder / "pool"):
+    for path in shards.shard_paths(run.folder / "features" / "pool") if scorer else []:
+        assert scorer is not None  # else there is no path
         end = first + shards.row_count(path)
         if row < end:
             arrays = shards.read_arrays(path, scorer.inputs)
             own = {key: array[row - first : row - first + 1] for key, array in arrays.items()}
-            return _score(scorer, run, own)
+            block = scorer.prepared.score(Rows([""], [""], own))
+            assert isinstance(block, np.ndarray)  # a column for every query
+            return block[0]
         first = end
     return None
-
-
-def _score(scorer: RowScorer, run: RunFiles, features: dict[str, np.ndarray]) -> np.ndarray:
-    from dataselect.data import shards
-
-    table = tables.read("queries", run.path("queries"))
-    task, name, subtask = (table[column].to_list() for column in ("task", "id", "subtask"))
-    queries = Queries(task, name, shards.read_all(run.folder / "features" / "queries"), subtask)
-    prepared = scorer.prepare(PoolInfo(1, [""]), queries)
-    block = prepared.score(Rows([""], [""], features))
-    assert isinstance(block, np.ndarray)  # a column for every query
-    return block[0]

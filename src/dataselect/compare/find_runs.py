@@ -120,6 +120,18 @@ def cache_folder() -> Path:
     return Path(folder) / "files" / "md5"
 
 
+def find_revision(name: str) -> str:
+    """The commit of an experiment or revision.
+
+    Raises:
+        InputError: nothing has such a name, or an experiment of it has not finished.
+    """
+    found = _experiment(name, revisions.experiments())
+    if found.state != "finished":
+        raise InputError(f"{name}: {UNFINISHED[found.state]}.")
+    return found.revision
+
+
 def _experiment(name: str, experiments: list[Experiment]) -> Experiment:
     """What git or DVC calls so; of experiments with one name, one that finished, that of HEAD."""
     same = [e for e in experiments if e.name == name]

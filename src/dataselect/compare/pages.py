@@ -40,11 +40,11 @@ ABOUT_LOSSES = "In nats per token of the gold answers: lower is better."
 
 def show(comparison: Comparison) -> None:
     """Prints it as tables of 80 columns, and sentences."""
-    for title, header, rows, about in _tables(comparison):
+    for title, header, rows, about in tables(comparison):
         report.table(title, rows, header)
         if about:
             _print(f"{about}\n")
-    for title, lines in _lists(comparison):
+    for title, lines in sentence_lists(comparison):
         report.console.print(title, style="bold")
         for line in lines:
             width = report.console.width
@@ -59,11 +59,11 @@ def _print(text: str) -> None:
 def markdown(comparison: Comparison) -> str:
     """The tables and sentences as Markdown."""
     blocks = []
-    for title, header, rows, about in _tables(comparison):
+    for title, header, rows, about in tables(comparison):
         lines = [header, ["---"] * len(header), *rows]
         text = "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
         blocks += [f"### {title}", text, *([about] if about else [])]
-    for title, sentences in _lists(comparison):
+    for title, sentences in sentence_lists(comparison):
         blocks += [f"### {title}", "\n".join(f"- {line}" for line in sentences)]
     return "\n\n".join(blocks) + "\n"
 
@@ -147,7 +147,7 @@ def _difference_record(found: Difference) -> dict[str, Any]:
     }
 
 
-def _tables(comparison: Comparison) -> list[tuple[str, Sequence[str], list[tuple], str]]:
+def tables(comparison: Comparison) -> list[tuple[str, Sequence[str], list[tuple], str]]:
     """Title, header, rows and a line below: the scores and the differences of each task."""
     found: list[tuple[str, Sequence[str], list[tuple], str]] = []
     tasks = dict.fromkeys(row.task for row in comparison.rows)
@@ -170,7 +170,8 @@ def _tables(comparison: Comparison) -> list[tuple[str, Sequence[str], list[tuple
     return found
 
 
-def _lists(comparison: Comparison) -> list[tuple[str, list[str]]]:
+def sentence_lists(comparison: Comparison) -> list[tuple[str, list[str]]]:
+    """Title and sentences: what is shown, what is not, and notes; without empty lists."""
     lists = [
         ("What is shown", comparison.shown),
         ("What is not shown", comparison.not_shown),

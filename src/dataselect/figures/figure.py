@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from dataselect.data.inert import inert_values
 from dataselect.errors import InputError
 from dataselect.figures.theme import THEME
 
@@ -36,7 +37,7 @@ class Figure:
         Args:
             title: whether the picture has its title; not where it stands beside it.
         """
-        found = self.chart.to_dict()
+        found = inert_values(self.chart.to_dict())  # vl-convert aborts at control characters
         found["config"] = THEME
         if title:
             found["title"] = {"text": self.title}

@@ -1,0 +1,85 @@
+"""The outputs of a run to browse: in a folder, in the workspace, or in DVC's cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from dataselect.ask.run_files import RunFiles
+from dataselect.compare import revisions
+from dataselect.compare.find_runs import WORKSPACE, cache_folder, find_revision
+from dataselect.compare.outputs import find_output, find_outputs
+from dataselect.compare.recorded import LOCK, PLAN, Run
+from dataselect.errors import InputError
+
+#: What a browser reads. Pool and selection it needs; the page says which of the others it lacks.
+TABLES = ("pool", "selection", "scores", "groups", "queries")
+
+
+def run_outputs(name: str, scratch: Path) -> RunFiles:
+    """The outputs of a run.
+
+    Args:
+        name: an experiment, a git revision, `workspace`, or a folder of outputs.
+        scratch: a folder for links to DVC's cache, which lives as long as the outputs are read.
+
+    Raises:
+        InputError: nothing has this name, or its pool or selection is nowhere.
+    """
+    if name == WORKSPACE:
+        return _checked(RunFiles(Path("out")), name)
+    folder = Path(name)
+    for place in (folder, folder / "out"):
+        if (place / "pool.parquet").is_file():
+            return _checked(RunFiles(place), name)
+    if folder.is_dir():
+        raise InputError(f"{name}: no pool.parquet in this folder. Name a run's folder of outputs.")
+    revisions.check_project()
+    return _checked(_from_cache(name, scratch), name)
+
+
+def _checked(run: RunFiles, name: str) -> RunFiles:
+    for table in ("pool", "selection"):
+        if not run.has(table):
+            raise InputError(
+                f"{name}: out/{table}.parquet is not there, and there are no rows to show without "
+                "it. Run `dvc repro`, or bring it from a DVC remote (`dvc pull`; `dvc exp pull "
+                "ORIGIN NAME` for an experiment), or name another run: --rows-of RUN."
+            )
+    return run
+
+
+def _from_cache(name: str, scratch: Path) -> RunFiles:
+    """Links to the files in DVC's cache that a revision's dvc.lock names."""
+    ((plan, lock),) = _read(find_revision(name))
+    if plan is None or lock is None:
+        missing = LOCK if plan else PLAN
+        raise InputError(f"{name}: no run is recorded there: no {missing}. Run `dvc repro` first.")
+    stages = YAML(typ="safe").load(lock).get("stages", {})
+    outputs = {
+        out["path"]: out.get("md5", "")
+        for stage in stages.values()
+        for out in stage.get("outs", [])
+    }
+    folder = scratch / "out"
+    folder.mkdir(parents=True)
+    (folder / PLAN).write_bytes(plan)
+    found = Run(name, outputs=outputs, cache=cache_folder())
+    for table in TABLES:
+        if path := find_output(found, f"{table}.parquet"):
+            _link(path, folder / f"{table}.parquet")
+    for side in ("pool", "queries"):
+        for number, path in enumerate(find_outputs(found, "features", side)):
+            _link(path, folder / "features" / side / f"{number:05}.safetensors")
+    return RunFiles(folder)
+
+
+def _read(revision: str) -> list[tuple[bytes | None, bytes | None]]:
+    found = revisions.read_files([revision], (PLAN, LOCK))
+    return [(contents[PLAN], contents[LOCK]) for contents in found]
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to(source.resolve())  # the cache may be on another disk

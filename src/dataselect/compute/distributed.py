@@ -48,35 +48,43 @@ def launch(processes: int, work: Callable[..., Any], *args: Any) -> Any:
         return work(*args)
     import torch
     from torch.multiprocessing import get_context
-    from torch.multiprocessing.spawn import (
-        ProcessExitedException,
-        ProcessRaisedException,
-        spawn,
-    )
+    from torch.multiprocessing.spawn import ProcessRaisedException, spawn
 
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
     free_memory()  # the first process needs the GPU that this one may have used
     results = get_context("spawn").SimpleQueue()
     threads = max(1, torch.get_num_threads() // processes)
-    failure: BaseException | None = None
-    try:
-        arguments = (processes, _free_port(), threads, results, work, args)
-        spawn(_run_process, arguments, nprocs=processes)
-    except (ProcessExitedException, ProcessRaisedException) as error:
-        failure = error
+    arguments = (processes, _free_port(), threads, results, work, args)
+    context = spawn(_run_process, arguments, nprocs=processes, join=False)
+    reports, failure = _join(context, results)
     # What a process reports comes first: how the others ended (a lost connection) follows from it.
-    result = None if results.empty() else results.get()
-    if isinstance(result, BaseException):
-        raise result
+    if mistake := next((r for r in reports if isinstance(r, BaseException)), None):
+        raise mistake
     if isinstance(failure, ProcessRaisedException):
         raise failure
-    if failure and result is None:
+    if failure and not reports:
         raise InputError(
             "a training process was killed; the machine may have run out of memory. Run again: it "
             "continues from the last checkpoint. Lower `train.micro_batch_size` or "
             "`train.processes` if it happens again."
         ) from failure
-    return result
+    return reports[0]
+
+
+def _join(context: Any, results: Any) -> tuple[list[Any], Exception | None]:
+    """Waits for processes; returns what they reported, and how one of them failed, if any did."""
+    from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
+
+    reports, failure, running = [], None, True
+    while running:
+        try:
+            running = not context.join(timeout=0.1)
+        except (ProcessExitedException, ProcessRaisedException) as error:
+            running, failure = False, error
+        # A process that reports more than a pipe holds ends only once that is read.
+        while not results.empty():
+            reports.append(results.get())
+    return reports, failure
 
 
 def world_size() -> int:

@@ -19,14 +19,18 @@ from dataselect.settings import PositiveInt
 Processes = PositiveInt | Literal["auto"]
 
 
-def usable_processes(requested: Processes, parts: int) -> int:
+def usable_processes(requested: Processes, parts: int, gpus: int | None = None) -> int:
     """How many processes share a step of `parts` equal parts: the most that divide it.
 
     No two share a GPU, which NCCL refuses.
-    """
-    import torch
 
-    gpus = torch.cuda.device_count()
+    Args:
+        gpus: how many there are; None: as many as torch sees.
+    """
+    if gpus is None:
+        import torch
+
+        gpus = torch.cuda.device_count()
     limit = max(1, gpus) if requested == "auto" else min(requested, gpus or requested)
     return max(number for number in range(1, limit + 1) if parts % number == 0)
 

@@ -51,7 +51,8 @@ def test_training_elsewhere_is_measured_by_its_own_memory(home, monkeypatch):
     (line,) = training_memory(planned(), "80GB")
     assert "of 80.0 GB on each GPU" in line
     assert "expected a run that fits into 2.0 MB" in mistake(training_memory, planned(), "2MB")
-    assert "params.yaml: train.memory" in mistake(training_memory, planned(), "much")
+    message = mistake(training_memory, planned(), "much")
+    assert message.startswith("params.yaml: train.memory: expected a size")
     before = planned().train
     change({"train": {"memory": "80GB"}})
     assert planned().train == before  # nothing is trained again

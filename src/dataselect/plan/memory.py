@@ -30,7 +30,7 @@ def training_memory(sections: Plan, train_memory: str | None = None) -> list[str
     """
     limit = None
     if train_memory is not None:
-        limit = memory_bytes(train_memory, "params.yaml: train.memory")
+        limit = memory_bytes(train_memory, "train.memory")
     limits = {"train": limit, "reference": None}
     parts = {"train": (sections.train.model, sections.train.recipe, "params.yaml: train")}
     settings = {"train": TRAIN_SETTINGS}

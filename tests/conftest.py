@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from dataselect.data.checkpoints import Checkpoint
 from tests import helpers, small_run
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for a hub must fail, not wait
@@ -14,6 +15,15 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for a hub mu
 def model_section():
     """MODEL, for the tests that ask for it by name."""
     return helpers.MODEL
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    """The golden adapters and their moments, in the form that the warm-up leaves them."""
+    folder = tmp_path_factory.mktemp("lora") / "00"
+    shutil.copytree(helpers.GOLDEN / "lora", folder)
+    shutil.copy2(helpers.GOLDEN / "adam_state.safetensors", folder / "adam.safetensors")
+    return Checkpoint(folder, 1e-5)
 
 
 @pytest.fixture

@@ -58,6 +58,14 @@ def test_as_many_processes_as_divide_a_step(requested, parts, expected):
     assert distributed.usable_processes(requested, parts) == expected
 
 
+def much():
+    return "x" * 2**20
+
+
+def test_a_result_may_be_larger_than_a_pipe():
+    assert distributed.launch(2, much) == much()
+
+
 def refuse(message):
     if distributed.is_main_process():
         raise InputError(message)

@@ -18,15 +18,6 @@ from tests.helpers import GOLDEN, MODEL
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """The golden adapters and their moments, in the form that the warm-up leaves them."""
-    folder = tmp_path_factory.mktemp("lora") / "00"
-    shutil.copytree(GOLDEN / "lora", folder)
-    shutil.copy2(GOLDEN / "adam_state.safetensors", folder / "adam.safetensors")
-    return Checkpoint(folder, 1e-5)
-
-
-@pytest.fixture(scope="module")
 def checkpoints(checkpoint, tmp_path_factory):
     """The golden checkpoint, and one with other adapters and a third of its learning rate."""
     folder = tmp_path_factory.mktemp("lora") / "01"

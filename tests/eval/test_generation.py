@@ -124,6 +124,14 @@ def test_an_output_ends_at_the_tokenizers_eos_whatever_the_model_says(ends):
     assert outputs(model, QUESTIONS, batch_size=5)["output"].to_list() == alone
 
 
+def test_the_models_own_settings_of_generation_decide_nothing_else():
+    model = write_model("llama")
+    expected = outputs(model, QUESTIONS, batch_size=5)["output"].to_list()
+    own = {"repetition_penalty": 1.3, "max_new_tokens": 3, "num_beams": 2}
+    change_json(Path("model/generation_config.json"), **own)
+    assert outputs(model, QUESTIONS, batch_size=5)["output"].to_list() == expected
+
+
 def test_a_tokenizer_without_eos_or_pad_is_padded_all_the_same():
     model = write_model("llama")
     change_json(Path("model/tokenizer_config.json"), eos_token=None)

@@ -296,3 +296,13 @@ def test_only_the_last_response_is_a_tests_reference_answer(tokenizer):
     assert tokenizer.decode(last.ids[last.response]) == "2</s>"
     assert tokenizer.decode(row.ids[row.response]) == "1</s>\n2</s>"  # itself unchanged
     assert not mark_last_response(prompt).response.any()
+
+
+def test_a_template_that_writes_todays_date_writes_the_same_every_day(tokenizer):
+    template = (
+        "{% if strftime_now is defined %}{% set day = strftime_now('%d %b %Y') %}{% endif %}"
+        "{% for m in messages %}{{ day + m.role + m.content }}{% endfor %}"
+    )
+    chat = Chat(with_template(tokenizer, template), "model", 64)
+    assert chat.prompt(TURNS[:1]) == "26 Jul 2024systemBe brief."
+    assert "strftime_now('" not in chat.jinja_template  # that is saved with the trained model

@@ -36,15 +36,6 @@ def rows():
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """The golden adapters and their moments, in the form that the warm-up leaves them."""
-    folder = tmp_path_factory.mktemp("lora") / "00"
-    shutil.copytree(GOLDEN / "lora", folder)
-    shutil.copy2(GOLDEN / "adam_state.safetensors", folder / "adam.safetensors")
-    return Checkpoint(folder, 1e-5)
-
-
-@pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     """The golden model with other weights, as a proxy's checkpoint."""
     folder = tmp_path_factory.mktemp("proxy") / "00"

@@ -7,6 +7,7 @@ import pytest
 from dataselect.compute import memory as machine
 from dataselect.plan import memory
 from dataselect.plan.memory import training_memory
+from dataselect.train.fit import Recipe
 from tests.helpers import change, mistake, planned, user_folder
 
 
@@ -50,7 +51,8 @@ def test_training_elsewhere_is_measured_by_its_own_memory(home, monkeypatch):
     (line,) = training_memory(planned(), "80GB")
     assert "of 80.0 GB on each GPU" in line
     assert "expected a run that fits into 2.0 MB" in mistake(training_memory, planned(), "2MB")
-    assert "params.yaml: train.memory" in mistake(training_memory, planned(), "much")
+    message = mistake(training_memory, planned(), "much")
+    assert message.startswith("params.yaml: train.memory: expected a size")
     before = planned().train
     change({"train": {"memory": "80GB"}})
     assert planned().train == before  # nothing is trained again
@@ -81,6 +83,30 @@ def test_sharding_needs_several_gpus(home, monkeypatch):
     assert "found 1." in mistake(training_memory, planned())
     change({"method": "s2l", "train": {"sharding": "full"}})
     assert planned().reference.reference.settings["sharding"] == "full"
+
+
+def test_shards_elsewhere_are_as_many_as_the_processes(home):
+    change({"train": {"sharding": "full"}})
+    message = mistake(training_memory, planned(), "80GB")
+    assert message.startswith("params.yaml: train.processes: auto: the GPUs of another machine")
+    change({"train": {"sharding": "full", "processes": 4}})
+    assert training_memory(planned(), "80GB")
+    change({"train": {"sharding": "full", "processes": 4, "batch_size": 1}})
+    assert "found 1." in mistake(training_memory, planned(), "80GB")
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"batch_size": 8}, 4),
+        ({"batch_size": 6}, 3),
+        ({"batch_size": 8, "processes": 2}, 2),
+        ({"loss_per": "micro_batch"}, 1),
+    ],
+)
+def test_the_processes_are_those_that_will_share_a_step(monkeypatch, settings, expected):
+    monkeypatch.setattr(memory, "gpu_memories", lambda: [8e10] * 4)
+    assert memory.machine(Recipe(**settings)).processes == expected
 
 
 def test_a_model_that_is_not_at_hand_is_not_known(home):

@@ -70,9 +70,9 @@ def test_shards_are_offered_where_there_are_several_gpus():
     found = alternatives(shape, Recipe(), 64, TRAIN_SETTINGS, "float32", gpus)
     assert "`sharding: full`" in found
     assert not any("sharding" in change and "nf4" in change for change in found)
-    small = Recipe(optimizer="adamw_8bit")
-    found = alternatives(shape, small, 64, TRAIN_SETTINGS, "float32", gpus)
-    assert not any("sharding" in change for change in found)
+    for refused in (Recipe(optimizer="adamw_8bit"), Recipe(packed=True, micro_batch_size=2)):
+        found = alternatives(shape, refused, 64, TRAIN_SETTINGS, "float32", gpus)
+        assert not any("sharding" in change for change in found)
     for place in (Machine(None, True, 1), Machine(None, False, 2)):
         found = alternatives(shape, Recipe(), 64, TRAIN_SETTINGS, "float32", place)
         assert not any("sharding" in change for change in found)

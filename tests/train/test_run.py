@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,10 +19,12 @@ from dataselect.errors import InputError
 from dataselect.train.fit import Recipe
 from dataselect.train.run import Trained, TrainSection, train
 from tests.helpers import MODEL
+from tests.train import trained
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("threads")]
 
 FAST = Recipe(epochs=2, learning_rate=1e-2, batch_size=4, threads=1)
+run = partial(trained, recipe=FAST)
 SHORT = replace(MODEL, max_tokens=64)
 
 
@@ -48,21 +51,6 @@ def file(in_scratch):
         return path
 
     return write
-
-
-@pytest.fixture(autouse=True)
-def threads():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-def run(path, name, model=MODEL, **settings):
-    """Trains on a file; returns what was done, and the weights."""
-    out = path.parent / name
-    section = TrainSection(model, replace(FAST, **settings), "code")
-    done = train(section, path, out, path.parent / f"{name}-curve")
-    return done, load_file(out / "model.safetensors")
 
 
 def curve(path, name):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,15 @@ from dataselect.train.adapters import add_adapters
 from dataselect.train.fit import Recipe, fit
 from dataselect.train.nets import check_types, load_trainable
 from dataselect.train.rows import encode_file
-from dataselect.train.run import TrainSection, train
+from dataselect.train.run import TrainSection
 from dataselect.train.sharding import check_processes, check_sharded
 from tests.helpers import MODEL, mistake
+from tests.train import trained
+
+pytestmark = pytest.mark.usefixtures("threads")
 
 FAST = Recipe(epochs=2, learning_rate=1e-3, batch_size=4, threads=1, processes=2, sharding="full")
+run = partial(trained, recipe=FAST)
 LORA = {"method": "lora", "lora_rank": 4, "lora_dropout": 0.0}
 
 
@@ -46,21 +51,6 @@ def file(in_scratch):
     path = in_scratch / "train.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
-
-
-@pytest.fixture(autouse=True)
-def threads():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-def run(path, name, model=MODEL, **settings):
-    """Trains on a file; returns what was done, and the weights."""
-    out = path.parent / name
-    section = TrainSection(model, replace(FAST, **settings), "code")
-    done = train(section, path, out, path.parent / f"{name}-curve")
-    return done, load_file(out / "model.safetensors")
 
 
 ALONE = {"processes": 1, "sharding": "none"}

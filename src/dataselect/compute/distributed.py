@@ -19,14 +19,18 @@ from dataselect.settings import PositiveInt
 Processes = PositiveInt | Literal["auto"]
 
 
-def usable_processes(requested: Processes, parts: int) -> int:
+def usable_processes(requested: Processes, parts: int, gpus: int | None = None) -> int:
     """How many processes share a step of `parts` equal parts: the most that divide it.
 
     No two share a GPU, which NCCL refuses.
-    """
-    import torch
 
-    gpus = torch.cuda.device_count()
+    Args:
+        gpus: how many there are; None: as many as torch sees.
+    """
+    if gpus is None:
+        import torch
+
+        gpus = torch.cuda.device_count()
     limit = max(1, gpus) if requested == "auto" else min(requested, gpus or requested)
     return max(number for number in range(1, limit + 1) if parts % number == 0)
 
@@ -48,35 +52,43 @@ def launch(processes: int, work: Callable[..., Any], *args: Any) -> Any:
         return work(*args)
     import torch
     from torch.multiprocessing import get_context
-    from torch.multiprocessing.spawn import (
-        ProcessExitedException,
-        ProcessRaisedException,
-        spawn,
-    )
+    from torch.multiprocessing.spawn import ProcessRaisedException, spawn
 
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
     free_memory()  # the first process needs the GPU that this one may have used
     results = get_context("spawn").SimpleQueue()
     threads = max(1, torch.get_num_threads() // processes)
-    failure: BaseException | None = None
-    try:
-        arguments = (processes, _free_port(), threads, results, work, args)
-        spawn(_run_process, arguments, nprocs=processes)
-    except (ProcessExitedException, ProcessRaisedException) as error:
-        failure = error
+    arguments = (processes, _free_port(), threads, results, work, args)
+    context = spawn(_run_process, arguments, nprocs=processes, join=False)
+    reports, failure = _join(context, results)
     # What a process reports comes first: how the others ended (a lost connection) follows from it.
-    result = None if results.empty() else results.get()
-    if isinstance(result, BaseException):
-        raise result
+    if mistake := next((r for r in reports if isinstance(r, BaseException)), None):
+        raise mistake
     if isinstance(failure, ProcessRaisedException):
         raise failure
-    if failure and result is None:
+    if failure and not reports:
         raise InputError(
             "a training process was killed; the machine may have run out of memory. Run again: it "
             "continues from the last checkpoint. Lower `train.micro_batch_size` or "
             "`train.processes` if it happens again."
         ) from failure
-    return result
+    return reports[0]
+
+
+def _join(context: Any, results: Any) -> tuple[list[Any], Exception | None]:
+    """Waits for processes; returns what they reported, and how one of them failed, if any did."""
+    from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
+
+    reports, failure, running = [], None, True
+    while running:
+        try:
+            running = not context.join(timeout=0.1)
+        except (ProcessExitedException, ProcessRaisedException) as error:
+            running, failure = False, error
+        # A process that reports more than a pipe holds ends only once that is read.
+        while not results.empty():
+            reports.append(results.get())
+    return reports, failure
 
 
 def world_size() -> int:

@@ -147,9 +147,12 @@ def language_model(net: PreTrainedModel, encoder: Encoder, batch_size: int) -> A
         batch_size: prompts that pass through the model together.
     """
     from lm_eval.models.huggingface import HFLM
+    from transformers import GenerationConfig
 
     tokenizer: Any = encoder.chat.tokenizer
     ends = end_tokens(net, tokenizer)
+    # The model's own settings would decide too: a penalty, which counts padding, beams, a length.
+    net.generation_config = GenerationConfig()
 
     class LanguageModel(HFLM):
         def loglikelihood(self, requests: list, disable_tqdm: bool = False) -> list:

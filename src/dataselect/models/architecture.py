@@ -23,6 +23,9 @@ NAMES = {
     "vocabulary": ("vocab_size",),
 }
 
+#: What the matrix that makes logits is called, where it is not an embedding's own.
+HEADS = ("lm_head", "embed_out")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
@@ -52,6 +55,12 @@ class Architecture:
     def layer_matrices(self) -> dict[str, tuple[int, int]]:
         """The matrices of the layers: without embedding, positions and head."""
         return {name: shape for name, shape in self.matrices.items() if _in_layer(name)}
+
+    @property
+    def embedded(self) -> int:
+        """The parameters of the embeddings: of tokens, and of positions where they are learned."""
+        outside = [name for name in self.matrices if not _in_layer(name)]
+        return sum(math.prod(self.matrices[name]) for name in outside if not name.endswith(HEADS))
 
 
 def _in_layer(name: str) -> bool:

@@ -12,7 +12,7 @@ from dataselect.data.examples import Example
 from dataselect.errors import InputError
 from dataselect.models.examples import encode_example
 from dataselect.models.formats import built_in_template, tulu
-from dataselect.models.templates import SINGLE_TURN, Template, TemplateRejected
+from dataselect.models.templates import SINGLE_TURN, Template, TemplateRejected, with_fixed_date
 from dataselect.models.tokens import Encoded, Tokens, mark_last_response
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Chat:
         self.tokenizer, self.max_tokens = tokenizer, max_tokens
         special_tokens = dict(tokenizer.special_tokens_map)
         self.template = (
-            Template(tokenizer.get_chat_template(), special_tokens, name)
+            Template(with_fixed_date(tokenizer.get_chat_template()), special_tokens, name)
             if template == "model"
             else built_in_template(template, special_tokens, name)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -21,6 +22,12 @@ Spans = list[tuple[int, int]]
 
 #: The shortest conversation, from which a template's header is learned.
 SINGLE_TURN: list[Message] = [{"role": "user", "content": "a"}]
+
+#: What a template writes as today's date: that of Llama 3.2's own where it cannot ask for it.
+DATE = datetime(2024, 7, 26)
+
+#: Where a template asks for today's date, and in which form.
+TODAY = re.compile(r"""\bstrftime_now\(\s*(["'])(.*?)\1\s*\)""")
 
 #: transformers compiles a template once, and with markers it renders for one thread at a time.
 _RENDERING = Lock()
@@ -226,6 +233,11 @@ class Template:
         before = text[: _shared_start(text, changed)]
         start = before.rfind(self.header)
         return before[: start + len(self.header)] if self.header and start >= 0 else before
+
+
+def with_fixed_date(source: str) -> str:
+    """A template that writes `DATE` where it would write today's: tokens are the same every day."""
+    return TODAY.sub(lambda found: f"{found[1]}{DATE.strftime(found[2])}{found[1]}", source)
 
 
 def _shared_start(first: str, second: str) -> int:

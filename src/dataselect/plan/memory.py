@@ -9,7 +9,7 @@ from dataselect.models.architecture import read_architecture
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.run import Plan
 from dataselect.settings import load_part, part_function, settings_of
-from dataselect.train.fit import Recipe
+from dataselect.train.fit import Recipe, process_count
 from dataselect.train.memory import Machine, needed
 from dataselect.train.memory_limits import TRAIN_SETTINGS, alternatives, check_fits, describe
 from dataselect.train.nets import uses_bfloat16
@@ -30,7 +30,7 @@ def training_memory(sections: Plan, train_memory: str | None = None) -> list[str
     """
     limit = None
     if train_memory is not None:
-        limit = memory_bytes(train_memory, "params.yaml: train.memory")
+        limit = memory_bytes(train_memory, "train.memory")
     limits = {"train": limit, "reference": None}
     parts = {"train": (sections.train.model, sections.train.recipe, "params.yaml: train")}
     settings = {"train": TRAIN_SETTINGS}
@@ -64,28 +64,34 @@ def machine(recipe: Recipe, gpu_memory: int | None = None) -> Machine:
     Args:
         gpu_memory: bytes of each GPU, where it will run on others than those here.
     """
-    if gpu_memory is not None:
-        processes = 1 if recipe.processes == "auto" else recipe.processes
-        return Machine(gpu_memory, True, processes)
+    if gpu_memory is not None:  # as many GPUs there as processes are asked for
+        return Machine(gpu_memory, True, process_count(recipe, gpus=0))
     gpus = gpu_memories()
-    processes = 1 if recipe.processes == "auto" else recipe.processes
+    processes = process_count(recipe, gpus=len(gpus or []))
     if gpus:
-        processes = len(gpus) if recipe.processes == "auto" else min(processes, len(gpus))
         return Machine(min(gpus), True, processes)
     return Machine(None if gpus is None else machine_memory(), gpus is None, processes)
 
 
-def _check_sharding(recipe: Recipe, place: Machine, where: str) -> None:
-    """Refuses to shard without a GPU, where processes share the memory, or over one alone."""
+def _check_sharding(recipe: Recipe, place: Machine, elsewhere: bool, where: str) -> None:
+    """Refuses to shard without a GPU, where processes share the memory, or over one alone.
+
+    Args:
+        elsewhere: whether it will run on the GPUs of another machine, which cannot be counted.
+    """
+    if recipe.sharding == "full" and elsewhere and recipe.processes == "auto":
+        raise InputError(
+            f"{where}.processes: auto: the GPUs of another machine, which `memory` is of, cannot "
+            "be counted here, and `sharding: full` divides the model by their number. Set "
+            "`processes` to it."
+        )
     if recipe.sharding == "full" and not place.on_gpu:
         raise InputError(
             f"{where}.sharding: full: expected several GPUs; found none, and processes without a "
             "GPU share the machine's memory. Set `train.sharding: none`."
         )
     if place.memory is not None:  # else how many GPUs there are is not known
-        parts = recipe.batch_size // recipe.micro_batch_size
-        usable = max(number for number in range(1, place.processes + 1) if parts % number == 0)
-        check_processes(recipe, usable, where)
+        check_processes(recipe, place.processes, where)
 
 
 def _line(
@@ -98,8 +104,7 @@ def _line(
 ) -> str:
     """What a stage takes, in words; refuses what cannot fit."""
     place = machine(recipe, gpu_memory)
-    if gpu_memory is None:
-        _check_sharding(recipe, place, where)
+    _check_sharding(recipe, place, gpu_memory is not None, where)
     shape = read_architecture(model)
     if shape is None:
         return f"memory of {stage}: not known before the configuration of {model.name} is read"

@@ -119,7 +119,7 @@ def show_cost(composed: Composed) -> None:
         highlight=False,
     )
     report.console.print(
-        f"Memory of a GPU: {memory}, and activations. Training is not sharded over GPUs.",
+        f"Memory of a GPU: {memory}, and activations; with `sharding: full` a part.",
         markup=False,
         highlight=False,
     )

@@ -236,13 +236,15 @@ def _next_micro_batch(recipe: Recipe) -> int:
     return max(size for size in range(1, half + 1) if recipe.batch_size % size == 0)
 
 
-def process_count(recipe: Recipe) -> int:
+def process_count(recipe: Recipe, gpus: int | None = None) -> int:
     """How many processes share a recipe's steps: each takes a micro-batch at a time.
 
-    Where losses are averaged by micro-batch it is 1: the rows that fill up an epoch for several
-    processes would count as a micro-batch of their own.
+    It is 1 with `loss_per: micro_batch`: what fills up an epoch for several would count as one.
+
+    Args:
+        gpus: how many there are; None: as many as torch sees.
     """
     if recipe.loss_per == "micro_batch":
         return 1
     micro_batches = recipe.batch_size // recipe.micro_batch_size
-    return distributed.usable_processes(recipe.processes, micro_batches)
+    return distributed.usable_processes(recipe.processes, micro_batches, gpus)

@@ -99,14 +99,14 @@ def needed(
     return Memory(
         weights=weights,
         gradients=base * trained * (2 if machine.processes > 1 and parts == 1 else 1),
-        optimizer=2 * _moment_bytes(recipe, base) * trained,
+        optimizer=_moments(shape, recipe, base, trained),
         activations=_activations(shape, computing, tokens, computes, machine.on_gpu),
         accumulates=recipe.batch_size > recipe.micro_batch_size * machine.processes,
     )
 
 
 def held_per_parameter(recipe: Recipe) -> float:
-    """Bytes of weights, gradients and optimizer for each parameter of the model.
+    """Bytes of weights, gradients and optimizer for each parameter of the model's layers.
 
     Of LoRA, the weights alone: what is trained is small beside them.
     """
@@ -114,6 +114,14 @@ def held_per_parameter(recipe: Recipe) -> float:
     if recipe.method == "lora":
         return weights
     return 2 * weights + 2 * _moment_bytes(recipe, weights)
+
+
+def _moments(shape: Architecture, recipe: Recipe, base: float, trained: float) -> float:
+    """Bytes of both moments of so many trained parameters, of `base` bytes each."""
+    bytes_ = 2 * _moment_bytes(recipe, base) * trained
+    if recipe.optimizer == "adamw_8bit" and recipe.method == "full":
+        bytes_ += 2 * (SIZES["float32"] - IN_8_BITS) * shape.embedded  # in 32 bits
+    return bytes_
 
 
 def _moment_bytes(recipe: Recipe, trained: float) -> float:

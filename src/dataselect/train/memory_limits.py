@@ -9,6 +9,7 @@ from dataselect import report
 from dataselect.errors import InputError
 from dataselect.models.architecture import Architecture
 from dataselect.train.memory import Machine, Memory, needed
+from dataselect.train.sharding import check_sharding
 
 if TYPE_CHECKING:
     from dataselect.models.settings import ModelSettings
@@ -156,9 +157,12 @@ def alternatives(
 
 
 def _can_shard(recipe: Recipe, machine: Machine) -> bool:
-    """Whether there are several GPUs, and nothing is held in 4 or 8 bits."""
-    small = recipe.weights == "nf4" or recipe.optimizer == "adamw_8bit"
-    return machine.on_gpu and machine.processes > 1 and not small
+    """Whether there are several GPUs, and nothing of the recipe goes against it."""
+    try:
+        check_sharding(recipe, "train")
+    except InputError:
+        return False
+    return machine.on_gpu and machine.processes > 1
 
 
 def _resets(recipe: Recipe, new: dict[str, Any]) -> dict[str, Any]:

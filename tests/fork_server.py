@@ -31,11 +31,14 @@ from filelock import FileLock
 
 #: What stages import within functions; never anything of this project.
 LIBRARIES = ("torch", "transformers", "transformers.trainer", "transformers.models.llama",
-             "peft", "accelerate", "polars", "duckdb", "pyarrow.parquet", "pydantic", "dvclive",
+             "peft", "accelerate", "polars", "duckdb", "pyarrow.parquet", "dvclive",
+             "pydantic.json_schema", "pydantic.type_adapter", "pydantic.dataclasses",
+             "rich.console", "rich.table", "rich.emoji", "typer", "safetensors.numpy",
              "lm_eval", "lm_eval.tasks", "lm_eval.models.huggingface", "datasets",
              "sentence_transformers", "sklearn.cluster", "safetensors.torch",
-             "dvc.cli", "dvc.commands.repro", "dvc.commands.experiments.run", "dvc.repo.reproduce",
-             "dvc.repo.experiments.executor.local", "dvc_data.index")  # fmt: skip
+             "dvc.cli.parser", "dvc.repo.reproduce", "dvc.repo.experiments.executor.local",
+             "dvc.repo.experiments.queue.celery", "dvc.repo.experiments.show", "dvc.repo.plots",
+             "dvc_data.index", "dvc_data.hashfile.db.local", "dulwich.ignore")  # fmt: skip
 
 #: A stage's exit status where the server itself failed.
 FAILED = 70

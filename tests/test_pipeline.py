@@ -160,7 +160,14 @@ def distinct():
         words = {word: part for word, part in method.items() if word != "model"}
         names = [next(iter(part)) if isinstance(part, dict) else part for part in words.values()]
         combinations[str(names)] = name
-    return sorted(combinations.values())
+    for name in sorted(combinations.values()):
+        marks = () if name in OF_EACH_KIND else pytest.mark.torture
+        yield pytest.param(name, marks=marks)
+
+
+#: Without a model, with one, with one of another kind, and with a reference. Others share these
+#: ways through the stages; what they choose is in the tests of laws.
+OF_EACH_KIND = ("longest", "rds", "embed_gtr", "less")
 
 
 @pytest.mark.parametrize("method", distinct())

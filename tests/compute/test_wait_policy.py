@@ -101,7 +101,7 @@ def ray_policy(address):
         return next(iter(run([0], no_progress))).policy
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 @pytest.mark.xdist_group("ray")
 def test_a_clusters_workers_have_it_too(tmp_path):
     """Whatever the environment of the cluster itself, which somebody else may have started."""

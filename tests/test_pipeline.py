@@ -153,6 +153,11 @@ def test_quotas_weights_epochs_and_a_budget_in_tokens_choose_again_and_no_more(p
     assert (project / "out/selection.parquet").read_bytes() == before
 
 
+#: Without a model, with one, with one of another kind, and with a reference. Others share these
+#: ways through the stages; what they choose is in the tests of laws.
+OF_EACH_KIND = ("longest", "rds", "embed_gtr", "less")
+
+
 def distinct():
     """A method for every combination of parts; the laws go through all, from features on."""
     combinations = {}
@@ -160,14 +165,10 @@ def distinct():
         words = {word: part for word, part in method.items() if word != "model"}
         names = [next(iter(part)) if isinstance(part, dict) else part for part in words.values()]
         combinations[str(names)] = name
-    for name in sorted(combinations.values()):
-        marks = () if name in OF_EACH_KIND else pytest.mark.torture
-        yield pytest.param(name, marks=marks)
-
-
-#: Without a model, with one, with one of another kind, and with a reference. Others share these
-#: ways through the stages; what they choose is in the tests of laws.
-OF_EACH_KIND = ("longest", "rds", "embed_gtr", "less")
+    return [
+        pytest.param(name, marks=() if name in OF_EACH_KIND else pytest.mark.torture)
+        for name in sorted(combinations.values())
+    ]
 
 
 @pytest.mark.parametrize("method", distinct())

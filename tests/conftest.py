@@ -5,9 +5,13 @@ import shutil
 
 import pytest
 
-from tests import helpers, small_run
+from tests import fork_server, helpers, small_run
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for a hub must fail, not wait
+
+
+def pytest_runtest_setup():
+    fork_server.ask_nothing_of_the_machine()
 
 
 @pytest.fixture(scope="session")

@@ -106,6 +106,7 @@ def serve(path, owner):
                 importlib.import_module(name)
             except ImportError:
                 continue  # an optional part
+    ask_nothing_of_the_machine()
     gc.freeze()  # a collection in a fork would copy what it looks at
     ended, wake_up = socket.socketpair()
     wake_up.setblocking(False)
@@ -126,6 +127,15 @@ def serve(path, owner):
                 running[begin(connection)] = connection
     shutil.rmtree(Path(path).parent, ignore_errors=True)
     os._exit(0)  # what the libraries do at an end is of no use
+
+
+def ask_nothing_of_the_machine():
+    """Keeps lm-eval, where it is imported, from its report on the machine, which nothing reads.
+
+    It starts pip, lscpu and others for it, some seconds in every evaluation.
+    """
+    if evaluator := sys.modules.get("lm_eval.evaluator"):
+        evaluator.add_env_info = lambda results: None
 
 
 def is_alive(pid):

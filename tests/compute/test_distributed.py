@@ -58,9 +58,9 @@ def test_as_many_processes_as_divide_a_step(requested, parts, expected):
     assert distributed.usable_processes(requested, parts) == expected
 
 
-def refuse(message):
+def refuse():
     if distributed.is_main_process():
-        raise InputError(message)
+        raise InputError("not like this")
 
 
 def run_out():
@@ -71,10 +71,11 @@ def vanish():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_mistake_in_a_process_and_a_killed_process_are_one_message():
-    with pytest.raises(InputError, match="not like this"):
-        distributed.launch(2, refuse, "not like this")
-    with pytest.raises(MemoryError, match="Tried to allocate"):
-        distributed.launch(2, run_out)
-    with pytest.raises(InputError, match="continues from the last checkpoint"):
-        distributed.launch(2, vanish)
+@pytest.mark.parametrize(("work", "error", "message"), [
+    (refuse, InputError, "not like this"),
+    (vanish, InputError, "continues from the last checkpoint"),
+    pytest.param(run_out, MemoryError, "Tried to allocate", marks=pytest.mark.torture),
+])  # fmt: skip
+def test_a_mistake_in_a_process_and_a_killed_process_are_one_message(work, error, message):
+    with pytest.raises(error, match=message):
+        distributed.launch(2, work)

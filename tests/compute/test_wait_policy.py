@@ -70,7 +70,7 @@ def policy(*_):
     return os.environ.get("OMP_WAIT_POLICY")
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 def test_workers_have_the_policy_of_the_process_that_starts_them(monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     with local(workers=2).open(start) as run:

@@ -1,7 +1,9 @@
 """Fixtures that several tests share."""
 
+import gc
 import os
 import shutil
+import sys
 
 import pytest
 
@@ -10,8 +12,20 @@ from tests import fork_server, helpers, small_run
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for a hub must fail, not wait
 
 
+_frozen = {"modules": 0}
+
+
 def pytest_runtest_setup():
+    """Does once for all tests what would cost seconds in many.
+
+    The libraries have a million objects: a collection, such as the package does after each model,
+    looks at all of them, but at none that is frozen.
+    """
     fork_server.ask_nothing_of_the_machine()
+    if len(sys.modules) > _frozen["modules"] + 100:
+        gc.collect()
+        gc.freeze()
+        _frozen["modules"] = len(sys.modules)
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,7 @@ def test_without_a_mistake_it_runs_and_aggregate_refuses_a_budget_above_the_pool
     ],
     ids=["a missing file", "an unknown method", "a negative budget"],
 )
+@pytest.mark.slow
 def test_plan_refuses(home, settings, message):
     change(settings)
     methods = ", ".join(read_yaml("methods.yaml"))
@@ -156,6 +157,7 @@ def test_plan_starts_at_once(home):
     assert heavy & set(done.stdout.splitlines()) == set()
 
 
+@pytest.mark.slow
 def test_a_plan_of_another_version(home):
     assert stage("plan", home).returncode == 0
     sections = json.loads((home / "plan.json").read_text())

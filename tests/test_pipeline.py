@@ -272,7 +272,17 @@ IDLE_EDITS = {
 }
 
 
-@pytest.mark.parametrize("what", IDLE_EDITS)
+#: Those that stand for an edit in the feature's own file, and for one in none of its files.
+FEW_EDITS = ("a docstring", "the trainer")
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        pytest.param(what, marks=() if what in FEW_EDITS else pytest.mark.torture)
+        for what in IDLE_EDITS
+    ],
+)
 def test_an_edit_that_decides_nothing_embeds_nothing(project, edit, what):
     assert repro(project, "embed") == []
     edit(*IDLE_EDITS[what])
@@ -350,6 +360,7 @@ def test_an_experiment_runs_in_the_workspace(project):
     run("dvc", "plots", "show", "--json", cwd=project)
 
 
+@pytest.mark.torture
 def test_chosen_rows_that_overlap_tests_are_shown_and_may_be_dropped(tmp_path):
     """The pool is three tests and two other rows; all that are left are chosen."""
     pool = {"path": "data/copies.parquet"}

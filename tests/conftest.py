@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from dataselect.plan import code
 from tests import fork_server, helpers, small_run
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for a hub must fail, not wait
@@ -26,6 +27,29 @@ def pytest_runtest_setup():
         gc.collect()
         gc.freeze()
         _frozen["modules"] = len(sys.modules)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hashes_of_code():
+    """Keeps the digests of the package's files from test to test.
+
+    A plan keeps them in its scratch folder; in a new one it goes through the syntax tree of every
+    file. Of each file its size, time and inode are compared, here as there.
+    """
+    known = {}
+
+    class Shared(code._Cache):
+        def __init__(self):
+            super().__init__()
+            self.known = {**known, **self.known}
+
+        def save(self):
+            known.update(self.known)
+            super().save()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(code, "_Cache", Shared)
+        yield
 
 
 @pytest.fixture(scope="session")

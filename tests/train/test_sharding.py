@@ -169,7 +169,7 @@ def fit_some_rows(path, home, recipe):
     fit_rows(path, home, recipe)
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 def test_another_number_of_processes_reads_the_parts(file, in_scratch):
     recipe = replace(FAST, epochs=1, save_steps=2)  # 4 steps
     distributed.launch(2, fit_rows, file, in_scratch / "two", recipe)

@@ -1,14 +1,56 @@
 """Fixtures that several tests share."""
 
+import gc
 import os
 import shutil
+import sys
 
 import pytest
 
 from dataselect.data.checkpoints import Checkpoint
-from tests import helpers, small_run
+from dataselect.plan import code
+from tests import fork_server, helpers, small_run
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for a hub must fail, not wait
+
+
+_frozen = {"modules": 0}
+
+
+def pytest_runtest_setup():
+    """Does once for all tests what would cost seconds in many.
+
+    The libraries have a million objects: a collection, such as the package does after each model,
+    looks at all of them, but at none that is frozen.
+    """
+    fork_server.ask_nothing_of_the_machine()
+    if len(sys.modules) > _frozen["modules"] + 100:
+        gc.collect()
+        gc.freeze()
+        _frozen["modules"] = len(sys.modules)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hashes_of_code():
+    """Keeps the digests of the package's files from test to test.
+
+    A plan keeps them in its scratch folder; in a new one it goes through the syntax tree of every
+    file. Of each file its size, time and inode are compared, here as there.
+    """
+    known = {}
+
+    class Shared(code._Cache):
+        def __init__(self):
+            super().__init__()
+            self.known = {**known, **self.known}
+
+        def save(self):
+            known.update(self.known)
+            super().save()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(code, "_Cache", Shared)
+        yield
 
 
 @pytest.fixture(scope="session")

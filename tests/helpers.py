@@ -20,7 +20,7 @@ from dataselect.plan.method import PARTS
 from dataselect.plan.params import read_yaml
 from dataselect.plan.run import plan
 from dataselect.settings import part_function, settings_of
-from tests.fork_server import client_folder
+from tests.fork_server import COMMANDS, client_folder
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"
@@ -87,10 +87,10 @@ def columns(count):
 def run(*command, cwd, check=True):
     """Runs a command as a user would; returns what it printed and its status.
 
-    The stages that DVC starts are forks of one process: see `fork_server`.
+    `dvc`, `python` and `dataselect` are forks of one process: see `fork_server`.
     """
     folders = [str(Path(sys.executable).parent), os.environ["PATH"]]
-    if command[0] == "dvc" and hasattr(os, "fork"):
+    if command[0] in (*COMMANDS, "bash") and hasattr(os, "fork"):
         folders.insert(0, client_folder())
     environment = {**os.environ, "PATH": os.pathsep.join(folders)}
     done = subprocess.run(

@@ -35,6 +35,8 @@ def project(tmp_path, monkeypatch):
     run("git", "add", "--all", cwd=home)
     run("git", "commit", "--quiet", "--message", "a small pool", cwd=home)
     monkeypatch.setenv("PYTHONPATH", str(home / "src"))
+    # The page's pytest runs in a fork that has imported a library that is a plugin of pytest's.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-W ignore::pytest.PytestAssertRewriteWarning")
     return home
 
 

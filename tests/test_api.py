@@ -146,13 +146,17 @@ FORMS = {
     "rds": lambda frame: frame,
     "random": lambda frame: frame.to_dicts(),
     "top_ppl": lambda frame: pd.DataFrame(frame.to_dicts()),
-    "less": lambda frame: datasets.Dataset.from_list(frame.to_dicts()),
-    "s2l": lambda frame: {"path": frame.lazy()},
+    "longest": lambda frame: datasets.Dataset.from_list(frame.to_dicts()),
+    "random_balanced": lambda frame: {"path": frame.lazy()},
 }
+#: With a reference: they take longer.
+FITTED = {"less": FORMS["longest"], "s2l": FORMS["random_balanced"]}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", FORMS)
+@pytest.mark.parametrize(
+    "method", [*FORMS, *(pytest.param(name, marks=pytest.mark.torture) for name in FITTED)]
+)
 def test_the_selection_is_the_pipelines_to_the_row(method, in_scratch, monkeypatch):
     """The stages' scripts in a project; the API elsewhere, where nothing is computed yet."""
     project, elsewhere = in_scratch / "project", in_scratch / "elsewhere"
@@ -175,7 +179,7 @@ def test_the_selection_is_the_pipelines_to_the_row(method, in_scratch, monkeypat
     for stage in ("plan", "dedup", "reference", "embed", "score", "aggregate"):
         runpy.run_path(str(ROOT / "stages" / f"{stage}.py"), run_name="__main__")
     monkeypatch.chdir(elsewhere)
-    form = FORMS[method]
+    form = (FORMS | FITTED)[method]
     chosen = dataselect.select(
         form(frames["pool"]), form(frames["queries"]), tests=form(frames["tests"]),
         **{name: value for name, value in settings.items() if name not in frames},

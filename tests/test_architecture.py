@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -97,9 +98,16 @@ def name_of(path):
     return ".".join(parts)
 
 
+@cache
+def parsed(path):
+    """A file's syntax tree, made once."""
+    return ast.parse(path.read_text())
+
+
+@cache
 def imports(path, at_top=False):
     """Every module that a file imports, also inside functions, but not only for type checks."""
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     typing_only = {
         node
         for branch in ast.walk(tree)
@@ -130,35 +138,46 @@ def allows(permitted, module):
     return any(module == name or module.startswith(name + ".") for name in permitted)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_imports_only_what_its_folder_may(path):
+# Each test goes through all files and says which are wrong: one test for each of some hundred
+# files would take longer to collect, in every process, than to run.
+
+
+def not_permitted(path):
+    """What of ours a module imports, and may not."""
     name = name_of(path)
     folder = name.split(".")[0]
     if folder in EVERYTHING:
-        return
+        return set()
     assert folder in MAY_IMPORT, f"{folder}: add it to the table of DESIGN.md and here"
     ours = {m.removeprefix("dataselect.") for m in imports(path) if m.startswith("dataselect.")}
-    permitted = MAY_IMPORT[folder] | {"errors", "report", folder}
-    assert not {module for module in ours if not allows(permitted, module)}
+    rules = [MAY_IMPORT[folder]]
     is_part = name.count(".") and not name.endswith(".run") and "._" not in name
     if folder in ("score", "aggregate") and is_part:
-        permitted = PART_MAY_IMPORT | {"errors", "report", folder}
-        assert not {module for module in ours if not allows(permitted, module)}
+        rules.append(PART_MAY_IMPORT)
+    always = {"errors", "report", folder}
+    return {m for m in ours if not all(allows(permitted | always, m) for permitted in rules)}
 
 
-@pytest.mark.parametrize("folder", PARTS.values())
-def test_no_part_imports_another(folder):
-    names = set(part_names(folder))
-    for name in names:
-        ours = imports(SOURCE / folder / f"{name}.py")
-        assert not {f"dataselect.{folder}.{other}" for other in names - {name}} & ours
+def test_a_module_imports_only_what_its_folder_may():
+    assert {name_of(path): wrong for path in MODULES if (wrong := not_permitted(path))} == {}
 
 
-@pytest.mark.parametrize("path", [*MODULES, *SCRIPTS], ids=lambda path: path.stem)
-def test_heavy_libraries_are_imported_inside_functions(path):
-    exempt = {"settings": {"pydantic"}}.get(path.stem, set())
-    top = {module.split(".")[0] for module in imports(path, at_top=True)}
-    assert not top & (HEAVY - exempt)
+def test_no_part_imports_another():
+    for folder in PARTS.values():
+        names = set(part_names(folder))
+        for name in names:
+            ours = imports(SOURCE / folder / f"{name}.py")
+            others = {f"dataselect.{folder}.{other}" for other in names - {name}}
+            assert not others & ours, (folder, name)
+
+
+def test_heavy_libraries_are_imported_inside_functions():
+    found = {}
+    for path in [*MODULES, *SCRIPTS]:
+        exempt = {"settings": {"pydantic"}}.get(path.stem, set())
+        top = {module.split(".")[0] for module in imports(path, at_top=True)}
+        found[str(path)] = top & (HEAVY - exempt)
+    assert {path: wrong for path, wrong in found.items() if wrong} == {}
 
 
 @pytest.mark.parametrize("name", ["plan", "dedup", "aggregate"])
@@ -195,15 +214,20 @@ def test_imports_have_no_circle():
         visit(name)
 
 
-@pytest.mark.parametrize("path", [*MODULES, *SCRIPTS], ids=lambda path: path.stem)
-def test_modules_and_functions_are_short(path):
-    text = path.read_text()
-    lines = len(text.splitlines())
-    assert lines <= (40 if path in SCRIPTS else 250), f"{path.name}: {lines} lines"
-    for node in ast.walk(ast.parse(text)):
+def too_long(path):
+    """What is too long in a file."""
+    lines = len(path.read_text().splitlines())
+    if lines > (40 if path in SCRIPTS else 250):
+        yield f"{path}: {lines} lines"
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.FunctionDef):
             length = node.end_lineno - node.lineno + 1
-            assert length <= 50, f"{path.name}:{node.lineno}: {node.name} has {length} lines"
+            if length > 50:
+                yield f"{path}:{node.lineno}: {node.name} has {length} lines"
+
+
+def test_modules_and_functions_are_short():
+    assert [found for path in [*MODULES, *SCRIPTS] for found in too_long(path)] == []
 
 
 def identifiers(tree):
@@ -222,20 +246,22 @@ def identifiers(tree):
 OTHERS = [path for name in ("benchmarks", "demo", "remote") for path in (ROOT / name).glob("*.py")]
 
 
-@pytest.mark.parametrize("path", [*MODULES, *SCRIPTS, *OTHERS], ids=lambda path: path.stem)
-def test_names_are_plain_words(path):
-    tree = ast.parse(path.read_text())
+def private_words(path):
+    """The names and texts of a file that are not plain words."""
+    tree = parsed(path)
     public = {"of"} if path.parent.name == "score" else set()  # a setting of methods.yaml
     if path.parent.name == "demo":
         public = {"answer"}  # of a question
-    wrong = [
-        f"{path.name}:{line}: {name}"
-        for line, name in identifiers(tree)
-        if name in PRIVATE_WORDS - public
-    ]
-    assert not wrong
+    for line, name in identifiers(tree):
+        if name in PRIVATE_WORDS - public:
+            yield f"{path}:{line}: {name}"
     texts = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
-    assert not [f"{path.name}:{n.lineno}" for n in texts if re.search(r"\bmend", n.value, re.I)]
+    yield from (f"{path}:{n.lineno}" for n in texts if re.search(r"\bmend", n.value, re.I))
+
+
+def test_names_are_plain_words():
+    files = [*MODULES, *SCRIPTS, *OTHERS]
+    assert [found for path in files for found in private_words(path)] == []
 
 
 def test_stage_scripts_have_a_guarded_main():

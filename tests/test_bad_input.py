@@ -4,6 +4,7 @@ And it ends the stage, with nothing written.
 """
 
 import json
+import subprocess
 import sys
 
 import polars as pl
@@ -14,7 +15,7 @@ from tests.helpers import POOL, ROOT, change, run
 
 
 def stage(name, home):
-    return run(sys.executable, str(ROOT / "stages" / f"{name}.py"), cwd=home, check=False)
+    return run("python", str(ROOT / "stages" / f"{name}.py"), cwd=home, check=False)
 
 
 def files(home):
@@ -77,6 +78,7 @@ def test_without_a_mistake_it_runs_and_aggregate_refuses_a_budget_above_the_pool
     ],
     ids=["a missing file", "an unknown method", "a negative budget"],
 )
+@pytest.mark.slow
 def test_plan_refuses(home, settings, message):
     change(settings)
     methods = ", ".join(read_yaml("methods.yaml"))
@@ -149,11 +151,13 @@ def test_plan_starts_at_once(home):
         "import runpy, sys; runpy.run_path(sys.argv[1], run_name='__main__'); "
         "print(*sys.modules, sep='\\n')"
     )
-    done = run(sys.executable, "-c", code, str(ROOT / "stages/plan.py"), cwd=home)
+    command = [sys.executable, "-c", code, str(ROOT / "stages/plan.py")]
+    done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=True)
     assert "dataselect.plan.run" in done.stdout.splitlines()
     assert heavy & set(done.stdout.splitlines()) == set()
 
 
+@pytest.mark.slow
 def test_a_plan_of_another_version(home):
     assert stage("plan", home).returncode == 0
     sections = json.loads((home / "plan.json").read_text())

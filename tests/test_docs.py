@@ -379,7 +379,7 @@ def test_the_commands_of_a_run(project, printed):
     assert "all runs are of rds" in printed["dataselect compare"]
     assert "rds" in printed["dataselect runs"]
     (example,) = [t for lang, t in BLOCK.findall(DOCS["docs/asking.md"]) if lang == "python"]
-    assert "messages" in run(sys.executable, "-c", example, cwd=project).stdout
+    assert "messages" in run("python", "-c", example, cwd=project).stdout
 
 
 @pytest.mark.slow

@@ -31,6 +31,10 @@ METHODS[MEAN] = {**METHODS["rds"], "aggregator": "mean_over_tasks"}
 TIED = {"rds_response_only"}
 #: Methods of which a larger budget does not begin with the smaller: shares grow for all groups.
 SHARING = {"s2l", "s2l_published"}
+#: Methods of another's parts, with other settings.
+VARIANTS = {"rds_last_token", "rds_mean", "rds_prompt_only", "rds_response_only", "mid_ppl",
+            "middle_ppl", "ifd_bfloat16", "embed_minilm", "embed_nv", "less_srht",
+            "s2l_published"}  # fmt: skip
 ROWS = 48  # of the golden pool: enough for every source, seconds for every method
 
 
@@ -71,7 +75,9 @@ def by_features():
     """The methods, grouped by what they measure."""
     for name, method in METHODS.items():
         key = json.dumps([method.get(word) for word in ("reference", "features", "model")])
-        yield pytest.param(name, marks=pytest.mark.xdist_group(f"laws {key}"))
+        marks = [pytest.mark.xdist_group(f"laws {key}")]
+        marks += [pytest.mark.torture] if name in VARIANTS else []
+        yield pytest.param(name, marks=marks)
 
 
 every_method = pytest.mark.parametrize("method", list(by_features()))

@@ -153,6 +153,11 @@ def test_quotas_weights_epochs_and_a_budget_in_tokens_choose_again_and_no_more(p
     assert (project / "out/selection.parquet").read_bytes() == before
 
 
+#: Without a model, with one, with one of another kind, and with a reference. Others share these
+#: ways through the stages; what they choose is in the tests of laws.
+OF_EACH_KIND = ("longest", "rds", "embed_gtr", "less")
+
+
 def distinct():
     """A method for every combination of parts; the laws go through all, from features on."""
     combinations = {}
@@ -160,7 +165,10 @@ def distinct():
         words = {word: part for word, part in method.items() if word != "model"}
         names = [next(iter(part)) if isinstance(part, dict) else part for part in words.values()]
         combinations[str(names)] = name
-    return sorted(combinations.values())
+    return [
+        pytest.param(name, marks=() if name in OF_EACH_KIND else pytest.mark.torture)
+        for name in sorted(combinations.values())
+    ]
 
 
 @pytest.mark.parametrize("method", distinct())
@@ -264,9 +272,19 @@ IDLE_EDITS = {
 }
 
 
-@pytest.mark.parametrize("what", IDLE_EDITS)
+#: Those that stand for an edit in the feature's own file, and for one in none of its files.
+FEW_EDITS = ("a docstring", "the trainer")
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        pytest.param(what, marks=() if what in FEW_EDITS else pytest.mark.torture)
+        for what in IDLE_EDITS
+    ],
+)
 def test_an_edit_that_decides_nothing_embeds_nothing(project, edit, what):
-    assert repro(project, "embed") == []
+    repro(project, "embed")
     edit(*IDLE_EDITS[what])
     assert repro(project, "embed") == []
 
@@ -342,6 +360,7 @@ def test_an_experiment_runs_in_the_workspace(project):
     run("dvc", "plots", "show", "--json", cwd=project)
 
 
+@pytest.mark.torture
 def test_chosen_rows_that_overlap_tests_are_shown_and_may_be_dropped(tmp_path):
     """The pool is three tests and two other rows; all that are left are chosen."""
     pool = {"path": "data/copies.parquet"}

@@ -80,6 +80,7 @@ def test_a_colleague_pulls_the_same_bytes_and_computes_nothing(project, colleagu
     assert not run("git", "status", "--short", cwd=colleague).stdout
 
 
+@pytest.mark.torture
 def test_what_never_was_committed_comes_from_the_run_cache(project, colleague):
     assert repro(project, "aggregate", method="random_balanced") == ["score", "aggregate"]
     run("dvc", "push", "--run-cache", cwd=project)
@@ -92,7 +93,10 @@ def test_what_never_was_committed_comes_from_the_run_cache(project, colleague):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("url", "s3://no-such-bucket/folder"), ("endpointurl", "http://127.0.0.1:1")],
+    [
+        ("url", "s3://no-such-bucket/folder"),
+        pytest.param("endpointurl", "http://127.0.0.1:1", marks=pytest.mark.torture),
+    ],
 )
 def test_a_wrong_address_ends_dvc_with_its_message_and_loses_nothing(
     project, colleague, option, value

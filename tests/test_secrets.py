@@ -38,7 +38,7 @@ def leaks(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["less", "s2l"])
+@pytest.mark.parametrize("method", [pytest.param("less", marks=pytest.mark.torture), "s2l"])
 def test_no_secret_is_in_anything_that_a_run_wrote_or_printed(tmp_path, monkeypatch, method):
     home = small_project(tmp_path / "project", method=method)
     for name, secret in SECRETS.items():

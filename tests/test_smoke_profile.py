@@ -11,7 +11,7 @@ import yaml
 from tests.helpers import ROOT, copy_project, run
 from tests.test_pipeline import ran
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.torture
 
 PROBLEMS = [
     {

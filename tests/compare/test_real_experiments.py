@@ -1,7 +1,6 @@
 """`dataselect compare` and `dataselect runs` on what DVC itself has written."""
 
 import json
-import sys
 
 import pytest
 
@@ -36,8 +35,7 @@ def command(project, *arguments, check=True):
     """`dataselect`, with the code in the project."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(project / "src"))
-        words = [sys.executable, "-m", "dataselect.cli", *arguments]
-        return run(*words, cwd=project, check=check)
+        return run("dataselect", *arguments, cwd=project, check=check)
 
 
 def test_each_run_has_its_own_scores(project):

@@ -62,13 +62,14 @@ def much():
     return "x" * 2**20
 
 
+@pytest.mark.slow
 def test_a_result_may_be_larger_than_a_pipe():
     assert distributed.launch(2, much) == much()
 
 
-def refuse(message):
+def refuse():
     if distributed.is_main_process():
-        raise InputError(message)
+        raise InputError("not like this")
 
 
 def run_out():
@@ -79,10 +80,11 @@ def vanish():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_mistake_in_a_process_and_a_killed_process_are_one_message():
-    with pytest.raises(InputError, match="not like this"):
-        distributed.launch(2, refuse, "not like this")
-    with pytest.raises(MemoryError, match="Tried to allocate"):
-        distributed.launch(2, run_out)
-    with pytest.raises(InputError, match="continues from the last checkpoint"):
-        distributed.launch(2, vanish)
+@pytest.mark.parametrize(("work", "error", "message"), [
+    (refuse, InputError, "not like this"),
+    (vanish, InputError, "continues from the last checkpoint"),
+    pytest.param(run_out, MemoryError, "Tried to allocate", marks=pytest.mark.torture),
+])  # fmt: skip
+def test_a_mistake_in_a_process_and_a_killed_process_are_one_message(work, error, message):
+    with pytest.raises(error, match=message):
+        distributed.launch(2, work)

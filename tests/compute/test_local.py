@@ -32,7 +32,7 @@ def test_several_processes_write_the_same_bytes(pool, by_one_process):
     assert again["pool"].computed == 0
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 def test_the_stage_itself_works_in_several_processes(tmp_path):
     home = small_project(tmp_path / "project", method="rds", engine={"local": {"workers": 2}})
     assert "embed" in repro(home, "embed")
@@ -44,7 +44,7 @@ def test_the_stage_itself_works_in_several_processes(tmp_path):
     assert names[0] == names[1]
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 def test_reference_and_training_themselves_work_in_several_processes(tmp_path):
     shared = {"batch_size": 4, "micro_batch_size": 2, "processes": 2, "threads": 2, "epochs": 1}
     home = small_project(tmp_path / "project", method="s2l", train=shared)

@@ -89,7 +89,7 @@ print("alike", float(np.abs(result.vectors - expected).max()) < 1e-5)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit is Linux's")
 def test_batches_shrink_under_a_real_limit():
     command = [sys.executable, "-c", EMBED]

@@ -2,6 +2,8 @@
 
 import gc
 
+import pytest
+
 from dataselect.compute.local import local
 from dataselect.compute.placement import Placement, current_placement, placed, use_placement
 from dataselect.compute.ray import ray
@@ -55,6 +57,7 @@ def test_a_placement_holds_in_its_body_and_none_changes_nothing():
     assert current_placement() is None
 
 
+@pytest.mark.slow
 def test_a_placement_decides_no_section_and_no_shard(home, pool, by_one_process):
     change({"method": "rds"})
     before = planned()

@@ -81,7 +81,7 @@ def watch(monkeypatch):
     return shown
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 @pytest.mark.xdist_group("ray")
 def test_progress_moves_within_a_shard_on_a_cluster(in_scratch, monkeypatch):
     pytest.importorskip("ray")

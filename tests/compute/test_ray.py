@@ -79,7 +79,7 @@ def test_a_killed_workers_shard_is_done_by_another(in_scratch, on_ray):
     assert {k.name: v for k, v in shard_bytes(in_scratch / "ray").items()} == ours
 
 
-@pytest.mark.parametrize("cpus", [1, 2])
+@pytest.mark.parametrize("cpus", [1, pytest.param(2, marks=pytest.mark.torture)])
 def test_a_cluster_scores_to_the_bit(pool, on_ray, cpus):
     embed(SECTION, pool, rows=8)
     scorer = ScoreSection(Part("cosine", {"groups": "queries"}), code="")

@@ -70,7 +70,7 @@ def policy(*_):
     return os.environ.get("OMP_WAIT_POLICY")
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 def test_workers_have_the_policy_of_the_process_that_starts_them(monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     with local(workers=2).open(start) as run:
@@ -101,7 +101,7 @@ def ray_policy(address):
         return next(iter(run([0], no_progress))).policy
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 @pytest.mark.xdist_group("ray")
 def test_a_clusters_workers_have_it_too(tmp_path):
     """Whatever the environment of the cluster itself, which somebody else may have started."""

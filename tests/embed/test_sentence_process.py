@@ -166,6 +166,7 @@ def test_it_ends_with_what_started_it(model):
     assert has_ended(pid)
 
 
+@pytest.mark.torture
 def test_it_ends_when_what_started_it_is_killed(model):
     program = (
         "import sys, time\n"

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -215,7 +214,7 @@ def test_the_stages_judge_and_write_the_key_nowhere(home, monkeypatch):
         judge = {"url": server.url, "model": "m"}
         change({"eval": {"judge": judge}, "decontaminate": None})
         for name in ("plan", "dedup", "baseline", "eval"):
-            done = run(sys.executable, str(ROOT / f"stages/{name}.py"), cwd=home)
+            done = run("python", str(ROOT / f"stages/{name}.py"), cwd=home)
             assert KEY not in done.stdout + done.stderr
     assert len(server.bodies) == 3  # the trained model is the same here: nothing is asked twice
     metrics = json.loads((home / "metrics/eval.json").read_text())

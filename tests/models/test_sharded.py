@@ -51,7 +51,7 @@ def save(model, folder):
     return sum(isinstance(part, FSDPModule) for part in net.transformer.h)
 
 
-@pytest.mark.slow
+@pytest.mark.torture  # train/test_sharding.py saves one as well
 def test_a_model_in_parts_is_saved_whole(gpt, tmp_path):
     assert distributed.launch(2, save, gpt, tmp_path / "parts") == 2
     save_whole(load_causal(gpt, "float32"), _made(tmp_path / "whole"))

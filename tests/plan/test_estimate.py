@@ -117,6 +117,7 @@ def test_times():
     assert Cost(1.0, 2.0, 3.0).scaled(2) == (2.0, 4.0, 6.0)
 
 
+@pytest.mark.slow
 def test_a_mistake_is_one_message(in_scratch):
     (in_scratch / "params.yaml").write_text(yaml.safe_dump({**PARAMS, "method": "rdss"}))
     (in_scratch / "methods.yaml").write_text((ROOT / "methods.yaml").read_text())

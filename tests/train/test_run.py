@@ -230,7 +230,11 @@ def run_out_of_memory(*args):
 # 13 rows: an epoch ends in a step of one, of which a second process has no row.
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"group_by_length": True}, {"packed": True, "micro_batch_size": 2}],
+    [
+        {},
+        pytest.param({"group_by_length": True}, marks=pytest.mark.torture),
+        pytest.param({"packed": True, "micro_batch_size": 2}, marks=pytest.mark.torture),
+    ],
     ids=str,
 )
 def test_two_processes_train_to_the_weights_of_one(file, changes):

@@ -67,10 +67,12 @@ def close(first, second, rtol=1e-3, atol=2e-5):
     "settings",
     [
         {},
-        {"gradient_checkpointing": True},
-        {"dtype": "bfloat16"},
-        {"weights": "bfloat16", "optimizer": "adamw_float32"},
-        LORA,
+        pytest.param({"gradient_checkpointing": True}, marks=pytest.mark.torture),
+        pytest.param({"dtype": "bfloat16"}, marks=pytest.mark.torture),
+        pytest.param(
+            {"weights": "bfloat16", "optimizer": "adamw_float32"}, marks=pytest.mark.torture
+        ),
+        pytest.param(LORA, marks=pytest.mark.torture),
     ],
     ids=["full", "checkpointing", "autocast", "bfloat16", "lora"],
 )
@@ -99,7 +101,7 @@ print(json.dumps(done), flush=True)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 @pytest.mark.parametrize("settings", [{}, LORA | {"lora_dropout": 0.1}], ids=["full", "lora"])
 def test_a_killed_run_resumes_from_its_parts_and_ends_with_the_same_weights(
     file, in_scratch, settings
@@ -157,7 +159,7 @@ def fit_some_rows(path, home, recipe):
     fit_rows(path, home, recipe)
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 def test_another_number_of_processes_reads_the_parts(file, in_scratch):
     recipe = replace(FAST, epochs=1, save_steps=2)  # 4 steps
     distributed.launch(2, fit_rows, file, in_scratch / "two", recipe)

@@ -70,8 +70,11 @@ def client_folder():
     if os.getpid() not in _folders:
         run_id = os.environ.get("PYTEST_XDIST_TESTRUNUID")  # the same in all workers
         owner = os.getppid() if run_id else os.getpid()
-        folder = Path(tempfile.gettempdir()) / f"fork-server-{owner}-{run_id or 'alone'}"
-        folder.mkdir(exist_ok=True)
+        if run_id:
+            folder = Path(tempfile.gettempdir()) / f"fork-server-{run_id}"
+            folder.mkdir(exist_ok=True)
+        else:
+            folder = Path(tempfile.mkdtemp(prefix="fork-server-"))
         with FileLock(folder / "lock"):
             if not (folder / "dvc").exists():
                 start(folder, owner)

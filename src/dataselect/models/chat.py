@@ -116,12 +116,9 @@ class Chat:
             encode: encodes a block; None: whole conversations, as `encode` does.
         """
         encode = encode or self._encode
-        lengths = np.asarray([sum(len(turn["content"]) for turn in row) for row in rows])
-        order = np.argsort(-lengths, kind="stable")
-        blocks = (
-            order[start : start + ROWS_PER_BLOCK] for start in range(0, len(rows), ROWS_PER_BLOCK)
+        return prefetch(
+            (block, encode([rows[i] for i in block])) for block in blocks_by_length(rows)
         )
-        return prefetch((block, encode([rows[i] for i in block])) for block in blocks)
 
     def render(self, row: list[Message]) -> tuple[str, Spans]:
         """A conversation as text, and the character spans of its responses.
@@ -220,6 +217,13 @@ class Chat:
                 response[tokens.within(span)] = True
             encoded.append(self.finish(tokens.ids, response))
         return encoded
+
+
+def blocks_by_length(rows: list[list[Message]]) -> Iterator[np.ndarray]:
+    """The numbers (int64) of rows of like length, in characters, block by block, longest first."""
+    lengths = np.asarray([sum(len(turn["content"]) for turn in row) for row in rows])
+    order = np.argsort(-lengths, kind="stable")
+    return (order[start : start + ROWS_PER_BLOCK] for start in range(0, len(rows), ROWS_PER_BLOCK))
 
 
 def load_chat(model: TokenizerSettings, max_tokens: int | None = None) -> Chat:

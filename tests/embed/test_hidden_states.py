@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dataselect.embed.hidden_states import hidden_states, pool
+from dataselect.models.batches import Batches
 from dataselect.models.chat import load_chat
 from dataselect.models.load import load_encoder, load_tokenizer
 from tests.embed import Costs, measure, turns
@@ -112,3 +113,17 @@ def test_outputs_and_bytes_are_those_of_the_arrays():
     half = measure(feature, ROWS, replace(MODEL, dtype="bfloat16"))["vectors"]
     assert half.dtype == np.float16
     np.testing.assert_allclose(half, found["vectors"], atol=0.03)
+
+
+@pytest.mark.parametrize("over", ["all", "prompt", "response", "masked_prompt", "masked_response"])
+@pytest.mark.parametrize("pooling", ["weighted_mean", "mean", "last_token"])
+def test_packed_vectors_equal_padded_ones(over, pooling, monkeypatch):
+    feature = hidden_states(pooling=pooling, over=over)
+    rows = [*ROWS, *(turns("word " * (n % 5 + 1), "w " * n) for n in range(12))]
+    padded = measure(feature, rows)["vectors"]
+    monkeypatch.setattr("dataselect.models.packed.has_kernel", lambda net: True)
+    monkeypatch.setattr(Batches, "on", lambda *_, packed, **__: Batches(100, packed=packed))
+    costs = Costs()
+    packed = measure(feature, rows, progress=costs)["vectors"]
+    np.testing.assert_allclose(packed, padded, atol=1e-6)
+    assert costs.rows == len(rows) and len(costs.calls) > 1

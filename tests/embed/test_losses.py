@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dataselect.embed.losses import losses
+from dataselect.models.batches import Batches
 from dataselect.models.chat import load_chat
 from dataselect.models.load import load_causal
 from dataselect.models.parts import encode_responses
@@ -71,3 +72,17 @@ def test_outputs_and_bytes_are_those_of_the_arrays(direct):
     assert set(found) == set(feature.outputs)
     assert sum(array[0].nbytes for array in found.values()) == feature.bytes_per_row(None, 0)
     assert ("direct_nll" in found) == direct
+
+
+def test_losses_of_packed_rows_equal_those_of_padded_ones(monkeypatch):
+    rows = [*ROWS, *(turns("word " * (n % 5 + 1), "w " * n) for n in range(12))]
+    padded = measure(losses(direct=True), rows)
+    monkeypatch.setattr("dataselect.models.packed.has_kernel", lambda net: True)
+    monkeypatch.setattr(Batches, "on", lambda *_, packed, **__: Batches(60, packed=packed))
+    monkeypatch.setattr("dataselect.models.nll.TOKENS_IN_FP32", 7)
+    costs = Costs()
+    packed = measure(losses(direct=True), rows, progress=costs)
+    assert set(packed) == set(padded)
+    for name, values in padded.items():
+        np.testing.assert_allclose(packed[name], values, rtol=1e-6, atol=1e-6)
+    assert costs.rows == pytest.approx(len(rows)) and len(costs.calls) > 4

@@ -95,7 +95,9 @@ def _load(
             progress(len(batch), tokens, token_flops * tokens)
 
         blocks = read_rows(rows, side, part)
-        for numbers, encoded in blocks if net is None else filled(blocks, budget):
+        for numbers, encoded in (
+            blocks if net is None else filled(blocks, batches.max_padded_tokens)
+        ):
             lengths = [len(row.ids) for row in encoded]
             batches.run(lengths, partial(embed_batch, numbers, encoded))
         return {"vectors": vectors.cpu().numpy()}

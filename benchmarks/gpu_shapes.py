@@ -122,9 +122,7 @@ def _patches(
     found = {
         "dataselect.models.load.load_encoder": lambda _: net,
         "dataselect.models.batches.Batches.on": batches,
-        "dataselect.models.packed.has_kernel": packed.has_kernel
-        if case.packed
-        else lambda _: False,
+        "dataselect.models.packed.has_kernel": has_kernel,
     }
     if case.ready:
         found["dataselect.embed.hidden_states.row_reader"] = lambda _: read

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from dataselect.embed.hidden_states import hidden_states, pool
-from dataselect.models.batches import Batches
 from dataselect.models.chat import load_chat
 from dataselect.models.load import load_encoder, load_tokenizer
 from tests.embed import Costs, measure, turns
 from tests.helpers import MODEL
+from tests.packed_rows import pack_on_cpu
 
 ROWS = [turns("What is 1 + 1?", "2"), turns("Count.", "1 2 3 4 5 6 7 8 9"), turns("hello")]
 
@@ -121,8 +121,7 @@ def test_packed_vectors_equal_padded_ones(over, pooling, monkeypatch):
     feature = hidden_states(pooling=pooling, over=over)
     rows = [*ROWS, *(turns("word " * (n % 5 + 1), "w " * n) for n in range(12))]
     padded = measure(feature, rows)["vectors"]
-    monkeypatch.setattr("dataselect.models.packed.has_kernel", lambda net: True)
-    monkeypatch.setattr(Batches, "on", lambda *_, packed, **__: Batches(100, packed=packed))
+    pack_on_cpu(monkeypatch, 100)
     costs = Costs()
     packed = measure(feature, rows, progress=costs)["vectors"]
     np.testing.assert_allclose(packed, padded, atol=1e-6)

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from dataselect.embed.losses import losses
-from dataselect.models.batches import Batches
 from dataselect.models.chat import load_chat
 from dataselect.models.load import load_causal
 from dataselect.models.parts import encode_responses
 from tests.embed import Costs, measure, turns
 from tests.helpers import MODEL
+from tests.packed_rows import pack_on_cpu
 
 ROWS = [
     turns("What is the capital of France?", "Paris."),
@@ -77,8 +77,7 @@ def test_outputs_and_bytes_are_those_of_the_arrays(direct):
 def test_losses_of_packed_rows_equal_those_of_padded_ones(monkeypatch):
     rows = [*ROWS, *(turns("word " * (n % 5 + 1), "w " * n) for n in range(12))]
     padded = measure(losses(direct=True), rows)
-    monkeypatch.setattr("dataselect.models.packed.has_kernel", lambda net: True)
-    monkeypatch.setattr(Batches, "on", lambda *_, packed, **__: Batches(60, packed=packed))
+    pack_on_cpu(monkeypatch, 60)
     monkeypatch.setattr("dataselect.models.nll.TOKENS_IN_FP32", 7)
     costs = Costs()
     packed = measure(losses(direct=True), rows, progress=costs)

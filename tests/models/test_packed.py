@@ -6,9 +6,9 @@ import torch
 import transformers
 from transformers import AutoModel
 
-from dataselect.models import packed as module
 from dataselect.models.packed import packed, segment_sums
 from dataselect.models.packed_attention import NAME
+from tests.packed_rows import pack_on_cpu
 from tests.train.test_packing import SIZES
 
 KINDS = {
@@ -39,7 +39,7 @@ def make(kind, **changes):
 @pytest.fixture
 def on_gpu(monkeypatch):
     """Rows are packed as on a GPU; the kernel's stand-in computes them."""
-    monkeypatch.setattr(module, "has_kernel", lambda net: True)
+    pack_on_cpu(monkeypatch)
 
 
 ROWS = [np.arange(5, 5 + 3 * t, 3, dtype=np.int32) for t in (11, 2, 1, 7)]

@@ -64,14 +64,22 @@ def attend(
     if wanted := [name for name in WITHOUT if options.get(name) is not None]:
         raise ValueError(f"attention with {wanted[0]}")
     q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))  # t h d
-    compute = _flash if query.is_cuda else _row_by_row
     window = -1 if sliding_window is None else sliding_window - 1
-    return compute(q, k, v, cu_seq_lens_q, max_length_q, scaling, window)[None], None
+    return flash(q, k, v, cu_seq_lens_q, max_length_q, scaling, window)[None], None
 
 
-def _flash(
+def flash(
     q: Tensor, k: Tensor, v: Tensor, starts: Tensor, longest: int, scale: float | None, window: int
 ) -> Tensor:
+    """The GPU's kernel: t h d.
+
+    Args:
+        q: t h d; `k` and `v`: t k d.
+        starts: as `cu_seq_lens_q`.
+        longest: as `max_length_q`.
+        scale: of the products; None: 1 / √d.
+        window: how many earlier tokens a token attends to; -1: all.
+    """
     from torch.nn.attention import varlen
 
     compute: Any = varlen.varlen_attn
@@ -90,22 +98,3 @@ def varlen_options() -> dict[str, Any]:
 
     known = inspect.signature(varlen_attn).parameters
     return {"enable_gqa": True} if "enable_gqa" in known else {}
-
-
-def _row_by_row(
-    q: Tensor, k: Tensor, v: Tensor, starts: Tensor, longest: int, scale: float | None, window: int
-) -> Tensor:
-    """The same, row by row: the kernel's stand-in on a processor, in tests."""
-    import torch
-
-    rows = []
-    for first, last in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
-        at = torch.arange(last - first)
-        distance = at[:, None] - at
-        seen = (distance >= 0) & (distance <= (longest if window < 0 else window))
-        parts = (states[first:last].transpose(0, 1)[None] for states in (q, k, v))
-        row = torch.nn.functional.scaled_dot_product_attention(
-            *parts, attn_mask=seen, scale=scale, enable_gqa=True
-        )
-        rows.append(row[0].transpose(0, 1))
-    return torch.cat(rows)

@@ -79,8 +79,8 @@ def on_gpu(*, small: bool) -> None:
         run[size] = shape_on_gpu(size, 128 if small else count)
     if not small:
         path = RESULTS / "embed_gpu.json"
-        earlier = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps({**earlier, "packed": run}, indent=1) + "\n")
+        result = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**result, "packed": run}, indent=1) + "\n")
 
 
 def vectors(count: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from dataselect.data.tables import Message
     from dataselect.models.chat import Encoded
 
 
@@ -44,6 +45,13 @@ def batches(lengths: list[int], max_padded_tokens: int, *, packed: bool = False)
             groups.append([row])
             size = lengths[row]
     return groups
+
+
+def blocks_by_length(rows: list[list[Message]], size: int) -> Iterator[np.ndarray]:
+    """The numbers (int64) of rows of like length, in characters, block by block, longest first."""
+    lengths = np.asarray([sum(len(turn["content"]) for turn in row) for row in rows])
+    order = np.argsort(-lengths, kind="stable")
+    return (order[start : start + size] for start in range(0, len(rows), size))
 
 
 def filled(

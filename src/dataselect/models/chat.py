@@ -10,6 +10,7 @@ import numpy as np
 from dataselect.compute.prefetch import batched, prefetch
 from dataselect.data.examples import Example
 from dataselect.errors import InputError
+from dataselect.models.batches import blocks_by_length
 from dataselect.models.examples import encode_example
 from dataselect.models.formats import built_in_template, tulu
 from dataselect.models.templates import SINGLE_TURN, Template, TemplateRejected
@@ -116,9 +117,8 @@ class Chat:
             encode: encodes a block; None: whole conversations, as `encode` does.
         """
         encode = encode or self._encode
-        return prefetch(
-            (block, encode([rows[i] for i in block])) for block in blocks_by_length(rows)
-        )
+        blocks = blocks_by_length(rows, ROWS_PER_BLOCK)
+        return prefetch((block, encode([rows[i] for i in block])) for block in blocks)
 
     def render(self, row: list[Message]) -> tuple[str, Spans]:
         """A conversation as text, and the character spans of its responses.
@@ -217,13 +217,6 @@ class Chat:
                 response[tokens.within(span)] = True
             encoded.append(self.finish(tokens.ids, response))
         return encoded
-
-
-def blocks_by_length(rows: list[list[Message]]) -> Iterator[np.ndarray]:
-    """The numbers (int64) of rows of like length, in characters, block by block, longest first."""
-    lengths = np.asarray([sum(len(turn["content"]) for turn in row) for row in rows])
-    order = np.argsort(-lengths, kind="stable")
-    return (order[start : start + ROWS_PER_BLOCK] for start in range(0, len(rows), ROWS_PER_BLOCK))
 
 
 def load_chat(model: TokenizerSettings, max_tokens: int | None = None) -> Chat:

@@ -63,12 +63,17 @@ def token_losses(
     Raises:
         InputError: memory does not suffice for a single row.
     """
+    batches = batches or Batches(MAX_PADDED_TOKENS, packed=isinstance(net, Packed))
+    if isinstance(net, Packed):
+        return _packed_losses(net, rows, progress, full, batches)
+    return _padded_losses(net, rows, progress, full, batches)
+
+
+def _padded_losses(
+    net: PreTrainedModel, rows: list[Encoded], progress: Progress, full: bool, batches: Batches
+) -> Losses:
     import torch
 
-    if isinstance(net, Packed):
-        batches = batches or Batches(MAX_PADDED_TOKENS, packed=True)
-        return _packed_losses(net, rows, progress, full, batches)
-    batches = batches or Batches(MAX_PADDED_TOKENS)
     losses = Losses(*(np.full(len(rows), np.nan) for _ in Losses._fields))
     flops_per_token = forward_flops(net, head=True)
 

@@ -19,7 +19,8 @@ import numpy as np
 
 from dataselect.compute import no_progress, ordered_results
 from dataselect.compute.threads import cores
-from dataselect.models.chat import Chat, blocks_by_length, load_chat
+from dataselect.models.batches import blocks_by_length
+from dataselect.models.chat import ROWS_PER_BLOCK, Chat, load_chat
 from dataselect.models.parts import Part
 from dataselect.models.settings import ModelSettings, TokenizerSettings
 from dataselect.models.token_worker import Flat, encode, encode_flat, main
@@ -76,7 +77,7 @@ class TokenProcesses:
         if self._rows >= ROWS_THAT_PAY and not self._started:
             self._started = True
             self._start()
-        blocks = list(blocks_by_length(rows))
+        blocks = list(blocks_by_length(rows, ROWS_PER_BLOCK))
         started = (
             self._threads.submit(self._encode, [rows[i] for i in block], side, part)
             for block in blocks

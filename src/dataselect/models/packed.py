@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
+#: Whether the blocks of a packed model are compiled (torch.compile).
+COMPILE = False
+
 
 class Packed:
     """A model that reads packed rows: see `packed`."""
@@ -77,6 +80,8 @@ def packed(net: PreTrainedModel) -> Packed | None:
     before = net.config._attn_implementation
     register()
     if _keeps_rows_apart(net):
+        if COMPILE:
+            compile_blocks(net)
         return Packed(net)
     net.set_attn_implementation(before)
     report.console.print(
@@ -117,3 +122,12 @@ def _keeps_rows_apart(net: PreTrainedModel) -> bool:
         with suppress(TypeError, ValueError, RuntimeError, KeyError):
             return keeps_rows_apart(together, singles, tokens, tolerance)
     return False
+
+
+def compile_blocks(net: PreTrainedModel) -> None:
+    """Lets torch compile the blocks of a model, which are alike: one for all."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    for block in net.modules():
+        if isinstance(block, GradientCheckpointingLayer):
+            block.compile(dynamic=True)

@@ -25,6 +25,7 @@ def register() -> None:
     from transformers import AttentionInterface
 
     AttentionInterface.register(NAME, attend)
+    varlen_options()  # not while a model is compiled
 
 
 def attend(

@@ -33,17 +33,24 @@ SIZES = {
 
 
 class Case(NamedTuple):
-    """How rows are read: packed or padded, tokens of a batch, and where the tokens come from."""
+    """How rows are read: packed or padded, tokens of a batch, and where the tokens come from.
+
+    Attributes:
+        compiled: whether torch compiles the model's blocks.
+        ready: whether the tokens were made before; else a thread makes them meanwhile.
+    """
 
     packed: bool
     tokens_per_batch: int
-    ready: bool
+    ready: bool = True
+    compiled: bool = True
 
 
 CASES = [
-    *(Case(packed=True, tokens_per_batch=n, ready=True) for n in (16_384, PACKED_TOKENS, 65_536)),
-    Case(packed=False, tokens_per_batch=PADDED_TOKENS, ready=True),
-    Case(packed=True, tokens_per_batch=PACKED_TOKENS, ready=False),
+    *(Case(True, tokens, compiled=False) for tokens in (16_384, PACKED_TOKENS, 65_536)),
+    Case(False, PADDED_TOKENS, compiled=False),
+    Case(True, PACKED_TOKENS),
+    Case(True, PACKED_TOKENS, ready=False),
 ]
 
 
@@ -90,6 +97,7 @@ def _embed(
             "rows_are": "packed" if case.packed else "padded",
             "attention": net.config._attn_implementation,
             "tokens_per_batch": case.tokens_per_batch,
+            "compiled": case.compiled,
             "tokens_from": "before" if case.ready else "meanwhile",
         }
         _warm_up(featurizer, sample)
@@ -115,7 +123,7 @@ def _patches(
     def batches(*_: Any, packed: bool = False, **__: Any) -> Batches:
         return Batches(case.tokens_per_batch, packed=packed)
 
-    def read(rows: list[Any], *_: Any) -> Iterator[tuple[np.ndarray, list[Encoded]]]:
+    def read(_: Any, rows: list[Any], *__: Any) -> Iterator[tuple[np.ndarray, list[Encoded]]]:
         return iter(few if len(rows) <= 64 else made)
 
     has_kernel = packed.has_kernel if case.packed else lambda _: False
@@ -125,5 +133,7 @@ def _patches(
         "dataselect.models.packed.has_kernel": has_kernel,
     }
     if case.ready:
-        found["dataselect.embed.hidden_states.row_reader"] = lambda _: read
+        found["dataselect.models.chat.Chat.encode_by_length"] = read
+    if not case.compiled:
+        found["dataselect.models.packed._compile_blocks"] = lambda *_: None
     return found

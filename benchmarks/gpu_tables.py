@@ -16,11 +16,12 @@ def packed_rows(result: dict[str, Any]) -> str:
     for shape in shapes.values():
         size = f"{shape['parameters'] / 1e9:.1f} B"
         for run in shape["runs"]:
-            made = ", tokens made meanwhile" if run["tokens_from"] == "meanwhile" else ""
+            made = ", compiled" if run.get("compiled") else ""
+            made += ", tokens made meanwhile" if run["tokens_from"] == "meanwhile" else ""
             lines.append(
                 f"| {size} | {run['rows_are']}{made} | {run['tokens_per_batch']:,} "
                 f"| {run['tokens_per_second']:,} | {run['share_of_the_product']:.1%} "
-                f"| {run['peak_gb']:.1f} GB |"
+                f"| {_memory(run)} |"
             )
     amounts = " and ".join(
         f"{shape['rows']:,} real rows of {shape['tokens']:,} tokens" for shape in shapes.values()
@@ -32,3 +33,7 @@ def packed_rows(result: dict[str, Any]) -> str:
         "does not say otherwise. (`python benchmarks/embed.py` where there is a GPU)"
     )
     return "\n".join([*lines, "", note])
+
+
+def _memory(run: dict[str, Any]) -> str:
+    return "–" if run["peak_gb"] is None else f"{run['peak_gb']:.1f} GB"

@@ -25,6 +25,7 @@ def pack_on_cpu(monkeypatch, tokens=None):
     """Packs rows as on a GPU; `tokens`: of a batch, packed or padded."""
     monkeypatch.setattr(packed, "has_kernel", lambda net: True)
     monkeypatch.setattr(packed_attention, "flash", row_by_row)
+    monkeypatch.setattr(packed, "_compile_blocks", lambda *_: None)  # takes long on a processor
     if tokens:
         monkeypatch.setattr(
             Batches, "on", lambda *_, packed=False, **__: Batches(tokens, packed=packed)

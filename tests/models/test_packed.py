@@ -5,7 +5,9 @@ import pytest
 import torch
 import transformers
 from transformers import AutoModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 
+from dataselect.models import packed as module
 from dataselect.models.packed import packed, segment_sums
 from dataselect.models.packed_attention import NAME
 from tests.packed_rows import pack_on_cpu
@@ -76,3 +78,42 @@ def test_sums_by_row():
     values = torch.tensor([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])
     found = segment_sums(values, torch.tensor([2, 0, 1]))
     assert found.tolist() == [[3.0, 30.0], [0.0, 0.0], [4.0, 40.0]]
+
+
+@pytest.fixture
+def compiled_by(monkeypatch):
+    """Compiles with another backend than torch's own."""
+    compile_blocks = module._compile_blocks
+
+    def use(backend):
+        def compile(block, **_):  # noqa: A001
+            torch.nn.Module.compile(block, backend=backend, dynamic=True)
+
+        pack_on_cpu(monkeypatch)
+        monkeypatch.setattr(module, "_compile_blocks", compile_blocks)
+        monkeypatch.setattr(GradientCheckpointingLayer, "compile", compile)
+
+    return use
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_compiled_blocks_give_the_same_states_and_a_failure_is_said(
+    works, compiled_by, capsys, in_scratch
+):
+    graphs = []
+
+    def backend(graph, inputs):
+        if not works:
+            raise RuntimeError("no compiler")
+        graphs.append(graph)
+        return graph.forward
+
+    compiled_by(backend)
+    net = make("Llama")
+    with torch.inference_mode():
+        alone = [net(torch.from_numpy(row)[None].long())[0][0] for row in ROWS]
+        together = packed(net, compiled=True)(ROWS).last_hidden_state[0]
+    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-5, atol=1e-5)
+    assert bool(graphs) == works
+    assert ("not compiled" in capsys.readouterr().out) == (not works)
+    torch.compiler.reset()

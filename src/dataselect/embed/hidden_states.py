@@ -11,16 +11,14 @@ from dataselect.data.checkpoints import Checkpoint
 from dataselect.data.shards import Featurizer
 from dataselect.embed import Feature
 from dataselect.models.batches import Batches, filled, pad
-from dataselect.models.chat import Encoded
+from dataselect.models.chat import Encoded, load_chat
 from dataselect.models.settings import ModelSettings
-from dataselect.models.token_processes import row_reader
 from dataselect.report import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from dataselect.models.packed import Packed
-    from dataselect.models.parts import Part
 
 #: On a GPU: tokens of a batch, padded and packed.
 PADDED_TOKENS, PACKED_TOKENS = 8_192, 32_768
@@ -71,16 +69,15 @@ def _load(
     from dataselect.models.flops import forward_flops
     from dataselect.models.load import load_encoder
     from dataselect.models.packed import packed, to_device
+    from dataselect.models.parts import encode_part
 
-    read_rows = row_reader(model)
-    encoder = load_encoder(model)
+    encoder, chat = load_encoder(model), load_chat(model)
     device, token_flops = compute_device(encoder), forward_flops(encoder, head=False)
     stored = torch.float32 if encoder.dtype == torch.float32 else torch.float16
-    net = packed(encoder)
+    net = packed(encoder, compiled=True)
     vectors_of = partial(_padded, encoder) if net is None else partial(_packed, net)
     budget = PADDED_TOKENS if net is None else PACKED_TOKENS
     batches = Batches.on(device.type, gpu=budget, packed=net is not None)
-    part: Part | None = over if over == "prompt" or over == "response" else None
 
     def featurize(rows: list, side: str, progress: Progress) -> dict[str, np.ndarray]:
         # They stay on the device until all are there: no batch waits for the one before.
@@ -94,10 +91,12 @@ def _load(
             tokens = sum(len(encoded[i].ids) for i in batch)
             progress(len(batch), tokens, token_flops * tokens)
 
-        blocks = read_rows(rows, side, part)
-        for numbers, encoded in (
-            blocks if net is None else filled(blocks, batches.max_padded_tokens)
-        ):
+        is_part = over == "prompt" or over == "response"
+        encode = partial(encode_part, chat, side=side, part=over) if is_part else None
+        blocks = chat.encode_by_length(rows, encode)
+        if net is not None:
+            blocks = filled(blocks, batches.max_padded_tokens)
+        for numbers, encoded in blocks:
             lengths = [len(row.ids) for row in encoded]
             batches.run(lengths, partial(embed_batch, numbers, encoded))
         return {"vectors": vectors.cpu().numpy()}

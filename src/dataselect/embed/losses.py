@@ -12,7 +12,6 @@ from dataselect.embed import Feature
 from dataselect.models.batches import Batches, filled
 from dataselect.models.chat import load_chat
 from dataselect.models.settings import ModelSettings
-from dataselect.models.token_processes import row_reader
 from dataselect.report import Progress, part_of
 
 #: On a GPU: tokens of a batch; and how many batches are measured before any of them is read.
@@ -59,9 +58,8 @@ def _load(model: ModelSettings, checkpoints: list[Checkpoint], *, direct: bool) 
     from dataselect.models.nll import response_only_loss, token_losses
     from dataselect.models.packed import packed
 
-    chat, read_rows = load_chat(model), row_reader(model)
-    causal = load_causal(model, spread=True)
-    packed_net = packed(causal)
+    chat, causal = load_chat(model), load_causal(model, spread=True)
+    packed_net = packed(causal, compiled=True)
     net = packed_net or causal
     batches = Batches.on(compute_device(causal).type, gpu=TOKENS, packed=packed_net is not None)
 
@@ -69,7 +67,7 @@ def _load(model: ModelSettings, checkpoints: list[Checkpoint], *, direct: bool) 
         arrays = {name: np.zeros(len(rows), dtype=np.float32) for name in FIELDS}
         arrays["cut"] = np.zeros(len(rows), dtype=bool)
         counted = part_of(progress, 2 if direct else 1)
-        blocks = read_rows(rows, side, None)
+        blocks = chat.encode_by_length(rows)
         if packed_net is not None:
             blocks = filled(blocks, BATCHES * batches.max_padded_tokens)
         for numbers, encoded in blocks:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dataselect import report
+from dataselect.data import files
 from dataselect.models.packed_attention import NAME, register
 from dataselect.models.rows_apart import TOLERANCE, keeps_rows_apart, short_rows
 
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-#: Whether the blocks of a packed model are compiled (torch.compile).
-COMPILE = False
+#: What a kernel or the compiler may fail with.
+FAILURES = (TypeError, ValueError, RuntimeError, KeyError, OSError)
 
 
 class Packed:
@@ -68,20 +70,26 @@ def segment_sums(values: Tensor, lengths: Tensor) -> Tensor:
     return sums(values, "sum", lengths=lengths, unsafe=True)
 
 
-def packed(net: PreTrainedModel) -> Packed | None:
+def packed(net: PreTrainedModel, *, compiled: bool = False) -> Packed | None:
     """The model as one that reads packed rows; None where padded batches are what it needs.
 
     That is on a processor, in float32 (flash attention has no kernel for it), where a model lies
     on several devices, and where it does not keep packed rows apart, which is tried on three short
     rows. The model's attention is another one from here on.
+
+    Args:
+        compiled: has torch compile the blocks, which takes some 10 seconds; where that fails, the
+            run says so and goes on without.
     """
     if not has_kernel(net):
         return None
     before = net.config._attn_implementation
     register()
-    if _keeps_rows_apart(net):
-        if COMPILE:
-            compile_blocks(net)
+    singles = _single_rows(net)
+    net.set_attn_implementation(NAME)
+    if _keeps_rows_apart(net, singles):
+        if compiled:
+            _compile_blocks(net, singles)
         return Packed(net)
     net.set_attn_implementation(before)
     report.console.print(
@@ -103,31 +111,48 @@ def has_kernel(net: PreTrainedModel) -> bool:
     )
 
 
-def _keeps_rows_apart(net: PreTrainedModel) -> bool:
+def _single_rows(net: PreTrainedModel) -> list[Tensor]:
+    """The outputs of each of `short_rows` alone, with the model's own attention (t …)."""
     import torch
 
+    with torch.inference_mode():
+        rows = [torch.tensor([row], device=net.device) for row in short_rows(_vocabulary(net))]
+        return [net(input_ids=row, use_cache=False)[0][0].float() for row in rows]
+
+
+def _vocabulary(net: PreTrainedModel) -> int:
     embedding: Any = net.get_input_embeddings()
-    tokens = embedding.num_embeddings
+    return embedding.num_embeddings
+
+
+def _keeps_rows_apart(net: PreTrainedModel, singles: list[Tensor]) -> bool:
+    import torch
+
     tolerance = TOLERANCE[str(net.dtype).removeprefix("torch.")]
 
     def together(rows: list[list[int]]) -> list[Tensor]:
         states = Packed(net)([np.asarray(row, dtype=np.int32) for row in rows])[0][0]
         return list(states.float().split([len(row) for row in rows]))
 
-    with torch.inference_mode():
-        rows = [torch.tensor([row], device=net.device) for row in short_rows(tokens)]
-        singles = [net(input_ids=row, use_cache=False)[0][0].float() for row in rows]
-        net.set_attn_implementation(NAME)
-        # Whatever goes wrong: the padded batches need nothing of this.
-        with suppress(TypeError, ValueError, RuntimeError, KeyError):
-            return keeps_rows_apart(together, singles, tokens, tolerance)
+    # Whatever goes wrong: the padded batches need nothing of this.
+    with torch.inference_mode(), suppress(*FAILURES):
+        return keeps_rows_apart(together, singles, _vocabulary(net), tolerance)
     return False
 
 
-def compile_blocks(net: PreTrainedModel) -> None:
-    """Lets torch compile the blocks of a model, which are alike: one for all."""
+def _compile_blocks(net: PreTrainedModel, singles: list[Tensor]) -> None:
+    """Has torch compile the blocks of a model, which are alike: one for all.
+
+    Not where there is no compiler, or where the model's outputs are others then.
+    """
     from transformers.modeling_layers import GradientCheckpointingLayer
 
-    for block in net.modules():
-        if isinstance(block, GradientCheckpointingLayer):
-            block.compile(dynamic=True)
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(files.scratch_folder() / "compiled"))
+    blocks = [part for part in net.modules() if isinstance(part, GradientCheckpointingLayer)]
+    for block in blocks:
+        block.compile(dynamic=True)
+    if _keeps_rows_apart(net, singles):
+        return
+    for block in blocks:
+        block._compiled_call_impl = None
+    report.console.print(f"{net.config.model_type}: not compiled, as torch.compile failed here")

@@ -12,19 +12,20 @@ few rows, and saves nothing.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import torch
-from measuring import in_new_process, save_result, timed
-from shapes import MODEL, SHAPES, make_model, product_flops, rows
+from measuring import RESULTS, in_new_process, machine, save_result, timed
+from shapes import MODEL, SHAPES, build_encoder, product_flops, rows
 
 from dataselect.compute import no_progress
 from dataselect.data.checkpoints import Checkpoint
@@ -35,37 +36,51 @@ from dataselect.embed.trajectories import trajectories
 from dataselect.models.batches import Batches
 from dataselect.models.chat import Encoded, load_chat
 from dataselect.models.flops import forward_flops
-from dataselect.models.load import load_causal, load_encoder
+from dataselect.models.load import load_causal, torch_dtype
 from dataselect.reference import warmup
 from dataselect.train.adapters import add_adapters
 from dataselect.train.fit import Recipe
 
 #: Rows of each part: the LM head of the losses costs more, and gradients cost most.
 ROWS = {"vectors": 2_000, "loss": 400, "trajectory": 400, "gradient": 48}
-LARGE_ROWS, GPU_ROWS = 48, 4_096
-#: On a GPU: padded tokens of a batch.
-BUDGETS = (16_384, 32_768, 131_072)
+LARGE_ROWS = 48
+#: On a GPU, where all is to take a minute.
+GPU_ROWS = {"vectors": 1_000, "loss": 200, "trajectory": 200, "gradient": 48}
+GPU_SHAPES = {"1B": 2_048, "8B": 768}
 #: Checkpoints of the trajectories; the model itself stands in for each.
 CHECKPOINTS = 2
 
 
 def main() -> None:
-    """Runs every part in a process of its own."""
+    """Measures all parts."""
     small = "--small" in sys.argv
-    on_gpu = torch.cuda.is_available()
+    if torch.cuda.is_available():
+        on_gpu(small=small)
+        return
     runs = {part: in_new_process("embed", part, count=4 if small else count)
             for part, count in ROWS.items()}  # fmt: skip
-    if on_gpu:
-        count = 64 if small else GPU_ROWS
-        for size in ("1B", "7B"):
-            runs[size] = in_new_process("embed", "shape", size=size, count=count, budgets=BUDGETS)
-        name, machine = "embed_gpu", {"gpu": torch.cuda.get_device_name()}
-    else:
-        count = 2 if small else LARGE_ROWS
-        runs["large"] = in_new_process("embed", "shape", size="100M", count=count)
-        name, machine = "embed", {"threads": os.environ.get("OMP_NUM_THREADS")}
+    count = 2 if small else LARGE_ROWS
+    runs["large"] = in_new_process("embed", "shape", size="100M", count=count)
     if not small:
-        save_result(name, {**machine, **runs})
+        save_result("embed", {"threads": os.environ.get("OMP_NUM_THREADS"), **runs})
+
+
+def on_gpu(*, small: bool) -> None:
+    """All parts in this process, as a start takes seconds: `packed` in the result of a GPU."""
+    from gpu_shapes import shape_on_gpu
+
+    run: dict[str, Any] = {"gpu": torch.cuda.get_device_name(), "machine": machine()}
+    run["libraries"] = {name: version(name) for name in ("torch", "transformers")}
+    parts = {"vectors": vectors, "loss": loss, "trajectory": trajectory, "gradient": gradient}
+    for name, part in parts.items():
+        run[name] = part(4 if small else GPU_ROWS[name])
+        print(name, run[name], flush=True)  # noqa: T201
+    for size, count in GPU_SHAPES.items():
+        run[size] = shape_on_gpu(size, 128 if small else count)
+    if not small:
+        path = RESULTS / "embed_gpu.json"
+        result = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**result, "packed": run}, indent=1) + "\n")
 
 
 def vectors(count: int) -> dict[str, Any]:
@@ -161,43 +176,24 @@ def gradient(count: int) -> dict[str, Any]:
     return _with_ratio(run) | {"relative_gap_of_the_last": gap}
 
 
-def shape(size: str, count: int, budgets: Sequence[int] = ()) -> dict[str, Any]:
-    """Embeddings by a Llama shape with random weights: the share of the matrix product.
-
-    Args:
-        budgets: padded tokens of a batch to try; none: what the stage uses.
-    """
+def shape(size: str, count: int) -> dict[str, Any]:
+    """Embeddings by a Llama shape with random weights: the share of the matrix product."""
     sample = rows(count)
-    with tempfile.TemporaryDirectory() as folder:
-        make_model(folder, SHAPES[size])
-        net = load_encoder(replace(MODEL, name=folder, dtype="auto"))
-    # Loaded once: a 7 B model takes longer to load than these rows to embed.
+    net = build_encoder(SHAPES[size], torch_dtype("auto"))
     with patch("dataselect.models.load.load_encoder", lambda _: net):
-        runs = {None: _embed(sample)}
-        for budget in budgets:
-            with patch.object(Batches, "on", lambda *_, budget=budget, **__: Batches(budget)):
-                runs[budget] = _embed(sample)
-    peak = product_flops(net.dtype)
-    flops = forward_flops(net, head=False)
-    for run in runs.values():
-        speed = flops * run["tokens"] / run["seconds"]
-        run["tokens_per_second"] = round(run["tokens"] / run["seconds"])
-        run["gflops"] = round(speed / 1e9, 1)
-        run["share_of_the_product"] = round(speed / peak, 3)
-    return {
-        **runs.pop(None), "parameters": sum(p.numel() for p in net.parameters()),
-        "precision": str(net.dtype), "product_gflops": round(peak / 1e9, 1),
-        **({"padded_tokens_per_batch": runs} if runs else {}),
-    }  # fmt: skip
-
-
-def _embed(sample: list[Any]) -> dict[str, Any]:
-    featurizer = hidden_states().load(MODEL, [])
+        featurizer = hidden_states().load(MODEL, [])
     featurizer(sample[:64], "pool", no_progress)
     run = _size(sample)
     with timed(run):
         featurizer(sample, "pool", no_progress)
-    return run
+    peak = product_flops(net.dtype)
+    speed = forward_flops(net, head=False) * run["tokens"] / run["seconds"]
+    return {
+        **run, "tokens_per_second": round(run["tokens"] / run["seconds"]),
+        "gflops": round(speed / 1e9, 1), "share_of_the_product": round(speed / peak, 3),
+        "parameters": sum(p.numel() for p in net.parameters()), "precision": str(net.dtype),
+        "product_gflops": round(peak / 1e9, 1),
+    }  # fmt: skip
 
 
 def _size(sample: list[Any]) -> dict[str, Any]:

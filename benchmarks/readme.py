@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from comparison_tables import alarms, rates
+from gpu_tables import packed_rows
 from pool_tables import contamination, near_duplicates, questions, reported
 from training_tables import memory, training, training_gpu
 
@@ -53,6 +54,7 @@ def tables() -> dict[str, tuple[str, str]]:
         "coverage": ("docs/methods.md", coverage(_result("coverage"))),
         "estimate": ("docs/large-pools.md", estimate(_result("estimate"))),
         "scale": ("docs/large-pools.md", scale()),
+        "packed": ("docs/large-pools.md", packed_rows(_result("embed_gpu"))),
         "memory": ("docs/large-models.md", memory(_result("memory"))),
         "training": ("docs/large-models.md", training(_result("training"))),
         "training_gpu": ("docs/large-models.md", training_gpu(_result("training_gpu"))),

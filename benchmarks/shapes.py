@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import torch
@@ -31,16 +32,32 @@ def rows(count: int) -> list[list[dict[str, str]]]:
 
 def make_model(folder: str, shape: dict[str, int], dtype: str = "auto") -> None:
     """A model of this shape with random weights, and a tokenizer."""
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
+
+    with torch.device(device()):  # a GPU draws 7 B weights in seconds
+        net = AutoModelForCausalLM.from_config(_config(shape), dtype=torch_dtype(dtype))
+    net.save_pretrained(folder)
+    load_tokenizer(MODEL).save_pretrained(folder)
+
+
+def build_encoder(shape: dict[str, int], dtype: torch.dtype) -> Any:
+    """A model of this shape with random weights, without its head, made on the device."""
+    from transformers import AutoModel
+
+    if device() == "cuda":
+        torch.backends.cuda.enable_cudnn_sdp(False)  # as `models.load` does
+    with torch.device(device()):
+        return AutoModel.from_config(_config(shape), dtype=dtype).eval()
+
+
+def _config(shape: dict[str, int]) -> Any:
+    from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(MODEL.name)
     for name, value in shape.items():
         setattr(config, name, value)
     config.head_dim = config.hidden_size // config.num_attention_heads
-    with torch.device(device()):  # a GPU draws 7 B weights in seconds
-        net = AutoModelForCausalLM.from_config(config, dtype=torch_dtype(dtype))
-    net.save_pretrained(folder)
-    load_tokenizer(MODEL).save_pretrained(folder)
+    return config
 
 
 def product_flops(dtype: torch.dtype, clock: Callable[[], float] = time.perf_counter) -> float:

@@ -14,11 +14,14 @@ from dataselect.embed.trajectories import trajectories
 from dataselect.models.batches import Batches
 from dataselect.models.chat import load_chat
 from dataselect.models.load import load_causal, load_encoder, load_tokenizer
+from dataselect.models.packed import packed
+from dataselect.models.packed_attention import NAME, flash
 from dataselect.models.row_gradients import row_gradients
 from dataselect.train.adapters import add_adapters
 from dataselect.train.fit import Recipe, fit
 from tests.embed import measure
 from tests.helpers import MODEL
+from tests.packed_rows import row_by_row
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -64,15 +67,40 @@ def test_features_in_fp32_equal_the_processors(name, on_cpu):
         np.testing.assert_allclose(found[array], expected[array], rtol=2e-3, atol=2e-5)
 
 
-def test_auto_is_bf16_and_close_to_fp32():
-    model = replace(MODEL, dtype="auto")
-    assert load_encoder(model).dtype == torch.bfloat16
-    auto, exact = (
-        measure(hidden_states(), conversations(), m)["vectors"].astype(float)
-        for m in (model, MODEL)
+AUTO = replace(MODEL, dtype="auto")
+
+
+@pytest.mark.parametrize(("heads", "keys", "size"), [(8, 8, 80), (8, 2, 64), (8, 1, 128)])
+@pytest.mark.parametrize("window", [-1, 49])
+def test_the_kernel_for_packed_rows_is_causal_attention_in_each(heads, keys, size, window):
+    torch.manual_seed(0)
+    starts = torch.tensor([0, 300, 301, 378, 512], dtype=torch.int32, device="cuda")
+    states = [torch.randn(512, n, size, device="cuda").bfloat16() for n in (heads, keys, keys)]
+    expected = row_by_row(*(x.float() for x in states), starts, 300, None, window)
+    found = flash(*states, starts, 300, None, window)
+    torch.testing.assert_close(found.float(), expected, atol=0.03, rtol=0.03)
+
+
+def test_auto_is_bf16_in_packed_rows_and_close_to_fp32(monkeypatch):
+    net = load_encoder(AUTO)
+    assert net.dtype == torch.bfloat16 and packed(net) is not None
+    assert net.config._attn_implementation == NAME
+    found, again, exact = (
+        measure(hidden_states(), conversations(), model)["vectors"].astype(float)
+        for model in (AUTO, AUTO, MODEL)
     )
-    cosines = (auto * exact).sum(axis=1) / np.linalg.norm(auto, axis=1)
+    np.testing.assert_array_equal(found, again)
+    cosines = (found * exact).sum(axis=1) / np.linalg.norm(found, axis=1)
     assert cosines.min() > 0.999
+    monkeypatch.setattr("dataselect.models.packed.has_kernel", lambda net: False)
+    padded = measure(hidden_states(), conversations(), AUTO)["vectors"].astype(float)
+    assert ((found * padded).sum(axis=1) / np.linalg.norm(padded, axis=1)).min() > 0.9999
+
+
+def test_losses_of_packed_rows_are_close_to_fp32():
+    found, exact = (measure(losses(), conversations(), model) for model in (AUTO, MODEL))
+    for name in ("whole_nll", "response_nll", "prompt_nll"):
+        np.testing.assert_allclose(found[name], exact[name], rtol=0.05)
 
 
 def test_where_memory_runs_out_batches_shrink_and_the_features_stay(capsys):
@@ -101,8 +129,7 @@ def test_gradients_of_rows_do_not_depend_on_the_batch():
     assert float(gap.max()) < 1e-3
 
 
-@pytest.mark.parametrize("method", ["full", "lora"])
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize(("method", "checkpointing"), [("full", False), ("lora", True)])
 def test_training_in_bf16_learns_and_repeats(method, checkpointing, tmp_path):
     encoded = load_chat(MODEL).encode(conversations())
     recipe = Recipe(

@@ -11,6 +11,7 @@ from dataselect.models.chat import load_chat
 from dataselect.models.load import load_encoder, load_tokenizer
 from tests.embed import Costs, measure, turns
 from tests.helpers import MODEL
+from tests.packed_rows import pack_on_cpu
 
 ROWS = [turns("What is 1 + 1?", "2"), turns("Count.", "1 2 3 4 5 6 7 8 9"), turns("hello")]
 
@@ -112,3 +113,16 @@ def test_outputs_and_bytes_are_those_of_the_arrays():
     half = measure(feature, ROWS, replace(MODEL, dtype="bfloat16"))["vectors"]
     assert half.dtype == np.float16
     np.testing.assert_allclose(half, found["vectors"], atol=0.03)
+
+
+@pytest.mark.parametrize("over", ["all", "prompt", "response", "masked_prompt", "masked_response"])
+@pytest.mark.parametrize("pooling", ["weighted_mean", "mean", "last_token"])
+def test_packed_vectors_equal_padded_ones(over, pooling, monkeypatch):
+    feature = hidden_states(pooling=pooling, over=over)
+    rows = [*ROWS, *(turns("word " * (n % 5 + 1), "w " * n) for n in range(12))]
+    padded = measure(feature, rows)["vectors"]
+    pack_on_cpu(monkeypatch, 100)
+    costs = Costs()
+    packed = measure(feature, rows, progress=costs)["vectors"]
+    np.testing.assert_allclose(packed, padded, atol=1e-6)
+    assert costs.rows == len(rows) and len(costs.calls) > 1

@@ -12,6 +12,7 @@ from dataselect.models.load import load_causal
 from dataselect.models.parts import encode_responses
 from tests.embed import Costs, measure, turns
 from tests.helpers import MODEL
+from tests.packed_rows import pack_on_cpu
 
 ROWS = [
     turns("What is the capital of France?", "Paris."),
@@ -71,3 +72,16 @@ def test_outputs_and_bytes_are_those_of_the_arrays(direct):
     assert set(found) == set(feature.outputs)
     assert sum(array[0].nbytes for array in found.values()) == feature.bytes_per_row(None, 0)
     assert ("direct_nll" in found) == direct
+
+
+def test_losses_of_packed_rows_equal_those_of_padded_ones(monkeypatch):
+    rows = [*ROWS, *(turns("word " * (n % 5 + 1), "w " * n) for n in range(12))]
+    padded = measure(losses(direct=True), rows)
+    pack_on_cpu(monkeypatch, 60)
+    monkeypatch.setattr("dataselect.models.nll.TOKENS_IN_FP32", 7)
+    costs = Costs()
+    packed = measure(losses(direct=True), rows, progress=costs)
+    assert set(packed) == set(padded)
+    for name, values in padded.items():
+        np.testing.assert_allclose(packed[name], values, rtol=1e-6, atol=1e-6)
+    assert costs.rows == pytest.approx(len(rows)) and len(costs.calls) > 4

@@ -1,17 +1,20 @@
 """Trajectories: the losses at every checkpoint, in training order, under the proxy's own tokens."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from dataselect.data.checkpoints import Checkpoint
 from dataselect.embed.losses import losses
 from dataselect.embed.trajectories import trajectories
 from dataselect.models.chat import load_chat
 from dataselect.reference.proxy import proxy
 from tests.embed import Costs, measure
 from tests.helpers import GOLDEN, MODEL, ROOT
+from tests.packed_rows import pack_on_cpu
 from tests.reference import write_pool
 
 SHORT = replace(MODEL, max_tokens=256)
@@ -55,6 +58,18 @@ def test_a_proxy_may_have_a_tokenizer_of_its_own(rows, monkeypatch):
     found = measure(trajectories(), rows[:4], other)
     expected = measure(losses(), rows[:4], other)
     np.testing.assert_allclose(found["before_nll"], expected["response_nll"], rtol=1e-6)
+
+
+def test_trajectories_of_packed_rows_equal_those_of_padded_ones(rows, monkeypatch):
+    checkpoints = [Checkpoint(Path(MODEL.name), 1.0)]
+    padded = measure(trajectories(), rows[:12], SHORT, checkpoints)
+    pack_on_cpu(monkeypatch, 600)
+    costs = Costs()
+    packed = measure(trajectories(), rows[:12], SHORT, checkpoints, progress=costs)
+    assert set(packed) == set(padded) and np.nanmin(padded["nll"]) > 0
+    for name, values in padded.items():
+        np.testing.assert_allclose(packed[name], values, rtol=1e-5, atol=1e-6)
+    assert costs.rows == pytest.approx(12) and len(costs.calls) > 4
 
 
 def test_its_contract():

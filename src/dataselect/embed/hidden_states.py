@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from dataselect.data.checkpoints import Checkpoint
 from dataselect.data.shards import Featurizer
 from dataselect.embed import Feature
-from dataselect.models.batches import Batches, pad
+from dataselect.models.batches import Batches, filled, pad
 from dataselect.models.chat import Encoded, load_chat
 from dataselect.models.settings import ModelSettings
 from dataselect.report import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from dataselect.models.packed import Packed
+
+#: On a GPU: tokens of a batch, padded and packed.
+PADDED_TOKENS, PACKED_TOKENS = 8_192, 32_768
 
 Pooling = Literal["weighted_mean", "mean", "last_token"]
 Tokens = Literal["all", "prompt", "response", "masked_prompt", "masked_response"]
@@ -63,36 +68,87 @@ def _load(
     from dataselect.models.device_map import compute_device
     from dataselect.models.flops import forward_flops
     from dataselect.models.load import load_encoder
+    from dataselect.models.packed import packed, to_device
     from dataselect.models.parts import encode_part
 
-    encoder = load_encoder(model)
-    chat = load_chat(model)
-    device = compute_device(encoder)
-    batches = Batches.on(device.type, gpu=8_192)
-    token_flops = forward_flops(encoder, head=False)
-    stored = np.float32 if encoder.dtype == torch.float32 else np.float16
+    encoder, chat = load_encoder(model), load_chat(model)
+    device, token_flops = compute_device(encoder), forward_flops(encoder, head=False)
+    stored = torch.float32 if encoder.dtype == torch.float32 else torch.float16
+    net = packed(encoder, compiled=True)
+    vectors_of = partial(_padded, encoder) if net is None else partial(_packed, net)
+    budget = PADDED_TOKENS if net is None else PACKED_TOKENS
+    batches = Batches.on(device.type, gpu=budget, packed=net is not None)
 
     def featurize(rows: list, side: str, progress: Progress) -> dict[str, np.ndarray]:
-        vectors = np.zeros((len(rows), encoder.config.hidden_size), dtype=stored)
+        # They stay on the device until all are there: no batch waits for the one before.
+        vectors = torch.zeros(len(rows), encoder.config.hidden_size, dtype=stored, device=device)
 
         def embed_batch(numbers: np.ndarray, encoded: list[Encoded], batch: list[int]) -> None:
-            ids, response, real = pad([encoded[i] for i in batch], device)
-            kept = {"all": real, "masked_prompt": real & ~response}.get(over, response)
+            places = to_device(numbers[batch], device)
             with torch.inference_mode():
-                # Causal attention and right padding: no real token attends to padding.
-                states = encoder(input_ids=ids, use_cache=False).last_hidden_state
-                vectors[numbers[batch]] = pool(states, kept, pooling, unit).cpu().numpy()
-            tokens = int(real.sum())
+                pooled = vectors_of([encoded[i] for i in batch], over, pooling, unit)
+                vectors[places] = pooled.to(device, stored)
+            tokens = sum(len(encoded[i].ids) for i in batch)
             progress(len(batch), tokens, token_flops * tokens)
 
         is_part = over == "prompt" or over == "response"
         encode = partial(encode_part, chat, side=side, part=over) if is_part else None
-        for numbers, encoded in chat.encode_by_length(rows, encode):
+        blocks = chat.encode_by_length(rows, encode)
+        if net is not None:
+            blocks = filled(blocks, batches.max_padded_tokens)
+        for numbers, encoded in blocks:
             lengths = [len(row.ids) for row in encoded]
             batches.run(lengths, partial(embed_batch, numbers, encoded))
-        return {"vectors": vectors}
+        return {"vectors": vectors.cpu().numpy()}
 
     return featurize
+
+
+def _padded(
+    encoder: Any, rows: list[Encoded], over: Tokens, pooling: Pooling, unit: bool
+) -> Tensor:
+    """The vectors of padded rows: b d, fp32."""
+    from dataselect.models.device_map import compute_device
+
+    ids, response, real = pad(rows, compute_device(encoder))
+    kept = {"all": real, "masked_prompt": real & ~response}.get(over, response)
+    # Causal attention and right padding: no real token attends to padding.
+    states = encoder(input_ids=ids, use_cache=False).last_hidden_state
+    return pool(states, kept, pooling, unit)
+
+
+def _packed(net: Packed, rows: list[Encoded], over: Tokens, pooling: Pooling, unit: bool) -> Tensor:
+    """The vectors of packed rows: b d, fp32."""
+    from torch.nn.functional import normalize
+
+    from dataselect.models.packed import segment_sums, to_device
+
+    states = net([row.ids for row in rows]).last_hidden_state[0]
+    weights = np.concatenate([token_weights(_kept(row, over), pooling) for row in rows])
+    lengths = to_device(np.asarray([len(row.ids) for row in rows]), states.device)
+    # t d: products of fp32, whatever the model computes in
+    weighted = states * to_device(weights, states.device)[:, None]
+    pooled = segment_sums(weighted, lengths)
+    return normalize(pooled, dim=1) if unit else pooled
+
+
+def _kept(row: Encoded, over: Tokens) -> np.ndarray:
+    """Which tokens of a row are pooled (bool, t)."""
+    if over == "all":
+        return np.ones_like(row.response)
+    return ~row.response if over == "masked_prompt" else row.response
+
+
+def token_weights(kept: np.ndarray, pooling: Pooling) -> np.ndarray:
+    """How much each token of a row counts (float32, t); they add up to 1, or 0 if none is kept."""
+    position = kept.cumsum() * kept  # 1, 2, … on kept tokens, 0 elsewhere
+    if pooling == "weighted_mean":
+        weight = position
+    elif pooling == "mean":
+        weight = kept
+    else:
+        weight = kept & (position == position.max())
+    return (weight / max(weight.sum(), 1)).astype(np.float32)
 
 
 def pool(states: Tensor, kept: Tensor, pooling: Pooling, unit: bool = True) -> Tensor:

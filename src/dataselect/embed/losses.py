@@ -9,10 +9,13 @@ import numpy as np
 from dataselect.data.checkpoints import Checkpoint
 from dataselect.data.shards import Featurizer
 from dataselect.embed import Feature
-from dataselect.models.batches import Batches
+from dataselect.models.batches import Batches, filled
 from dataselect.models.chat import load_chat
 from dataselect.models.settings import ModelSettings
 from dataselect.report import Progress, part_of
+
+#: On a GPU: tokens of a batch; and how many batches are measured before any of them is read.
+TOKENS, BATCHES = 8_192, 8
 
 #: The arrays of the first pass, and the field of `models.nll.Losses` that each holds.
 FIELDS = {
@@ -53,16 +56,21 @@ def _load(model: ModelSettings, checkpoints: list[Checkpoint], *, direct: bool) 
     from dataselect.models.device_map import compute_device
     from dataselect.models.load import load_causal
     from dataselect.models.nll import response_only_loss, token_losses
+    from dataselect.models.packed import packed
 
-    net = load_causal(model, spread=True)
-    chat = load_chat(model)
-    batches = Batches.on(compute_device(net).type, gpu=8_192)
+    chat, causal = load_chat(model), load_causal(model, spread=True)
+    packed_net = packed(causal, compiled=True)
+    net = packed_net or causal
+    batches = Batches.on(compute_device(causal).type, gpu=TOKENS, packed=packed_net is not None)
 
     def featurize(rows: list, side: str, progress: Progress) -> dict[str, np.ndarray]:
         arrays = {name: np.zeros(len(rows), dtype=np.float32) for name in FIELDS}
         arrays["cut"] = np.zeros(len(rows), dtype=bool)
         counted = part_of(progress, 2 if direct else 1)
-        for numbers, encoded in chat.encode_by_length(rows):
+        blocks = chat.encode_by_length(rows)
+        if packed_net is not None:
+            blocks = filled(blocks, BATCHES * batches.max_padded_tokens)
+        for numbers, encoded in blocks:
             measured = token_losses(net, encoded, counted, full=True, batches=batches)
             for name, field in FIELDS.items():
                 arrays[name][numbers] = getattr(measured, field)

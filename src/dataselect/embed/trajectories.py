@@ -15,6 +15,9 @@ from dataselect.models.chat import load_chat
 from dataselect.models.settings import ModelSettings
 from dataselect.report import Progress, part_of
 
+#: On a GPU: tokens of a batch.
+TOKENS = 8_192
+
 
 def trajectories() -> Feature:
     """Measures a row's loss before a model is fitted, and at each of c of its checkpoints.
@@ -43,9 +46,10 @@ def trajectories() -> Feature:
 def _load(model: ModelSettings, checkpoints: list[Checkpoint]) -> Featurizer:
     from dataselect.models.load import device, load_causal
     from dataselect.models.nll import token_losses
+    from dataselect.models.packed import packed
 
     chat = load_chat(model)
-    batches = Batches.on(device(), gpu=8_192)
+    batches = {packs: Batches.on(device(), gpu=TOKENS, packed=packs) for packs in (False, True)}
     fitted = [replace(model, name=str(point.folder), revision=None) for point in checkpoints]
     models = [model, *fitted]
 
@@ -55,10 +59,16 @@ def _load(model: ModelSettings, checkpoints: list[Checkpoint]) -> Featurizer:
         probability = np.zeros_like(nll)
         for number, settings in enumerate(models):
             net = load_causal(settings, spread=True)
-            measured = token_losses(net, encoded, part_of(progress, len(models)), batches=batches)
+            packed_net = packed(net)
+            measured = token_losses(
+                packed_net or net,
+                encoded,
+                part_of(progress, len(models)),
+                batches=batches[packed_net is not None],
+            )
             nll[:, number] = measured.response
             probability[:, number] = measured.probability
-            del net
+            del net, packed_net
             free_memory()  # before the next one comes
         return {
             "nll": nll[:, 1:].copy(),

@@ -1,10 +1,12 @@
-"""Length-sorted batches within a budget of padded tokens, which shrinks where memory runs out."""
+"""Length-sorted batches within a budget of tokens, which shrinks where memory runs out."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from dataselect import report
 from dataselect.compute.memory import free_memory, is_out_of_memory
@@ -14,27 +16,65 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from dataselect.data.tables import Message
     from dataselect.models.chat import Encoded
 
 
-def batches(lengths: list[int], max_padded_tokens: int) -> list[list[int]]:
+def batches(lengths: list[int], max_padded_tokens: int, *, packed: bool = False) -> list[list[int]]:
     """Groups rows of like length so that no batch, padded, is larger than the budget.
 
     Longest first, so that memory runs out at once or never. A row longer than the budget is a
     batch of its own.
+
+    Args:
+        packed: rows are not padded.
 
     Returns:
         Row numbers, batch by batch; every row exactly once.
     """
     order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
     groups: list[list[int]] = []
+    size = 0  # of the last group
     for row in order:
         # The first row of a batch is its longest: the width that the others are padded to.
-        if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= max_padded_tokens:
+        added = lengths[row] if packed or not groups else lengths[groups[-1][0]]
+        if groups and size + added <= max_padded_tokens:
             groups[-1].append(row)
+            size += added
         else:
             groups.append([row])
+            size = lengths[row]
     return groups
+
+
+def blocks_by_length(rows: list[list[Message]], size: int) -> Iterator[np.ndarray]:
+    """The numbers (int64) of rows of like length, in characters, block by block, longest first."""
+    lengths = np.asarray([sum(len(turn["content"]) for turn in row) for row in rows])
+    order = np.argsort(-lengths, kind="stable")
+    return (order[start : start + size] for start in range(0, len(rows), size))
+
+
+def filled(
+    blocks: Iterable[tuple[np.ndarray, list[Encoded]]], max_tokens: int
+) -> Iterator[tuple[np.ndarray, list[Encoded]]]:
+    """Blocks of numbered rows, grouped anew so that each has about as many tokens as the budget.
+
+    Args:
+        max_tokens: the most of a group, but for a group of one row.
+    """
+    numbers: list[int] = []
+    rows: list[Encoded] = []
+    tokens = 0
+    for block, encoded in blocks:
+        for number, row in zip(block.tolist(), encoded, strict=True):
+            if rows and tokens + len(row.ids) > max_tokens:
+                yield np.asarray(numbers), rows
+                numbers, rows, tokens = [], [], 0
+            numbers.append(number)
+            rows.append(row)
+            tokens += len(row.ids)
+    if rows:
+        yield np.asarray(numbers), rows
 
 
 class Batches:
@@ -42,15 +82,16 @@ class Batches:
 
     Args:
         max_padded_tokens: the budget of a batch. Once it shrinks it stays so for later rows.
+        packed: rows are not padded.
     """
 
-    def __init__(self, max_padded_tokens: int) -> None:
-        self.max_padded_tokens = max_padded_tokens
+    def __init__(self, max_padded_tokens: int, *, packed: bool = False) -> None:
+        self.max_padded_tokens, self.packed = max_padded_tokens, packed
 
     @classmethod
-    def on(cls, device: str, gpu: int, cpu: int = 1_024) -> Batches:
+    def on(cls, device: str, gpu: int, cpu: int = 1_024, *, packed: bool = False) -> Batches:
         """The budget `gpu`, which keeps a GPU busy, or `cpu`, which suits a processor's caches."""
-        return cls(gpu if device == "cuda" else cpu)
+        return cls(gpu if device == "cuda" else cpu, packed=packed)
 
     def run(self, lengths: list[int], work: Callable[[list[int]], None]) -> None:
         """Calls `work` with the row numbers of one batch after another, until all rows are done.
@@ -64,7 +105,7 @@ class Batches:
         Raises:
             InputError: memory does not suffice for a single row.
         """
-        pending = deque(batches(lengths, self.max_padded_tokens))
+        pending = deque(batches(lengths, self.max_padded_tokens, packed=self.packed))
         while pending:
             if _try_batch(work, pending[0]):
                 pending.popleft()
@@ -72,7 +113,8 @@ class Batches:
             # After the handler, so that what the failed batch held is free by now.
             remaining = [row for batch in pending for row in batch]
             self._shrink(pending[0], lengths)
-            smaller = batches([lengths[row] for row in remaining], self.max_padded_tokens)
+            lengths_left = [lengths[row] for row in remaining]
+            smaller = batches(lengths_left, self.max_padded_tokens, packed=self.packed)
             pending = deque([remaining[i] for i in batch] for batch in smaller)
 
     def _shrink(self, batch: list[int], lengths: list[int]) -> None:
@@ -83,10 +125,11 @@ class Batches:
                 "`max_tokens` (the selector model's, while embedding), set its `dtype: bfloat16`, "
                 "or give the engine more `memory`."
             )
-        self.max_padded_tokens = len(batch) * longest // 2
+        tokens = sum(lengths[row] for row in batch) if self.packed else len(batch) * longest
+        self.max_padded_tokens = tokens // 2
         report.console.print(
             "out of memory: continuing with batches of at most "
-            f"{self.max_padded_tokens:,} padded tokens"
+            f"{self.max_padded_tokens:,} {'' if self.packed else 'padded '}tokens"
         )
         free_memory()
 

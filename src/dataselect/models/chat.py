@@ -10,6 +10,7 @@ import numpy as np
 from dataselect.compute.prefetch import batched, prefetch
 from dataselect.data.examples import Example
 from dataselect.errors import InputError
+from dataselect.models.batches import blocks_by_length
 from dataselect.models.examples import encode_example
 from dataselect.models.formats import built_in_template, tulu
 from dataselect.models.templates import SINGLE_TURN, Template, TemplateRejected, with_fixed_date
@@ -116,11 +117,7 @@ class Chat:
             encode: encodes a block; None: whole conversations, as `encode` does.
         """
         encode = encode or self._encode
-        lengths = np.asarray([sum(len(turn["content"]) for turn in row) for row in rows])
-        order = np.argsort(-lengths, kind="stable")
-        blocks = (
-            order[start : start + ROWS_PER_BLOCK] for start in range(0, len(rows), ROWS_PER_BLOCK)
-        )
+        blocks = blocks_by_length(rows, ROWS_PER_BLOCK)
         return prefetch((block, encode([rows[i] for i in block])) for block in blocks)
 
     def render(self, row: list[Message]) -> tuple[str, Spans]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from dataselect.models.batches import Batches, pad
 from dataselect.models.device_map import compute_device
 from dataselect.models.flops import forward_flops
+from dataselect.models.packed import Packed, segment_sums, to_device
 from dataselect.models.parts import encode_responses
 from dataselect.report import Progress, part_of
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 #: Padded tokens of a batch where the caller names no size.
 MAX_PADDED_TOKENS = 4_096
+
+#: Tokens whose logits are in fp32 at a time.
+TOKENS_IN_FP32 = 2_048
 
 
 class Losses(NamedTuple):
@@ -40,7 +45,7 @@ class Losses(NamedTuple):
 
 
 def token_losses(
-    net: PreTrainedModel,
+    net: PreTrainedModel | Packed,
     rows: list[Encoded],
     progress: Progress = lambda *_: None,
     *,
@@ -50,6 +55,7 @@ def token_losses(
     """Mean losses and probabilities of rows; a row's do not depend on its batch.
 
     Args:
+        net: a causal language model, or one that reads packed rows.
         full: also the losses outside the responses. Without them no logits are computed before
             the first response token of a batch.
         batches: how large batches are; None: at most `MAX_PADDED_TOKENS`.
@@ -57,9 +63,17 @@ def token_losses(
     Raises:
         InputError: memory does not suffice for a single row.
     """
+    batches = batches or Batches(MAX_PADDED_TOKENS, packed=isinstance(net, Packed))
+    if isinstance(net, Packed):
+        return _packed_losses(net, rows, progress, full, batches)
+    return _padded_losses(net, rows, progress, full, batches)
+
+
+def _padded_losses(
+    net: PreTrainedModel, rows: list[Encoded], progress: Progress, full: bool, batches: Batches
+) -> Losses:
     import torch
 
-    batches = batches or Batches(MAX_PADDED_TOKENS)
     losses = Losses(*(np.full(len(rows), np.nan) for _ in Losses._fields))
     flops_per_token = forward_flops(net, head=True)
 
@@ -90,13 +104,71 @@ def token_losses(
     return losses
 
 
+def _packed_losses(
+    packed: Packed, rows: list[Encoded], progress: Progress, full: bool, batches: Batches
+) -> Losses:
+    """The same of packed rows. They stay on the device until all are there."""
+    import torch
+
+    means = torch.full((4, len(rows)), torch.nan, dtype=torch.float64, device=packed.device)
+    flops_per_token = forward_flops(packed.net, head=True)
+
+    def compute(batch: list[int]) -> None:
+        encoded = [rows[i] for i in batch]
+        with torch.inference_mode():
+            places = to_device(np.asarray(batch), packed.device)
+            means[:, places] = _packed_means(packed, encoded, full)
+        tokens = sum(len(row.ids) for row in encoded)
+        progress(len(batch), tokens, flops_per_token * tokens)
+
+    batches.run([len(row.ids) for row in rows], compute)
+    return Losses(*means.cpu().numpy())
+
+
+def _packed_means(packed: Packed, rows: list[Encoded], full: bool) -> Tensor:
+    """The fields of `Losses` of some rows in one batch (float64, 4 b)."""
+    import torch
+
+    starts = np.cumsum([0, *(len(row.ids) for row in rows)])
+    response = np.concatenate([row.response for row in rows])
+    wanted = np.ones_like(response) if full else response.copy()
+    wanted[starts[:-1]] = False  # nothing predicts a row's first token
+    targets = np.flatnonzero(wanted)
+    counts = np.add.reduceat(wanted, starts[:-1], dtype=np.int64)
+    ids = to_device(np.concatenate([row.ids for row in rows])[targets], packed.device)
+    nll = torch.zeros(0, dtype=torch.float64, device=packed.device)
+    if len(targets):
+        places = to_device(targets - 1, packed.device)
+        logits = packed([row.ids for row in rows], logits_to_keep=places).logits[0]
+        nll = _token_nll(logits, ids.long())
+    in_response = to_device(response[targets], packed.device).double()
+    lengths = to_device(counts, packed.device)
+    columns = [nll * in_response, torch.exp(-nll) * in_response, in_response]
+    columns += [nll, nll * (1 - in_response), torch.ones_like(nll)] if full else []
+    sums = segment_sums(torch.stack(columns, 1), lengths).T
+    means = torch.full((4, len(rows)), torch.nan, dtype=torch.float64, device=packed.device)
+    means[1:3] = sums[:2] / sums[2]
+    if full:
+        means[0], means[3] = sums[3] / sums[5], sums[4] / (sums[5] - sums[2])
+    return means
+
+
+def _token_nll(logits: Tensor, targets: Tensor) -> Tensor:
+    """The loss of every target (float64, k); only some tokens' logits are in fp32 at a time."""
+    import torch
+
+    parts = zip(logits.split(TOKENS_IN_FP32), targets.split(TOKENS_IN_FP32), strict=True)
+    cross_entropy = partial(torch.nn.functional.cross_entropy, reduction="none")
+    return torch.cat([cross_entropy(part.float(), ids) for part, ids in parts]).double()
+
+
 def _mean(values: Tensor, mask: Tensor) -> np.ndarray:
     """Mean over the tokens of a mask, by row; NaN for a row without any."""
     return ((values * mask).sum(1) / mask.sum(1)).cpu().numpy()
 
 
 def response_only_loss(
-    net: PreTrainedModel,
+    net: PreTrainedModel | Packed,
     chat: Chat,
     rows: list[list[Message]],
     batches: Batches,

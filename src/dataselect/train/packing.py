@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dataselect.errors import InputError
+from dataselect.models.rows_apart import TOLERANCE, keeps_rows_apart, short_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from dataselect.train.fit import Recipe
-
-#: The most that a row's logits may differ from those of the row alone, relative to the largest.
-TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2}
-
-#: Tokens of the rows that `check_rows_apart` packs. The last follows a row of another length.
-LENGTHS = (5, 9, 7)
 
 
 def check_packed(recipe: Recipe, where: str) -> None:
@@ -61,19 +57,14 @@ def check_rows_apart(net: Any, recipe: Recipe) -> None:
     in_bfloat16 = computes_in_bfloat16(recipe)
     tolerance = TOLERANCE["bfloat16" if in_bfloat16 else "float32"]
     tokens = net.get_input_embeddings().num_embeddings
-    rows = [[(11 + 37 * n + 3 * i) % tokens for i in range(t)] for n, t in enumerate(LENGTHS)]
-    others = [[(17 + 5 * token) % tokens for token in row] for row in rows]
     with torch.no_grad(), torch.autocast(net.device.type, torch.bfloat16, enabled=in_bfloat16):
         try:
-            for number, row in enumerate(rows):
-                single = _logits(net, [row])[0]
-                changed = [*others[:number], row, *others[number + 1 :]]
-                for packed in (rows, changed):
-                    gap = (_logits(net, packed)[number] - single).abs().max()
-                    if not gap <= tolerance * single.abs().max():
-                        raise InputError(_message(net))
+            singles = [_logits(net, [row])[0] for row in short_rows(tokens)]
+            apart = keeps_rows_apart(partial(_logits, net), singles, tokens, tolerance)
         except (TypeError, ValueError) as error:
             raise InputError(_message(net)) from error
+    if not apart:
+        raise InputError(_message(net))
 
 
 def _logits(net: Any, rows: list[list[int]]) -> list[Tensor]:

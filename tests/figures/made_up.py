@@ -3,7 +3,7 @@
 from benchmarks.made_up_runs import MadeUp
 
 GAINS = {"random": 0.0, "rds": 0.25, "longest": 0.02}
-#: Three methods, two budgets, two seeds.
+#: Three methods, two budgets, two seeds; the model before training.
 RUNS = [
     MadeUp(
         f"{method}-{budget}-{seed}",
@@ -12,6 +12,7 @@ RUNS = [
         seed=seed,
         gain=gain * budget / 900,
         seed_gain=0.01 * seed,
+        before=-0.1,
     )
     for method, gain in GAINS.items()
     for budget in (300, 900)

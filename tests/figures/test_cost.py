@@ -27,7 +27,9 @@ def test_pools_are_series_of_their_own(folders):
 
 def test_budgets_are_a_curve_for_each_method(runs):
     rows = marks(draw(runs, ["budgets"])["budgets"])
-    curves = {(row["method"], row["rows"]) for row in rows}
+    before = {row["task"]: row["before"] for row in rows if "before" in row}
+    curves = {(row["method"], row["rows"]) for row in rows if "before" not in row}
+    assert set(before) == {row["task"] for row in rows}
     assert curves == {(m, b) for m in ("random", "rds", "longest") for b in (300, 900)}
     reasons = {}
     one = [run for run in runs if run.budget == 300]

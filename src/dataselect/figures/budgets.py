@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from dataselect.compare.comparison import Row
-from dataselect.compare.scores import MEAN
+from dataselect.compare.scores import BASE_MODEL, MEAN
 from dataselect.data import tables
 from dataselect.figures.figure import Figure, MissingData, altair
 from dataselect.figures.material import Material, Pool, distinct, listed, output, shortened
-from dataselect.figures.theme import series
+from dataselect.figures.theme import GREY, series
 
 #: Panels at most, and how many stand side by side.
 PANELS, COLUMNS = 12, 3
@@ -30,8 +30,12 @@ def budgets(material: Material) -> Figure:
     Raises:
         MissingData: no method has two budgets, or the runs cannot be compared.
     """
-    rows = [
-        _record(pool, row) for pool, comparison in material.comparisons for row in comparison.rows
+    found = [(pool, row) for pool, comparison in material.comparisons for row in comparison.rows]
+    rows = [_record(pool, row) for pool, row in found if row.condition[0] != BASE_MODEL]
+    before = [
+        {"task": row.task, "before": row.score}
+        for _, row in found
+        if row.condition[0] == BASE_MODEL
     ]
     if len({row["rows"] for row in rows}) < 2:
         raise MissingData("all runs have one budget: there is no curve to draw")
@@ -48,8 +52,13 @@ def budgets(material: Material) -> Figure:
         "Score against rows selected",
         f"Means over seeds{intervals}; methods at one budget are moved apart sideways. Intervals "
         "that overlap do not mean that methods are tied: see the differences."
+        + (" Dashed: the model before training." if before else "")
         + listed(tasks, PANELS),
-        _chart([row for row in rows if row["task"] in tasks[:PANELS]], names, tasks[:PANELS]),
+        _chart(
+            [row for row in (*rows, *before) if row["task"] in tasks[:PANELS]],
+            names,
+            tasks[:PANELS],
+        ),
     )
 
 
@@ -75,13 +84,14 @@ def _chart(rows: list[dict[str, Any]], names: list[str], tasks: list[str]) -> An
     colours, shapes = series(names)
     colour = alt.Color("method:N", scale=alt.Scale(domain=names, range=colours), title="method")
     shape = alt.Shape("method:N", scale=alt.Scale(domain=names, range=shapes), title="method")
-    counts = sorted({row["rows"] for row in rows})
+    counts = sorted({row["rows"] for row in rows if "rows" in row})
     axis = alt.Axis(values=counts, format=",", labelOverlap="greedy", labelSeparation=6)
     x = alt.X("moved:Q", title="rows selected", axis=axis)
     x.scale = alt.Scale(type="log", nice=False, padding=12)
     flush = alt.Axis(labelFlush=True)  # else titles of panels stand at several heights
     y = alt.Y("score:Q", title="score", scale=alt.Scale(zero=False), axis=flush)
-    base = alt.Chart(alt.Data(values=rows))
+    whole = alt.Chart(alt.Data(values=rows))
+    base = whole.transform_filter("isValid(datum.score)")
     line = base.mark_line(strokeWidth=1.5).encode(x=x, y=y, color=colour)
     interval = base.mark_rule(strokeWidth=1).encode(
         x=x,
@@ -92,7 +102,12 @@ def _chart(rows: list[dict[str, Any]], names: list[str], tasks: list[str]) -> An
     point = base.mark_point(filled=True, size=45, opacity=1).encode(
         x=x, y=y, color=colour, shape=shape
     )
-    layers = alt.layer(interval, line, point).properties(width=230, height=170)
+    before = (
+        whole.transform_filter("isValid(datum.before)")
+        .mark_rule(strokeDash=[4, 3], color=GREY)
+        .encode(y=alt.Y("before:Q", title="score"))
+    )
+    layers = alt.layer(before, interval, line, point).properties(width=230, height=170)
     facet = alt.Facet("task:N", sort=tasks, title=None)
     return (
         layers.facet(

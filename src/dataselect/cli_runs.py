@@ -10,7 +10,7 @@ import typer
 #: `cli` adds these commands to its own.
 app = typer.Typer()
 
-RUNS = "Experiments, revisions, `workspace`, folders; none: all of HEAD."
+RUNS = "Experiments (also `small-*`), revisions, `workspace`, folders; none: all of HEAD."
 Runs = Annotated[list[str] | None, typer.Argument(help=RUNS)]
 Baseline = Annotated[str | None, typer.Option(help="A method; else random.")]
 

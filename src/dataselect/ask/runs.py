@@ -16,7 +16,8 @@ def run_outputs(given: list[str]) -> dict[str, Outputs]:
 
     Args:
         given: `RUN` or `NAME=RUN` for every run: a folder of outputs, or one with `out/` in it; a
-            DVC experiment, a revision of git's, `workspace`. None: the run in this folder.
+            DVC experiment, a revision of git's, `workspace`. `RUN` with `*`, `?` or `[…]`:
+            experiments. None: the run in this folder.
 
     Raises:
         InputError: a name is missing or comes twice; nothing is called so, or it has no outputs.
@@ -24,7 +25,7 @@ def run_outputs(given: list[str]) -> dict[str, Outputs]:
     if not given:
         return {OUT.name: OUT}
     places: dict[str, str] = {}
-    for run in given:
+    for run in _without_patterns(given):
         name, equals, place = run.partition("=")
         if not name or (equals and not place):
             raise InputError(
@@ -36,6 +37,16 @@ def run_outputs(given: list[str]) -> dict[str, Outputs]:
     others = [place for place in dict.fromkeys(places.values()) if not _outputs_in(Path(place))]
     found = _recorded(others) if others else {}
     return {name: _outputs_in(Path(place)) or found[place] for name, place in places.items()}
+
+
+def _without_patterns(given: list[str]) -> list[str]:
+    from dataselect.compare.patterns import experiments_named, is_pattern
+
+    return [
+        name
+        for run in given
+        for name in (experiments_named(run) if "=" not in run and is_pattern(run) else [run])
+    ]
 
 
 def _outputs_in(folder: Path) -> Path | None:

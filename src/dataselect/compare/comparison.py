@@ -11,7 +11,7 @@ from dataselect.compare.losses import loss_scores
 from dataselect.compare.recorded import Run
 from dataselect.compare.rows import Row, contaminated_tasks, score_rows
 from dataselect.compare.scores import BASE_MODEL, RunScores, condition_name
-from dataselect.compare.sentences import NATS, notes, sentence
+from dataselect.compare.sentences import NATS, notes, sentences
 from dataselect.compare.statistics import Difference, compare
 from dataselect.compare.together import (
     Evaluated,
@@ -68,7 +68,7 @@ def compare_runs(
         InputError: the runs cannot be compared; there is none; an unknown baseline.
     """
     complete = [run for run in runs if not run.problem]
-    usable = _in_order(without_copies(of_one_model(complete, model)))
+    usable = in_order(without_copies(of_one_model(complete, model)))
     if not usable:
         raise _nothing_to_compare(runs)
     remarks = [*_left_out(runs), *check_repeats(usable)]
@@ -92,10 +92,10 @@ def compare_runs(
         rows = [row for row in rows if row.task == last]
         differences = [d for d in differences if d.task == last]
         losses = [d for d in losses if d.task == losses[-1].task]
-    sentences = [(d.shown, sentence(d)) for d in differences]
-    sentences += [(d.shown, sentence(d, NATS)) for d in losses]
-    shown = [text for is_shown, text in sentences if is_shown]
-    not_shown = [text for is_shown, text in sentences if not is_shown]
+    scores = {(row.task, row.condition): row.score for row in rows}
+    said = [*sentences(differences, scores), *sentences(losses, {}, NATS)]
+    shown = [text for is_shown, text in said if is_shown]
+    not_shown = [text for is_shown, text in said if not is_shown]
     return Comparison(rows, differences, shown, not_shown, remarks, losses)
 
 
@@ -104,8 +104,8 @@ def _nothing_to_compare(runs: Sequence[Run]) -> InputError:
     return InputError(f"no run to compare. {why or 'None was named'}.")
 
 
-def _in_order(runs: list[Run]) -> list[Run]:
-    """By method, as they were given, then by budget and seed."""
+def in_order(runs: list[Run]) -> list[Run]:
+    """The runs by method, as they were given, then by budget and seed."""
     methods = list(dict.fromkeys(run.method for run in runs))
 
     def place(run: Run) -> tuple[int, bool, int, str, int]:
@@ -136,7 +136,9 @@ def _all_differences(
     if baseline is None:
         baseline = USUAL_BASELINE if USUAL_BASELINE in methods else methods[0]
     if methods == [baseline]:
-        return [], [], [f"nothing is compared: all runs are of {baseline}."]
+        several = len({run.budget for run in scores}) > 1
+        about = ", and budgets of one method are not compared" if several else ""
+        return [], [], [f"nothing is compared: all runs are of {baseline}{about}."]
     matched, remarks = _with_the_baselines_budgets(scores, baseline)
     differences = compare(matched, baseline)
     losses, about_losses = loss_scores(runs)

@@ -11,6 +11,7 @@ import polars as pl
 
 from dataselect.compare import revisions
 from dataselect.compare.outputs import cached_file, md5
+from dataselect.compare.patterns import experiments_named, is_pattern
 from dataselect.compare.recorded import (
     BASELINE,
     FILES,
@@ -47,7 +48,10 @@ def all_runs() -> list[Run]:
     head = revisions.resolve("HEAD")
     experiments = [e for e in revisions.experiments() if e.baseline == head]
     commits = [Experiment(revisions.head_name(), head, head, "finished")] if head else []
-    found = [*_runs([*commits, *experiments], cache), _workspace(cache)]
+    found = _runs([*commits, *experiments], cache)
+    workspace = _workspace(cache)
+    if not (head and replace(workspace, name=found[0].name, out=None) == found[0]):
+        found.append(workspace)  # else it is HEAD's run once more
     return [run for run in found if run.method is not None]  # settings alone are no run
 
 
@@ -56,16 +60,20 @@ def named_runs(names: list[str]) -> list[Run]:
 
     Args:
         names: of DVC's experiments, git's revisions, `workspace`, or folders that hold an
-            evaluation.parquet.
+            evaluation.parquet; or with `*`, `?`, `[…]`: experiments, those that cannot be compared
+            too.
 
     Raises:
         InputError: nothing has such a name, or it is no run that can be compared.
     """
+    matched = {p: experiments_named(p) for p in names if is_pattern(p)}
+    exact = [name for name in names if name not in matched]
+    names = [each for name in names for each in matched.get(name, [name])]
     found: dict[str, Run] = {name: run for name in names if (run := _folder(name))}
     others = [name for name in dict.fromkeys(names) if name not in found]
     if others:
         found |= project_runs(others)
-    for name in names:
+    for name in exact:
         if problem := found[name].problem:
             raise InputError(f"{name}: {problem}.")
     return [found[name] for name in dict.fromkeys(names)]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from dataselect.compare.patterns import advice
 from dataselect.compare.recorded import Run
 from dataselect.compare.scores import RunScores, condition_name
 from dataselect.errors import InputError, did_you_mean, first_few
@@ -90,7 +91,8 @@ def without_copies(runs: list[Run]) -> list[Run]:
             label = condition_name((run.method or run.name, run.budget))
             raise InputError(
                 f"{first.name} and {run.name} are two runs of {label}, seed {run.seed}. {why} "
-                "Expected one for each method, budget and seed: name the runs to be compared."
+                "Expected one for each method, budget and seed: name the runs to be compared"
+                f"{advice(runs, differing)}."
             )
     return list(seen.values())
 
@@ -118,7 +120,7 @@ def check_repeats(runs: list[Run]) -> list[str]:
             raise InputError(
                 f"the runs of {condition_name(condition)} ({first_few(r.name for r in group)}) "
                 f"differ in more than their seed: in {_list_settings(differing)}. They are no "
-                "repeats of one method: name those that are."
+                f"repeats of one method: name those that are{advice(runs, differing)}."
             )
         ignored = tuple(word for word in REPEATS_MAY_DIFFER if word != "code")
         if differing := _differing(group, ignored):

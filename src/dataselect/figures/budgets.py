@@ -58,6 +58,7 @@ def budgets(material: Material) -> Figure:
             [row for row in (*rows, *before) if row["task"] in tasks[:PANELS]],
             names,
             tasks[:PANELS],
+            material.methods,
         ),
     )
 
@@ -70,6 +71,7 @@ def _record(pool: Pool, row: Row) -> dict[str, Any]:
         count = tables.row_count(output(run, "selection.parquet"))
     low, high = row.interval or (None, None)
     return {
+        "own": shortened(method),
         "method": ", ".join([shortened(method), *([pool.name] if pool.name else [])]),
         "task": row.task,
         "rows": count,
@@ -79,9 +81,12 @@ def _record(pool: Pool, row: Row) -> dict[str, Any]:
     }
 
 
-def _chart(rows: list[dict[str, Any]], names: list[str], tasks: list[str]) -> Any:
+def _chart(rows: list[dict[str, Any]], names: list[str], tasks: list[str], order: list[str]) -> Any:
     alt = altair()
-    colours, shapes = series(names)
+    method = {row["method"]: row["own"] for row in rows if "own" in row}
+    methods = [method[name] for name in names]
+    pools = [methods[:place].count(own) for place, own in enumerate(methods)]
+    colours, shapes = series(methods, order, shift=pools)
     colour = alt.Color("method:N", scale=alt.Scale(domain=names, range=colours), title="method")
     shape = alt.Shape("method:N", scale=alt.Scale(domain=names, range=shapes), title="method")
     counts = sorted({row["rows"] for row in rows if "rows" in row})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor, log10
 from typing import Any
 
 from dataselect.figures.figure import Figure, MissingData, altair
@@ -36,14 +37,16 @@ def cost(material: Material) -> Figure:
         raise MissingData("no run has noted its FLOPs (metrics/cost.json)")
     pools = list(dict.fromkeys(pool.name for pool in material.pools))
     fronts = [p for pool in pools for p in front([q for q in points if q["pool"] == pool])]
+    drawn = len(fronts) > len({point["pool"] for point in fronts})  # a line of two points or more
+    of_front = " Grey: the Pareto front, the best score at that cost or less" if drawn else ""
     of_pools = "; pools are told apart by the points' size and the line's dashes"
     return Figure(
         "cost",
         "Score against FLOPs",
         "Mean score over tasks and seeds, and the FLOPs of selection and training, counted from "
-        "the runs' own tokens. Grey: the Pareto front, the best score at that cost or less"
+        f"the runs' own tokens{'.' if drawn else ''}{of_front}"
         f"{of_pools if len(pools) > 1 else ''}.",
-        _chart(points, fronts, pools),
+        _chart(points, fronts, pools, material.methods),
     )
 
 
@@ -56,11 +59,24 @@ def front(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _chart(points: list[dict[str, Any]], fronts: list[dict[str, Any]], pools: list[str]) -> Any:
+def tick_format(flops: list[float]) -> str:
+    """A format of d3's whose digits tell apart the ticks of an axis over these numbers."""
+    low, high = min(flops), max(flops)
+    digits = floor(log10(high)) - floor(log10((high - low) / 10)) if high > low else 2
+    return f".{min(digits, 6)}~e"
+
+
+def _chart(
+    points: list[dict[str, Any]],
+    fronts: list[dict[str, Any]],
+    pools: list[str],
+    order: list[str],
+) -> Any:
     alt = altair()
     methods = distinct(points, "method")
-    colours, shapes = series(methods)
-    axis = alt.Axis(format=".0e", labelOverlap="greedy", labelSeparation=8)
+    colours, shapes = series(methods, order)
+    ticks = tick_format([point["flops"] for point in points])
+    axis = alt.Axis(format=ticks, tickCount=5, labelOverlap="greedy", labelSeparation=8)
     x = alt.X("flops:Q", title="FLOPs of selection and training", axis=axis)
     x.scale = alt.Scale(type="log", nice=False, padding=20)
     y = alt.Y("score:Q", title="score, mean over tasks", scale=alt.Scale(zero=False, padding=15))

@@ -115,6 +115,11 @@ class Material:
                 found.setdefault(variant, []).append(run)
         return found
 
+    @cached_property
+    def methods(self) -> list[str]:
+        """The methods of all runs, as figures call them: their order decides their colours."""
+        return list(dict.fromkeys(shortened(run.method or run.name) for run in self.runs))
+
     def name(self, variant: Variant, limit: int = 34, between: str = " ") -> str:
         """What a method is called in figures: with budget and pool only where there are several.
 

@@ -11,6 +11,9 @@ from dataselect.figures.figure import Figure, MissingData, altair
 from dataselect.figures.material import Material, listed, output
 from dataselect.figures.theme import SHADES
 
+#: About the width of a letter of a label, in pixels.
+LETTER = 6
+
 #: Methods at most, and with how many the cells still have numbers.
 MOST, WITH_NUMBERS = 50, 16
 
@@ -70,8 +73,9 @@ def _cells(names: list[str], values: np.ndarray, starts: np.ndarray) -> list[dic
 def _chart(rows: list[dict[str, Any]], names: list[str]) -> Any:
     alt = altair()
     step = 34 if len(names) <= WITH_NUMBERS else 15
+    crowded = max(map(len, names)) * LETTER > step
     x = alt.X("second:N", sort=names, title=None)
-    x.axis = alt.Axis(labelAngle=-60 if len(names) > 3 else 0, labelOverlap=False)
+    x.axis = alt.Axis(labelAngle=-60 if crowded else 0, labelOverlap=False)
     y = alt.Y("first:N", sort=names, title=None, axis=alt.Axis(labelOverlap=False))
     known = alt.Chart(alt.Data(values=[row for row in rows if row["jaccard"] is not None]))
     colour = alt.Color("jaccard:Q", title="Jaccard index")

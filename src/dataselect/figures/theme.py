@@ -61,9 +61,20 @@ THEME: dict[str, Any] = {
 PANEL_TITLE = "split(datum.label, '\\n')"
 
 
-def series(names: list[str]) -> tuple[list[str], list[str]]:
-    """A colour and a shape for every series, in their order."""
+def series(
+    names: list[str], order: list[str] | None = None, shift: list[int] | None = None
+) -> tuple[list[str], list[str]]:
+    """A colour and a shape for every series.
+
+    Args:
+        names: of the series.
+        order: names whose places decide, so that several figures give a method the same colour;
+            None: those of the series.
+        shift: by how many places each series' shape is another than that of its name; None: 0.
+    """
+    places = [(order or names).index(name) for name in names]
+    moved = [place + by for place, by in zip(places, shift or [0] * len(names), strict=True)]
     return (
-        [PALETTE[number % len(PALETTE)] for number in range(len(names))],
-        [SHAPES[number % len(SHAPES)] for number in range(len(names))],
+        [PALETTE[place % len(PALETTE)] for place in places],
+        [SHAPES[place % len(SHAPES)] for place in moved],
     )

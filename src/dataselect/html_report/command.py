@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TextIO
 
 from dataselect import report
-from dataselect.compare.comparison import Comparison, compare_runs
+from dataselect.compare.comparison import Comparison, compare_runs, in_order
 from dataselect.compare.find_runs import WORKSPACE, all_runs, named_runs
+from dataselect.compare.outputs import find_output
 from dataselect.compare.recorded import Run
 from dataselect.data import files
 from dataselect.errors import InputError
@@ -48,7 +49,8 @@ class Options:
 
     Attributes:
         baseline: the method that others are compared with; None: `random`, or the first.
-        rows_of: the run whose rows are shown; None: the only one that is named, or the workspace.
+        rows_of: the run whose rows are shown; None: the only one that is compared, the workspace, or
+            the first that has rows.
         text_characters: of a row's prompt and response together.
         most_rows: of a larger pool, a sample is shown.
         map: `pca` or `umap`.
@@ -77,11 +79,11 @@ def report_command(names: list[str], out: Path, options: Options) -> None:
     if options.map not in ("pca", "umap"):
         raise InputError(f"--map {options.map}: expected pca or umap. Change it.")
     runs, found = _compare(names, options.baseline)
-    shown = options.rows_of or (names[0] if len(names) == 1 else WORKSPACE)
+    shown = options.rows_of or _run_with_rows(runs, only=bool(names) and len(runs) == 1)
     with tempfile.TemporaryDirectory(prefix="dataselect-") as scratch:
         browser = browse(run_outputs(shown, Path(scratch)), options.most_rows, options.map)
         with report.spinner("figures"):
-            drawings = draw_figures(runs, options.baseline)
+            drawings = draw_figures([] if isinstance(found, str) else runs, options.baseline)
         sections = {
             "comparison": ("Comparison", comparison_section(found)),
             "figures": ("Figures", figures_section(drawings)),
@@ -98,17 +100,35 @@ def report_command(names: list[str], out: Path, options: Options) -> None:
 
 
 def _compare(names: list[str], baseline: str | None) -> tuple[list[Run], Comparison | str]:
-    """The runs that can be compared, and what is found; without names, perhaps only why not."""
-    if names:
-        runs = named_runs(names)
-        return runs, compare_runs(runs, baseline, per_task=True)
+    """The runs that finished, and what is found; without names, perhaps why nothing is."""
+    finished: list[Run] = []
     try:
-        runs = all_runs()
-        return [run for run in runs if not run.problem], compare_runs(runs, baseline, per_task=True)
+        runs = named_runs(names) if names else all_runs()
+        finished = in_order([run for run in runs if not run.problem])
+        return finished, compare_runs(runs, baseline, per_task=True)
     except InputError as error:
-        if baseline is not None:
+        if names or baseline is not None:
             raise
-        return [], str(error)
+        return finished, str(error)
+
+
+def _run_with_rows(runs: list[Run], only: bool) -> str:
+    """The only run, the workspace, or, if that has no rows to show, the first of them that has."""
+    if only:
+        return runs[0].name
+    tables = ("pool.parquet", "selection.parquet")
+    if all((Path("out") / table).is_file() for table in tables):
+        return WORKSPACE
+    for run in runs:
+        if all(find_output(run, table) for table in tables):
+            report.console.print(
+                f"The workspace has no rows to show: those of {run.name} are shown. --rows-of RUN "
+                "shows another run's.",
+                markup=False,
+                highlight=False,
+            )
+            return run.name
+    return WORKSPACE
 
 
 def _title(runs: list[Run]) -> str:

@@ -44,8 +44,8 @@ def _checked(run: RunFiles, name: str) -> RunFiles:
         if not run.has(table):
             raise InputError(
                 f"{name}: out/{table}.parquet is not there, and there are no rows to show without "
-                "it. Run `dvc repro`, or bring it from a DVC remote (`dvc pull`; `dvc exp pull "
-                "ORIGIN NAME` for an experiment), or name another run: --rows-of RUN."
+                "it. Name another run with --rows-of RUN, or run `dvc repro`, or bring it from a "
+                "DVC remote (`dvc pull`; `dvc exp pull ORIGIN NAME` for an experiment)."
             )
     return run
 

@@ -79,7 +79,7 @@ def parameters_section(runs: list[Run], plan: dict[str, Any]) -> str:
     parts = []
     if differing:
         header = ["setting", *(run.name for run in runs)]
-        parts.append("<h3>Where the runs differ</h3>\n" + table(header, differing))
+        parts.append("<h3>Where the runs differ</h3>\n" + table(header, differing, "settings"))
     elif len(runs) > 1:
         parts.append("<p>The runs that are compared have the same settings.</p>\n")
     settings = _shown(flat(plan)) if plan else {}
@@ -100,12 +100,31 @@ def _differing(runs: list[Run]) -> list[list[str]]:
     known = [_shown(run.settings) for run in runs if run.settings]
     if len(known) < 2 or len(known) < len(runs):
         return []
+    known = [_without_sums(settings) for settings in known]
+    labels = [{"method": run.method, "budget": run.budget, "seed": run.seed} for run in runs]
     names = dict.fromkeys(name for settings in known for name in settings)
-    return [
-        [name, *values]
-        for name in names
-        if len(set(values := [_value(settings.get(name)) for settings in known])) > 1
-    ]
+    kept = [name for name in names if not _is_repeated(name, known, labels)]
+    lines = [(name, [label[name] for label in labels]) for name in labels[0]]
+    lines += [(name, [settings.get(name) for settings in known]) for name in kept]
+    shown = [[name, *map(_value, values)] for name, values in lines]
+    return [line for line in shown if len(set(line[1:])) > 1]
+
+
+def _without_sums(value: Any) -> Any:
+    """Settings without md5 sums, which stand below with the data and models."""
+    if isinstance(value, dict):
+        kept = {key: item for key, item in value.items() if key.rpartition(".")[2] != "md5"}
+        return {key: _without_sums(item) for key, item in kept.items()}
+    return [_without_sums(item) for item in value] if isinstance(value, list) else value
+
+
+def _is_repeated(name: str, known: list[dict[str, Any]], labels: list[dict[str, Any]]) -> bool:
+    """Whether a setting says the budget or the seed of all runs once more."""
+    key = name.rpartition(".")[2]
+    values = [settings.get(name) for settings in known]
+    return name.startswith("eval.run.") or (
+        key in ("budget", "seed") and values == [label[key] for label in labels]
+    )
 
 
 def _value(value: Any) -> str:

@@ -238,6 +238,7 @@ PROFILES = "plan/test_profiles.py::test_a_profile_is_written_and_replaces_a_file
 SWEEP = "sweep/test_command.py::test_a_killed_sweep_goes_on_and_ends_with_named_experiments"
 HUNDRED = "sweep/test_command.py::test_a_hundred_short_runs_with_four_workers_lose_none"
 REPORT = "html_report/test_command.py::test_the_commands_of_the_page"
+PATTERN = "compare/test_command.py::test_experiments_are_named_by_a_pattern"
 INIT = "project/test_command.py::test_the_commands_of_the_page"
 
 #: Commands that another test runs.
@@ -248,6 +249,7 @@ ELSEWHERE = {
     "dataselect sweep docs/example/sweep.yaml --dry-run": SWEEP,
     "dataselect sweep docs/example/sweep.yaml": SWEEP,
     "dataselect sweep docs/example/sweep.yaml --workers 2": HUNDRED,
+    "dataselect compare 'demo-*'": PATTERN,
     "dataselect init --update": INIT,
     "dataselect init --update --yes": INIT,
     "dataselect profile tulu2_200k-gsm8k --write params.yaml --force": PROFILES,

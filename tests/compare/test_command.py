@@ -210,7 +210,7 @@ def test_another_baseline_and_only_one_form(project):
 
 def test_single_runs_are_about_these_models(project):
     text = words(printed("compare", "rds-1", "random-1"))
-    assert "rds at 300 and random at 300: one of them has a single seed" in text
+    assert "a single seed: rds at 300, random at 300. An interval with" in text
 
 
 def test_experiments_revisions_workspace_and_folders(project):
@@ -290,7 +290,54 @@ def test_outputs_that_are_gone_from_the_cache(project):
     keep(project, RUNS[3]).unlink()
     assert "gone from DVC's cache" in refused("rds-0")
     assert "dvc exp pull" in refused("rds-0")
-    assert "- rds-0 is left out: its evaluation is gone" in words(printed("compare"))
+    assert "- rds-0 is left out: it was not run on this machine" in words(printed("compare"))
+
+
+def test_a_clone_in_which_nothing_was_run_says_so_once(project):
+    shutil.rmtree(project / ".dvc/cache")
+    message = refused("--json")
+    assert message.count("it was not run on this machine (`dvc repro`)") == 1
+    assert "main, random-1, random-2 and 6 more: it was not run" in message
+    assert not any(line.strip().startswith("workspace") for line in printed("runs").splitlines())
+
+
+def test_experiments_are_named_by_a_pattern(project):
+    found = json.loads(printed("compare", "rds-*", "random-[12]", "--json"))
+    assert {row["method"]: row["runs"] for row in found["scores"] if row["budget"]} == {
+        "rds": ["rds-0", "rds-1", "rds-2"],
+        "random": ["random-1", "random-2"],
+    }
+    assert "no experiment matches `rsd-*`" in refused("rsd-*")
+    keep(project, RUNS[3]).unlink()
+    assert "rds-0 is left out" in words(printed("compare", "rds-*", "random-*"))
+    assert "gone from DVC's cache" in refused("rds-*", "rds-0")
+
+
+def test_what_to_type_after_sweeps_of_other_tasks(project):
+    sweeps = [
+        replace(RUNS[n], name=f"{sweep}-{RUNS[n].name}", seed=9, recipe={"tasks": sweep})
+        for sweep in ("small", "large")
+        for n in (0, 3)
+    ]
+    add_experiments(project, sweeps)
+    text = refused()
+    assert "small-random-0 and large-random-0 are two runs of random at 300, seed 9" in text
+    assert text.endswith("name the runs to be compared, such as `small-*`.")
+    assert "rds at 300 is better" in words(printed("compare", "small-*"))
+
+
+def test_budgets_of_one_method_are_not_compared(project):
+    add_experiments(project, [replace(RUNS[0], name="r100", budget=100)])
+    assert (
+        "nothing is compared: all runs are of random, and budgets of one method are not compared."
+        in json.loads(printed("compare", "main", "r100", "--json"))["notes"]
+    )
+
+
+def test_runs_are_listed_by_method_budget_and_seed(project):
+    add_experiments(project, [replace(RUNS[0], name="r100", budget=100, seed=5)])
+    lines = [line.split() for line in printed("runs").splitlines() if " random " in line]
+    assert [line[0] for line in lines] == ["r100", "main", "random-1", "random-2"]
 
 
 def test_a_cache_elsewhere(project, tmp_path):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from dataselect.compare.estimate import Estimate
 from dataselect.compare.scores import MEAN
-from dataselect.compare.sentences import NATS, notes, sentence
+from dataselect.compare.sentences import NATS, notes, sentence, sentences
 from dataselect.compare.statistics import Difference
 
 BETTER = Difference(
@@ -61,7 +61,7 @@ def test_without_an_interval_nothing_is_claimed():
 def test_one_seed_is_about_models():
     one = replace(BETTER, estimate=replace(BETTER.estimate, seeds=None), seeds=(1, 3))
     (note,) = notes([one, replace(one, task="squad")])
-    assert "The interval is about these models, not about the methods" in note
+    assert "is about these models, not about the methods" in note
     assert notes([BETTER, TIED]) == []
 
 
@@ -70,3 +70,29 @@ def test_two_seeds_and_tests_left_out_are_said():
     assert "only two seeds" in first
     assert "1,200 others are left out" in second
     assert notes([replace(BETTER, seeds=(3, 0))]) == []  # a fixed model needs no seeds
+
+
+def test_a_note_on_seeds_is_said_once_with_all_methods():
+    pairs = [replace(BETTER, method=(name, 300), seeds=(2, 2)) for name in ("rds", "less")]
+    (note,) = notes(pairs)
+    assert note.startswith("only two seeds: rds at 300, random at 300, less at 300.")
+    one = replace(BETTER, estimate=replace(BETTER.estimate, seeds=None))
+    (note,) = notes([replace(one, baseline=("base model", None), seeds=(1, 0))])
+    assert note.startswith("a single seed: rds at 300. ")
+
+
+def test_tasks_that_are_equal_in_every_test_are_said_once_and_the_mean_first():
+    unknown = {"interval": None, "p": None, "p_holm": None, "minimum_detectable": None}
+    equal = replace(BETTER, estimate=Estimate(0.0, 0.0, 0.0, 0.0, None), **unknown)
+    given = [replace(equal, task="a"), BETTER, replace(equal, task="b"), replace(TIED, task=MEAN)]
+    scores = {(task, c): 0.0 for task in "ab" for c in (BETTER.method, BETTER.baseline)}
+    (first, tied), (_, better), (shown, text) = sentences(given, scores)
+    assert tied.startswith(MEAN)
+    assert better == sentence(BETTER)
+    assert not first
+    assert not shown
+    assert text == (
+        "rds at 300 and random at 300 are equal in every test of the tasks a, b (both score 0)."
+    )
+    ((_, text),) = sentences([replace(equal, task=MEAN)], {}, NATS)
+    assert text == "rds at 300 and random at 300 are of equal loss in every test."

@@ -1,8 +1,10 @@
 """Score against FLOPs and against rows, and pools of several sizes."""
 
+from dataclasses import replace
+
 from dataselect.compare.find_runs import named_runs
 from dataselect.figures import draw
-from dataselect.figures.cost import front
+from dataselect.figures.cost import front, tick_format
 from tests.figures.made_up import marks
 
 
@@ -35,3 +37,39 @@ def test_budgets_are_a_curve_for_each_method(runs):
     one = [run for run in runs if run.budget == 300]
     assert not draw(one, ["budgets"], left_out=reasons.__setitem__)
     assert "one budget" in reasons["budgets"]
+
+
+def test_ticks_close_to_each_other_have_more_digits():
+    assert tick_format([2.01e10, 2.02e10]) == ".3~e"
+    assert tick_format([1e10, 5e10]) == ".1~e"
+    assert tick_format([2e10, 2e10]) == ".2~e"
+
+
+def test_a_front_that_is_not_drawn_is_not_in_the_caption(runs):
+    cheap = [replace(run, cost={"flops": {"tokens": {"total": 4e12}}}) for run in runs[:1]]
+    dear = [run for run in runs if run.method == "rds" and run.budget == 900]
+    assert "Grey: the Pareto front" in draw([*cheap, *dear], ["cost"])["cost"].caption
+    assert "Grey" not in draw([*runs[:1], *dear], ["cost"])["cost"].caption  # of equal costs
+
+
+def test_a_method_has_one_colour_in_all_figures(runs):
+    def colours(figure):
+        pairs = (zip(s["domain"], s["range"], strict=True) for s in scales(figure.spec()))
+        return dict(pair for scale in pairs for pair in scale)
+
+    without = [replace(run, cost=None) if run.method == "random" else run for run in runs]
+    figures = draw(without, ["cost", "budgets"])
+    cost, budgets = (colours(figures[name]) for name in ("cost", "budgets"))
+    assert set(cost) == {"rds", "longest"}
+    assert cost.items() <= budgets.items()
+
+
+def scales(spec):
+    """The scales of colours, anywhere in a chart."""
+    if isinstance(spec, list):
+        return [scale for item in spec for scale in scales(item)]
+    if not isinstance(spec, dict):
+        return []
+    own = spec.get("color", {})
+    found = [own["scale"]] if isinstance(own, dict) and "domain" in own.get("scale", {}) else []
+    return found + [scale for item in spec.values() for scale in scales(item)]

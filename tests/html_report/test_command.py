@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from dataselect import report
 from dataselect.cli import app
 from dataselect.errors import InputError
 from dataselect.html_report import map_figure
@@ -76,6 +77,19 @@ def test_a_workspace_that_cannot_be_compared_still_has_its_rows(run_folder):
     page = write_report()
     assert "Nothing is compared" in page
     assert "Rows of workspace" in page
+
+
+def test_without_outputs_in_the_workspace_the_first_run_that_has_some_is_shown(
+    run_folder, tmp_path
+):
+    for name in ("empty", "first", "second"):
+        shutil.copytree(run_folder, tmp_path / name)
+    (tmp_path / "empty/pool.parquet").unlink()
+    shutil.rmtree(run_folder)
+    with report.console.capture() as text:
+        page = write_report("empty", "first", "second", "--baseline", "first")
+    assert "Rows of first" in page
+    assert "those of first are shown" in " ".join(text.get().split())
 
 
 def test_what_is_refused(run_folder):

@@ -73,3 +73,16 @@ def test_a_figure_is_an_image_that_cannot_run():
     (content,) = re.findall(r"base64,([\w+/=]+)\"", shown)
     assert base64.b64decode(content).startswith(b"<svg>")
     assert 'alt="A &lt;b&gt;. caption"' in shown
+
+
+def test_lines_that_differ_start_with_the_method_and_repeat_nothing():
+    runs = [
+        Run(name, method, 300, seed, settings={
+            "score.scorer.name": method, "train.recipe.seed": seed, "eval.run.seed": seed,
+            "train.model.md5": name, "dedup.pool": [{"path": "a", "md5": name}],
+        })
+        for name, method, seed in (("a", "rds", 0), ("b", "less", 1))
+    ]  # fmt: skip
+    shown = parameters_section(runs, {})
+    names = re.findall(r"<tr><td>([^<]*)</td>", shown)
+    assert names == ["method", "seed", "score.scorer.name"]

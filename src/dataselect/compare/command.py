@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from dataselect import report
 from dataselect.compare import pages
-from dataselect.compare.comparison import Comparison, compare_runs, in_order
+from dataselect.compare.comparison import Comparison, compare_runs, sorted_runs
 from dataselect.compare.find_runs import all_runs, named_runs
 from dataselect.compare.recorded import Run
 from dataselect.errors import InputError
@@ -57,7 +57,7 @@ def runs_command() -> None:
     Raises:
         InputError: the working directory is no DVC project in a git repository.
     """
-    runs = in_order(all_runs())
+    runs = sorted_runs(all_runs())
     header = ("run", "method", "budget", "seed", "score", "nats", "FLOPs")
     report.table("Runs", [_cells(run) for run in runs], header)
     if any(_is_contaminated(run) for run in runs):

@@ -68,7 +68,7 @@ def compare_runs(
         InputError: the runs cannot be compared; there is none; an unknown baseline.
     """
     complete = [run for run in runs if not run.problem]
-    usable = in_order(without_copies(of_one_model(complete, model)))
+    usable = sorted_runs(without_copies(of_one_model(complete, model)))
     if not usable:
         raise _nothing_to_compare(runs)
     remarks = [*_left_out(runs), *check_repeats(usable)]
@@ -93,18 +93,18 @@ def compare_runs(
         differences = [d for d in differences if d.task == last]
         losses = [d for d in losses if d.task == losses[-1].task]
     scores = {(row.task, row.condition): row.score for row in rows}
-    said = [*sentences(differences, scores), *sentences(losses, {}, NATS)]
-    shown = [text for is_shown, text in said if is_shown]
-    not_shown = [text for is_shown, text in said if not is_shown]
+    texts = [*sentences(differences, scores), *sentences(losses, {}, NATS)]
+    shown = [text for is_shown, text in texts if is_shown]
+    not_shown = [text for is_shown, text in texts if not is_shown]
     return Comparison(rows, differences, shown, not_shown, remarks, losses)
 
 
 def _nothing_to_compare(runs: Sequence[Run]) -> InputError:
-    why = "; ".join(f"{run.name}: {run.problem}" for run in runs[:3])
+    why = "; ".join(f"{first_few(names, 3)}: {problem}" for problem, names in _problems(runs)[:3])
     return InputError(f"no run to compare. {why or 'None was named'}.")
 
 
-def in_order(runs: list[Run]) -> list[Run]:
+def sorted_runs(runs: list[Run]) -> list[Run]:
     """The runs by method, as they were given, then by budget and seed."""
     methods = list(dict.fromkeys(run.method for run in runs))
 
@@ -116,7 +116,19 @@ def in_order(runs: list[Run]) -> list[Run]:
 
 
 def _left_out(runs: Sequence[Run]) -> list[str]:
-    return [f"{run.name} is left out: {run.problem}." for run in runs if run.problem]
+    return [
+        f"{first_few(names)} {'is' if len(names) == 1 else 'are'} left out: {problem}."
+        for problem, names in _problems(runs)
+    ]
+
+
+def _problems(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+    """Why runs cannot be compared, each reason once, and which runs these are."""
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        if run.problem:
+            found.setdefault(run.problem, []).append(run.name)
+    return list(found.items())
 
 
 def _check_scored(runs: list[Evaluated]) -> None:

@@ -33,15 +33,16 @@ def experiments_named(pattern: str) -> list[str]:
     return list(dict.fromkeys(experiment.name for experiment in ours))
 
 
-def advice(runs: list[Run], differing: Iterable[str]) -> str:
+def advice(runs: list[Run], conflict: list[Run], differing: Iterable[str]) -> str:
     """What to type in place of all runs: ", such as `small-*`"; empty where no pattern will do.
 
     Args:
+        conflict: those of the runs that cannot be compared with each other; the pattern has one.
         differing: the settings that keep the runs from being compared: they are the same in all
             runs that the pattern matches.
     """
     best: tuple[int, str] = (1, "")
-    for pattern in dict.fromkeys(p for run in runs for p in _patterns(run.name)):
+    for pattern in dict.fromkeys(p for run in conflict for p in _patterns(run.name)):
         matched = [run for run in runs if fnmatchcase(run.name, pattern)]
         kinds = {str([run.settings.get(key) for key in differing]) for run in matched}
         conditions = {(run.method, run.budget, run.seed) for run in matched}
@@ -53,8 +54,8 @@ def advice(runs: list[Run], differing: Iterable[str]) -> str:
 def _patterns(name: str) -> list[str]:
     """A name without its last parts, then without its first ones: a sweep joins parts by `-`."""
     parts = name.split("-")
-    cuts = range(1, len(parts))
+    counts = range(1, len(parts))
     return [
-        *("-".join(parts[:cut]) + "-*" for cut in cuts),
-        *("*-" + "-".join(parts[cut:]) for cut in cuts),
+        *("-".join(parts[:count]) + "-*" for count in counts),
+        *("*-" + "-".join(parts[count:]) for count in counts),
     ]

@@ -127,8 +127,8 @@ def recorded_run(name: str, files: Files, cache: Path, home: Path | None = None)
         return replace(run, evaluation=path)
     return replace(
         run,
-        problem="it was not run on this machine (`dvc repro`), or its evaluation is gone from DVC's "
-        f"cache. {BRING}",
+        problem="it was not run on this machine (`dvc repro`), or its evaluation is gone from "
+        f"DVC's cache. {BRING}",
     )
 
 

@@ -129,9 +129,8 @@ def notes(differences: list[Difference]) -> list[str]:
     found: list[str] = []
     if single:
         found.append(
-            f"a single seed: {', '.join(single)}. Intervals of differences from or to "
-            f"{'it' if len(single) == 1 else 'these'} are about these models, not about the "
-            "methods: how much another seed would change is unknown."
+            f"a single seed: {', '.join(single)}. An interval with one of them is about these "
+            "models, not about the methods: how much another seed would change is unknown."
         )
     if few:
         found.append(

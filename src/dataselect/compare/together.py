@@ -92,7 +92,7 @@ def without_copies(runs: list[Run]) -> list[Run]:
             raise InputError(
                 f"{first.name} and {run.name} are two runs of {label}, seed {run.seed}. {why} "
                 "Expected one for each method, budget and seed: name the runs to be compared"
-                f"{advice(runs, differing)}."
+                f"{advice(runs, [first, run], differing)}."
             )
     return list(seen.values())
 
@@ -120,7 +120,8 @@ def check_repeats(runs: list[Run]) -> list[str]:
             raise InputError(
                 f"the runs of {condition_name(condition)} ({first_few(r.name for r in group)}) "
                 f"differ in more than their seed: in {_list_settings(differing)}. They are no "
-                f"repeats of one method: name those that are{advice(runs, differing)}."
+                f"repeats of one method: name those that are"
+                f"{advice(runs, group, differing)}."
             )
         ignored = tuple(word for word in REPEATS_MAY_DIFFER if word != "code")
         if differing := _differing(group, ignored):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from dataselect import report
-from dataselect.compare.comparison import Comparison, compare_runs, in_order
+from dataselect.compare.comparison import Comparison, compare_runs, sorted_runs
 from dataselect.compare.find_runs import WORKSPACE, all_runs, named_runs
 from dataselect.compare.outputs import find_output
 from dataselect.compare.recorded import Run
@@ -49,7 +49,7 @@ class Options:
 
     Attributes:
         baseline: the method that others are compared with; None: `random`, or the first.
-        rows_of: the run whose rows are shown; None: the only one that is compared, the workspace, or
+        rows_of: the run whose rows are shown; None: the only one that is named, the workspace, or
             the first that has rows.
         text_characters: of a row's prompt and response together.
         most_rows: of a larger pool, a sample is shown.
@@ -104,7 +104,7 @@ def _compare(names: list[str], baseline: str | None) -> tuple[list[Run], Compari
     finished: list[Run] = []
     try:
         runs = named_runs(names) if names else all_runs()
-        finished = in_order([run for run in runs if not run.problem])
+        finished = sorted_runs([run for run in runs if not run.problem])
         return finished, compare_runs(runs, baseline, per_task=True)
     except InputError as error:
         if names or baseline is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dataselect.compare.comparison import Row
-from dataselect.compare.scores import MEAN
+from dataselect.compare.scores import BASE_MODEL, MEAN
 from dataselect.data import tables
 from dataselect.figures.figure import Figure, MissingData, altair
 from dataselect.figures.material import Material, Pool, distinct, listed, output, shortened
@@ -31,7 +31,10 @@ def budgets(material: Material) -> Figure:
         MissingData: no method has two budgets, or the runs cannot be compared.
     """
     rows = [
-        _record(pool, row) for pool, comparison in material.comparisons for row in comparison.rows
+        _record(pool, row)
+        for pool, comparison in material.comparisons
+        for row in comparison.rows
+        if row.condition[0] != BASE_MODEL  # no rows are selected for it
     ]
     if len({row["rows"] for row in rows}) < 2:
         raise MissingData("all runs have one budget: there is no curve to draw")
@@ -96,7 +99,7 @@ def _chart(rows: list[dict[str, Any]], names: list[str], tasks: list[str]) -> An
     facet = alt.Facet("task:N", sort=tasks, title=None)
     return (
         layers.facet(
-            facet=facet, columns=COLUMNS, bounds="flush", spacing={"row": 75, "column": 60}
+            facet=facet, columns=COLUMNS, bounds="flush", spacing=SPACING
         )
         .resolve_axis(x="independent", y="independent")
         .resolve_scale(y="independent")

@@ -98,9 +98,7 @@ def _chart(rows: list[dict[str, Any]], names: list[str], tasks: list[str]) -> An
     layers = alt.layer(interval, line, point).properties(width=230, height=170)
     facet = alt.Facet("task:N", sort=tasks, title=None)
     return (
-        layers.facet(
-            facet=facet, columns=COLUMNS, bounds="flush", spacing=SPACING
-        )
+        layers.facet(facet=facet, columns=COLUMNS, bounds="flush", spacing=SPACING)
         .resolve_axis(x="independent", y="independent")
         .resolve_scale(y="independent")
     )

@@ -39,8 +39,7 @@ def overlap(material: Material) -> Figure:
         "Overlap of selections",
         "Jaccard index: rows that both have, of the rows that either has, by id; means over pairs "
         "of seeds. On the diagonal: two seeds of one method; empty where there is one seed, or "
-        "where two selections have no row."
-        + listed(names, MOST),
+        "where two selections have no row." + listed(names, MOST),
         _chart(rows, names[:MOST]),
     )
 

@@ -296,6 +296,8 @@ def test_a_project_without_runs(tmp_path, monkeypatch):
     assert "its plan.json is not one of this version" in refused("workspace")
     (tmp_path / "plan.json").write_text("{")
     assert "workspace: plan.json is not JSON" in refused("workspace")
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_such_key = 1\n")
+    assert ".dvc/config or .dvc/config.local: config file error: extra keys" in refused()
 
 
 def test_outputs_that_are_gone_from_the_cache(project):

@@ -1,12 +1,15 @@
 """The clone in which a sweep runs: what an experiment holds, and what a kill may leave."""
 
+from unittest.mock import Mock
+
+import pytest
 import yaml
-from tests.helpers import ROOT, run
+from tests.helpers import ROOT, mistake, run
 
 from dataselect.sweep.order import Planned
 from dataselect.sweep.repository import Repository, git
 from dataselect.sweep.settings import Member
-from dataselect.sweep.workspace import Workspace, recorded_files, remove_workspaces
+from dataselect.sweep.workspace import RunFailed, Workspace, recorded_files, remove_workspaces
 
 STAGES = {"stages": {"a": {"outs": ["out/x", {"plan.json": {"cache": False}}],
                            "metrics": [{"metrics/m.json": {"cache": False}}]}}}  # fmt: skip
@@ -55,3 +58,15 @@ def test_a_run_becomes_an_experiment_of_the_commit(in_scratch, monkeypatch):
     assert git(in_scratch, "status", "--porcelain") == ""
     remove_workspaces("")
     assert not workspace.folder.exists()
+    monkeypatch.setattr(workspace, "_call", raising := Mock(side_effect=RunFailed("no space")))
+    assert "DVC does not work in a copy of the last commit: no space. Fix" in mistake(
+        workspace.make, in_scratch / "log"
+    )
+    assert raising.call_count == 1
+
+
+def test_a_copy_that_was_stopped_starts_dvc_no_more(in_scratch):
+    workspace = Workspace(0, Repository(in_scratch, "", "head"), 0, shared=False)
+    workspace.stop()
+    with pytest.raises(RunFailed, match="the sweep was stopped"):
+        workspace._call(in_scratch / "log", "repro")

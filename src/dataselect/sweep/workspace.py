@@ -106,6 +106,9 @@ class Workspace:
         """
         root, _, head = self.repository
         kept = [path for path in recorded_files(self.project) if (self.project / path).is_file()]
+        # DVC writes git's index as if no file had changed that has its old size, and was written in
+        # the second of the checkout, as params.yaml is: so git must compare what files hold.
+        git(self.folder, "read-tree", head)
         git(self.project, "add", "--update")
         git(self.project, "add", "--force", "--", *kept)
         own = ["-c", "commit.gpgsign=false", "commit", "--quiet", "--no-verify", "--allow-empty"]

@@ -84,7 +84,8 @@ class Material:
         try:
             found = [(pool, self._compare(pool.runs)) for pool in self.pools]
         except InputError as error:
-            raise MissingData(f"the runs cannot be compared: {error}") from None
+            reason = str(error).removesuffix(".")
+            raise MissingData(f"the runs cannot be compared: {reason}") from None
         if not found:
             raise MissingData("there is no run that finished")
         if len({tuple((r.task, r.tests) for r in _of_first(c.rows)) for _, c in found}) > 1:

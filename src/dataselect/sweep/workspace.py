@@ -74,8 +74,8 @@ class Workspace:
             shutil.copy(local, self.project / local)
         cache = str(cache_folder().parents[1].resolve())
         try:
-            self._call(log, "config", "--quiet", "--local", "cache.dir", cache)
-            self._call(log, "checkout", "--quiet", "--force", "--allow-missing")
+            self._call(log, "config", "--local", "cache.dir", cache)
+            self._call(log, "checkout", "--force", "--allow-missing")
         except RunFailed as error:
             raise InputError(
                 f"DVC does not work in a copy of the last commit: {error}. Fix that; {log} has all "

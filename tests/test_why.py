@@ -217,3 +217,13 @@ def test_the_command_ends_a_mistake_with_one_message(run, out):
     done = command("zz")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("\ndataselect why: no row of the pool")
+
+
+def test_signs_that_steer_a_terminal_are_shown(run, capsys):
+    rows = tables.read("pool", run.path("pool")).to_dicts()
+    rows[0]["messages"][0]["content"] = rows[1]["messages"][0]["content"] = "\x1b[2Jgone"
+    write("pool", [tuple(row.values()) for row in rows])
+    why.main("a0", run.folder, 5)
+    printed = capsys.readouterr().out
+    assert "␛[2Jgone" in printed
+    assert "\x1b[2J" not in printed

@@ -55,6 +55,7 @@ def test_experiments_and_revisions_are_read_from_the_cache(project):
     assert answer_statement(baseline, runs).rows == [("new",)]
     assert run_outputs(["workspace"])["workspace"] == project.joinpath("out").relative_to(project)
     assert "Did you mean `second`?" in mistake(run_outputs, ["secnd"])
+    assert list(run_outputs(["sec*", "main"])) == ["second", "main"]
     # What this run has not kept: no rows, and which file that would be.
     message = mistake(answer_statement, "FROM selection", run_outputs(["second"]))
     assert message == "-c: no rows. Not there: …/selection.parquet. Name runs that have them."

@@ -1,5 +1,7 @@
 """The Jaccard index of selections."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -12,6 +14,13 @@ from tests.figures.made_up import marks
 def test_by_hand():
     found = jaccard([pl.Series(["a", "b", "c"]), pl.Series(["b", "c", "d"]), pl.Series(["x"])])
     assert np.allclose(found, [[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]])
+
+
+def test_empty_selections_share_nothing_with_others_and_are_unknown_among_themselves():
+    empty = pl.Series([], dtype=pl.String)
+    found = jaccard([empty, pl.Series(["a"]), empty])
+    assert np.array_equal(found, [[np.nan, 0, np.nan], [0, 1, 0], [np.nan, 0, np.nan]], True)
+    assert np.isnan(jaccard([empty, empty])).all()
 
 
 def test_cells_are_means_over_pairs_of_seeds(small_pool):
@@ -39,3 +48,12 @@ def test_one_selection_is_left_out(small_pool):
     reasons = {}
     assert not draw(small_pool[:1], ["overlap"], left_out=reasons.__setitem__)
     assert "one selection only" in reasons["overlap"]
+
+
+def test_labels_wider_than_their_column_are_turned(small_pool):
+    def angle(runs):
+        layer = draw(runs, ["overlap"])["overlap"].chart.to_dict()["layer"][0]
+        return layer["encoding"]["x"]["axis"]["labelAngle"]
+
+    assert angle([run for run in small_pool if run.method != "random"]) == 0
+    assert angle([replace(small_pool[0], method="longest_response"), *small_pool[2:4]]) == -60

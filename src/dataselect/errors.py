@@ -92,7 +92,7 @@ def install_extra(name: str) -> str:
 
     pip adds it to the dataselect that is installed, also in a clone; no index need have that.
     """
-    return f"pip install 'dataselect[{name}]' (it adds to the dataselect that is installed)"
+    return f"pip install 'dataselect[{name}]' (also in a clone)"
 
 
 #: The system's error numbers for a disk, a quota or a file size that is used up.

@@ -195,7 +195,7 @@ MISTAKES = {
     ),
     "memory without a unit": (
         {"train": {"memory": 24}},
-        "params.yaml: train.memory: expected a size in MB, GB or TB, like `24GB`; found '24'. Fix "
+        "params.yaml: train.memory: expected a size in MB, GB or TB, like `6GB`; found '24'. Fix "
         "it there.",
     ),
     "no tokens": (

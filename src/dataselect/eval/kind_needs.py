@@ -113,8 +113,8 @@ def check_needs(kind: str, kind_needs: Needs, where: str, run_code: bool) -> Non
     lacking = [name for name in kind_needs.packages if not _is_installed(name)]
     if lacking:
         raise InputError(
-            f"{where}: the kind `{kind}` needs {', '.join(lacking)}: not installed. Install it; "
-            f"what our own kinds need: {install_extra('metrics')}."
+            f"{where}: the kind `{kind}` needs {', '.join(lacking)}: not installed. Install it. "
+            f"Our own kinds need: {install_extra('metrics')}."
         )
     if kind_needs.judge is not None:
         read_prompt(kind_needs.judge, f"eval_kinds/{kind}.yaml: metadata.judge")

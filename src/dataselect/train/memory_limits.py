@@ -104,7 +104,7 @@ def describe(need: Memory) -> str:
     rest = ""
     if not need.accumulates:  # activations go as gradients come: only the larger counts
         least = min(passing, key=lambda name: passing[name])
-        rest = f"; {least}, {report.format_bytes(round(passing.pop(least)))}, are not there then"
+        rest = f"; {least}, {report.format_bytes(round(passing.pop(least)))}, come at another time"
     words = " + ".join(
         f"{name} {report.format_bytes(round(part))}" for name, part in (parts | passing).items()
     )

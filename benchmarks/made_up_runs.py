@@ -6,7 +6,6 @@ names for experiments, and evaluations in DVC's cache.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import subprocess
@@ -19,6 +18,7 @@ import numpy as np
 import polars as pl
 import yaml
 
+from dataselect.compare.outputs import cached_file, md5
 from dataselect.data import tables
 from dataselect.eval.summary import summary
 
@@ -169,11 +169,6 @@ class MadeUp:
         return buffer.getvalue()
 
 
-def md5(content: bytes) -> str:
-    """The sum that DVC calls a file by."""
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
 def _json(value: dict[str, Any]) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode()
 
@@ -220,8 +215,7 @@ def keep(home: Path, run: MadeUp) -> Path:
     if run.base:
         keep(home, run.base)
     content = run.parquet()
-    digest = md5(content)
-    path = home / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+    path = cached_file(home / ".dvc/cache/files/md5", md5(content))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path

@@ -30,6 +30,12 @@ def pytest_runtest_setup():
         _frozen["modules"] = len(sys.modules)
 
 
+def pytest_unconfigure():
+    """Lets the interpreter end as it always does: DuckDB complains of objects that are left."""
+    gc.unfreeze()
+    gc.collect()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def hashes_of_code():
     """Keeps the digests of the package's files from test to test.

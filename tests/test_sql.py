@@ -163,6 +163,13 @@ def test_a_statement_is_answered(out, capsys):
     assert capsys.readouterr().out.split() == ["pool", "rows", "6"]
 
 
+def test_signs_that_steer_a_terminal_are_shown(out, capsys):
+    main(None, [], "SELECT 'a' || chr(27) || '[2J' AS x", [])
+    printed = capsys.readouterr().out
+    assert "a␛[2J" in printed
+    assert "\x1b[2J" not in printed
+
+
 def test_an_empty_selection_is_no_error(out):
     tables.write("selection", tables.empty("selection"), "out/selection.parquet")
     assert [row[1:5] for row in answer("share_per_source")] == [

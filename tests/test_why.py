@@ -241,3 +241,13 @@ def test_outputs_of_another_run_than_that_of_the_lock_file_come_with_a_warning(r
     assert run.note is None
     lock("0" * 32)
     assert "is not of the run that plan.json and dvc.lock are of" in run.note
+
+
+def test_signs_that_steer_a_terminal_are_shown(run, capsys):
+    rows = tables.read("pool", run.path("pool")).to_dicts()
+    rows[0]["messages"][0]["content"] = rows[1]["messages"][0]["content"] = "\x1b[2Jgone"
+    write("pool", [tuple(row.values()) for row in rows])
+    why.main("a0", run.folder, 5)
+    printed = capsys.readouterr().out
+    assert "␛[2Jgone" in printed
+    assert "\x1b[2J" not in printed

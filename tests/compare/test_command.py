@@ -185,6 +185,18 @@ def test_losses_that_are_missing_are_left_out(project):
     assert "Loss minus" not in printed("compare", "a", "c", "--baseline", "a")
 
 
+def test_a_table_of_losses_is_there_also_where_one_of_several_tasks_has_any(project):
+    for name, run in (("a", RUNS[0]), ("b", RUNS[3])):
+        (project / name).mkdir()
+        loss = pl.when(task="addition").then("answer_nll_nats").alias("answer_nll_nats")
+        frame = run.evaluation().with_columns(loss)
+        frame.write_parquet(project / name / "evaluation.parquet")
+    text = words(printed("compare", "a", "b", "--md", "--baseline", "a"))
+    assert "### Minus a, mean over tasks" in text
+    assert "### Loss minus that of a, addition" in text
+    assert text.count("Points are hundredths") == text.count("lower is better") == 1
+
+
 def test_csv_has_a_line_for_each_method_and_task(project):
     rows = list(csv.DictReader(io.StringIO(printed("compare", "--csv", "--per-task"))))
     assert len(rows) == 4 * 3
@@ -284,6 +296,8 @@ def test_a_project_without_runs(tmp_path, monkeypatch):
     assert "its plan.json is not one of this version" in refused("workspace")
     (tmp_path / "plan.json").write_text("{")
     assert "workspace: plan.json is not JSON" in refused("workspace")
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_such_key = 1\n")
+    assert ".dvc/config or .dvc/config.local: config file error: extra keys" in refused()
 
 
 def test_outputs_that_are_gone_from_the_cache(project):

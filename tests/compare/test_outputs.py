@@ -2,9 +2,7 @@
 
 import json
 
-from benchmarks.made_up_runs import md5
-
-from dataselect.compare.outputs import find_output, find_outputs
+from dataselect.compare.outputs import find_output, find_outputs, md5
 from dataselect.compare.recorded import Run
 
 

@@ -14,6 +14,13 @@ def test_by_hand():
     assert np.allclose(found, [[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]])
 
 
+def test_empty_selections_share_nothing_with_others_and_are_unknown_among_themselves():
+    empty = pl.Series([], dtype=pl.String)
+    found = jaccard([empty, pl.Series(["a"]), empty])
+    assert np.array_equal(found, [[np.nan, 0, np.nan], [0, 1, 0], [np.nan, 0, np.nan]], True)
+    assert np.isnan(jaccard([empty, empty])).all()
+
+
 def test_cells_are_means_over_pairs_of_seeds(small_pool):
     rows = marks(draw(small_pool, ["overlap"])["overlap"])
     cells = {(row["first"], row["second"]): row["jaccard"] for row in rows}

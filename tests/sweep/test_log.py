@@ -22,3 +22,8 @@ CRASH = "Traceback (most recent call last):\n  File x\nRuntimeError: a size\nERR
 )
 def test_it_is_the_stages_own_message_before_dvcs(printed, expected):
     assert why_failed(printed, 9) == expected
+
+
+def test_a_file_that_dvc_cannot_read_is_named():
+    printed = "'./a.dvc' is invalid.\n\nWhile parsing a flow node, in line 2, column 1\n  2\n"
+    assert why_failed(printed, 255) == "'./a.dvc' is invalid."

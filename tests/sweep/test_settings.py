@@ -26,6 +26,11 @@ def test_every_combination_is_a_run_with_a_name(tmp_path):
     assert len({run.name for run in runs}) == 8
 
 
+def test_a_name_of_a_method_may_have_signs_that_git_refuses(tmp_path):
+    (run,) = members(tmp_path, methods=["my/method ^2"])
+    assert (run.name, run.method) == ("demo-my_method__2-300-7", "my/method ^2")
+
+
 def test_what_is_left_out_is_that_of_params(tmp_path):
     (run,) = members(tmp_path, methods=["rds"], name="other", set={"train.epochs": 1})
     assert run.name == "other-rds-300-7"
@@ -57,6 +62,7 @@ def test_tasks_stand_in_the_names_and_are_lists(tmp_path):
         ({"methods": ["rds"], "set": {"seed": 1}}, "`seed` has a list of its own"),
         ({"methods": ["rds"], "name": "a b"}, "expected letters, digits"),
         ({"methods": ["rds"], "name": "a..b"}, "expected letters, digits"),
+        ({"methods": ["rds"], "tasks": ["a", ["a"]]}, "two runs would have one name"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(given, expected, tmp_path):

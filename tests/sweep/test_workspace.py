@@ -1,15 +1,32 @@
 """The clone in which a sweep runs: what an experiment holds, and what a kill may leave."""
 
+import os
+from unittest.mock import Mock
+
+import pytest
 import yaml
-from tests.helpers import ROOT, run
+from tests.helpers import ROOT, mistake, run
 
 from dataselect.sweep.order import Planned
 from dataselect.sweep.repository import Repository, git
 from dataselect.sweep.settings import Member
-from dataselect.sweep.workspace import Workspace, recorded_files, remove_workspaces
+from dataselect.sweep.workspace import RunFailed, Workspace, recorded_files, remove_workspaces
 
 STAGES = {"stages": {"a": {"outs": ["out/x", {"plan.json": {"cache": False}}],
                            "metrics": [{"metrics/m.json": {"cache": False}}]}}}  # fmt: skip
+
+
+def hide_changes(folder):
+    """Makes git take params.yaml for unchanged: the change left its size and second.
+
+    DVC rewrites git's index without the mark that git gives such files.
+    """
+    git(folder, "config", "core.trustctime", "false")
+    noted = git(folder, "ls-files", "--debug", "params.yaml")
+    seconds = int(noted.partition("mtime: ")[2].partition(":")[0])
+    os.utime(folder / "params.yaml", (seconds, seconds))
+    os.utime(folder / ".git/index", (seconds + 5, seconds + 5))
+    assert git(folder, "diff-files", "--name-only") == ""
 
 
 def test_what_dvc_does_not_keep_is_in_git():
@@ -38,6 +55,7 @@ def test_a_run_becomes_an_experiment_of_the_commit(in_scratch, monkeypatch):
         if arguments[0] == "repro":
             (workspace.project / "plan.json").write_text("{}")
             (workspace.project / "notes").write_text("of the run alone")
+            hide_changes(workspace.folder)
 
     monkeypatch.setattr(workspace, "_call", call)
     workspace.make(in_scratch / "log")
@@ -55,3 +73,15 @@ def test_a_run_becomes_an_experiment_of_the_commit(in_scratch, monkeypatch):
     assert git(in_scratch, "status", "--porcelain") == ""
     remove_workspaces("")
     assert not workspace.folder.exists()
+    monkeypatch.setattr(workspace, "_call", raising := Mock(side_effect=RunFailed("no space")))
+    assert "DVC does not work in a copy of the last commit: no space. Fix" in mistake(
+        workspace.make, in_scratch / "log"
+    )
+    assert raising.call_count == 1
+
+
+def test_a_copy_that_was_stopped_starts_dvc_no_more(in_scratch):
+    workspace = Workspace(0, Repository(in_scratch, "", "head"), 0, shared=False)
+    workspace.stop()
+    with pytest.raises(RunFailed, match="the sweep was stopped"):
+        workspace._call(in_scratch / "log", "repro")

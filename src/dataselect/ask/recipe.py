@@ -20,6 +20,7 @@ from dataselect.ask.views import (
     missing_files,
     views_file,
 )
+from dataselect.data.inert import inert, inert_values
 from dataselect.data.project_files import project_file
 from dataselect.errors import InputError, did_you_mean, first_few
 
@@ -179,8 +180,9 @@ def _not_there(sql: str, runs: Mapping[str, Outputs]) -> str:
 
 
 def _print(title: str, header: list[str], rows: list[tuple]) -> None:
-    names = [name.replace("_", " ") for name in header]
-    report.table(title, rows or [("no rows",)], names)
+    names = [inert(name).replace("_", " ") for name in header]
+    shown = [tuple(inert_values([*row])) for row in rows]
+    report.table(inert(title), shown or [("no rows",)], names)
 
 
 def _set_variables(db: DuckDBPyConnection, file: Path, values: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from dataselect import report
 from dataselect.ask.chosen import explain_choice
 from dataselect.ask.page import Lines, Page, Table, shorten, table_lines
 from dataselect.ask.run_files import RunFiles
+from dataselect.data.inert import inert, inert_values
 from dataselect.errors import InputError
 
 
@@ -25,7 +26,7 @@ class Dropped(NamedTuple):
 
 
 def main(row: str, out: Path, top: int) -> None:
-    """Prints why a row is where it is.
+    """Prints why a row is where it is; signs that steer a terminal are shown, not sent.
 
     Args:
         row: its id; or its number in the pool, as `12` or `#12`.
@@ -39,9 +40,10 @@ def main(row: str, out: Path, top: int) -> None:
     parts = explain(row, run, top)
     for part in [*filter(None, [run.note]), *parts]:
         if isinstance(part, Table):
-            report.table(part.title, part.rows, part.header)
+            rows = [tuple(inert_values([*row])) for row in part.rows]
+            report.table(inert(part.title), rows, part.header)
         else:
-            report.console.print(part, markup=False, highlight=False, soft_wrap=False)
+            report.console.print(inert(part), markup=False, highlight=False, soft_wrap=False)
             report.console.print()
 
 

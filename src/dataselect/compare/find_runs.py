@@ -113,10 +113,17 @@ def cached_outputs(names: list[str]) -> dict[str, dict[str, Path]]:
 
 
 def cache_folder() -> Path:
-    """Where DVC keeps files by their md5 sum, by its own configuration."""
-    from dvc.config import Config
+    """Where DVC keeps files by their md5 sum, by its own configuration.
 
-    folder = Config(str(Path(".dvc").resolve()))["cache"].get("dir") or ".dvc/cache"
+    Raises:
+        InputError: DVC cannot read its configuration.
+    """
+    from dvc.config import Config, ConfigError
+
+    try:
+        folder = Config(str(Path(".dvc").resolve()))["cache"].get("dir") or ".dvc/cache"
+    except ConfigError as error:
+        raise InputError(f".dvc/config or .dvc/config.local: {error}. Fix it.") from None
     return Path(folder) / "files" / "md5"
 
 

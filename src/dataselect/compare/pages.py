@@ -160,11 +160,10 @@ def tables(comparison: Comparison) -> list[tuple[str, Sequence[str], list[tuple]
         ("Loss minus that of", LOSSES, NATS, comparison.loss_differences, ABOUT_LOSSES),
     )
     for words, header, unit, differences, about in kinds:
-        for task in tasks:
+        for task in dict.fromkeys(d.task for d in differences):  # losses may be of fewer tasks
             cells = [_difference_cells(d, unit) for d in differences if d.task == task]
-            if cells:
-                title = f"{words} {condition_name((differences[0].baseline[0], None))}, {task}"
-                found.append((title, header, cells, ""))
+            title = f"{words} {condition_name((differences[0].baseline[0], None))}, {task}"
+            found.append((title, header, cells, ""))
         if differences:
             found[-1] = (*found[-1][:3], about)
     return found

@@ -96,12 +96,12 @@ def recorded_run(name: str, files: Files, cache: Path, home: Path | None = None)
     Raises:
         InputError: a file is not JSON or YAML.
     """
-    plan = _json(name, PLAN, files)
+    plan = parsed_json(name, PLAN, files)
     if plan is None or files[LOCK] is None:
         missing = LOCK if plan else PLAN
         problem = f"no run is recorded there: no {missing}. Run `dvc repro` first"
         return Run(name, state="incomplete", problem=problem)
-    stages = _yaml(name, LOCK, files).get("stages", {})
+    stages = parsed_yaml(name, LOCK, files).get("stages", {})
     section = plan.get("eval") or {}
     if "run" not in section or "model" not in section:
         problem = f"its {PLAN} is not one of this version. Run `dvc repro` there"
@@ -180,7 +180,7 @@ def flat(settings: Any, place: str = "") -> dict[str, Any]:
 
 def planned_run(name: str, params: bytes | None, state: str, problem: str) -> Run:
     """A run that has not finished: what its params.yaml says of it."""
-    given = _yaml(name, PARAMS, {PARAMS: params}) if params else {}
+    given = parsed_yaml(name, PARAMS, {PARAMS: params}) if params else {}
     budget = given.get("budget")
     if isinstance(budget, dict):
         budget = f"{budget.get('tokens')} tokens"
@@ -195,7 +195,7 @@ def _own_metrics(
     content = files[path]
     if content is None or _outs(stages, stage).get(path) != md5(content):
         return None
-    return _json(name, path, files)
+    return parsed_json(name, path, files)
 
 
 def _outs(stages: dict[str, Any], stage: str) -> dict[str, str]:
@@ -208,7 +208,12 @@ def _deps(stages: dict[str, Any], stage: str) -> dict[str, str]:
     return {dep["path"]: dep["md5"] for dep in deps if "md5" in dep}
 
 
-def _json(name: str, path: str, files: Files) -> Any:
+def parsed_json(name: str, path: str, files: Files) -> Any:
+    """A file of JSON; None where there is none.
+
+    Raises:
+        InputError: it is not JSON.
+    """
     content = files[path]
     try:
         return None if content is None else json.loads(content)
@@ -216,12 +221,16 @@ def _json(name: str, path: str, files: Files) -> Any:
         raise InputError(f"{name}: {path} is not JSON. Run `dvc repro` there again.") from None
 
 
-def _yaml(name: str, path: str, files: Files) -> dict[str, Any]:
-    """A file of YAML, read as DVC reads it."""
+def parsed_yaml(name: str, path: str, files: Files) -> dict[str, Any]:
+    """A file of YAML, read as DVC reads it; {} where it holds nothing.
+
+    Raises:
+        InputError: it is not YAML.
+    """
     from ruamel.yaml import YAML, YAMLError
 
     try:
-        found = YAML(typ="safe").load(files[path])
+        found = YAML(typ="safe").load(files[path] or b"")
     except (YAMLError, ValueError):
         raise InputError(f"{name}: {path} is not YAML. Fix it, or leave the run out.") from None
     return found if isinstance(found, dict) else {}

@@ -48,7 +48,7 @@ def cost(material: Material) -> Figure:
 
 
 def front(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The points that no other beats with as few FLOPs, from cheap to dear."""
+    """The points that no other beats with as few FLOPs, the cheapest first."""
     found: list[dict[str, Any]] = []
     for point in sorted(points, key=lambda point: (point["flops"], -point["score"])):
         if not found or point["score"] > found[-1]["score"]:

@@ -22,7 +22,7 @@ class Pool:
     """A pool that runs have chosen from.
 
     Attributes:
-        name: what tells it from others, by its number of rows; empty where there is one pool.
+        name: what tells it from others, such as its number of rows; empty where there is one pool.
         rows: their number; None where the table is gone.
         runs: those of this pool.
     """
@@ -68,11 +68,10 @@ class Material:
             key = (tables.row_count(path), path.stat().st_size) if path else (None, 0)
             groups.setdefault(key, []).append(run)
         ordered = sorted(groups.items(), key=lambda item: item[0][0] or 0)
+        names = _pool_names([rows for (rows, _), _ in ordered])
         return [
-            Pool(
-                f"pool of {rows:,}" if rows and len(groups) > 1 else "", rows, without_copies(runs)
-            )
-            for (rows, _), runs in ordered
+            Pool(name, rows, without_copies(runs))
+            for name, ((rows, _), runs) in zip(names, ordered, strict=True)
         ]
 
     @cached_property
@@ -85,7 +84,8 @@ class Material:
         try:
             found = [(pool, self._compare(pool.runs)) for pool in self.pools]
         except InputError as error:
-            raise MissingData(f"the runs cannot be compared: {error}") from None
+            reason = str(error).removesuffix(".")
+            raise MissingData(f"the runs cannot be compared: {reason}") from None
         if not found:
             raise MissingData("there is no run that finished")
         if len({tuple((r.task, r.tests) for r in _of_first(c.rows)) for _, c in found}) > 1:
@@ -130,6 +130,17 @@ class Material:
             between = ", "
         rest = ", ".join(text for text in (shown, pool) if text)
         return f"{shortened(method, limit)}{between}{rest}" if rest else shortened(method, limit)
+
+
+def _pool_names(counts: list[int | None]) -> list[str]:
+    """What tells pools apart: their rows, and a number where others have as many; "" if alone."""
+    if len(counts) == 1:
+        return [""]
+    names = ["pool unknown" if rows is None else f"pool of {rows:,}" for rows in counts]
+    return [
+        f"{name} ({names[: place + 1].count(name)})" if names.count(name) > 1 else name
+        for place, name in enumerate(names)
+    ]
 
 
 def _of_first(rows: list[Row]) -> list[Row]:

@@ -19,7 +19,7 @@ def overlap(material: Material) -> Figure:
     """Draws the Jaccard index of the selections, by method and budget: means over pairs of seeds.
 
     Raises:
-        MissingData: there is one selection only, or one is gone.
+        MissingData: there is one selection only, all are empty, or one is gone.
     """
     if sum(map(len, material.conditions.values())) < 2:
         raise MissingData("there is one selection only: nothing to overlap with")
@@ -31,28 +31,32 @@ def overlap(material: Material) -> Figure:
         for group in groups
         for run in group
     ]
+    if not any(map(len, selections)):
+        raise MissingData("all selections are empty")
     rows = _cells(names[:MOST], jaccard(selections), np.cumsum([0, *counts]))
     return Figure(
         "overlap",
         "Overlap of selections",
         "Jaccard index: rows that both have, of the rows that either has, by id; means over pairs "
-        "of seeds. On the diagonal: two seeds of one method; empty where there is one seed."
-        + listed(names, MOST),
+        "of seeds. On the diagonal: two seeds of one method; empty where there is one seed, or "
+        "where two selections have no row." + listed(names, MOST),
         _chart(rows, names[:MOST]),
     )
 
 
 def jaccard(selections: list[pl.Series]) -> np.ndarray:
-    """Of every two selections (float64, n × n), given their ids."""
+    """Of every two selections (float64, n × n), given their ids; NaN where both are empty."""
     from scipy.sparse import csr_array
 
     sizes = [ids.n_unique() for ids in selections]
     frames = [pl.DataFrame({"id": ids.unique(maintain_order=True)}) for ids in selections]
     codes = pl.concat(frames)["id"].rank("dense").cast(pl.Int64).to_numpy() - 1
     starts = np.cumsum([0, *sizes])
-    found = csr_array((np.ones(len(codes)), codes, starts), shape=(len(sizes), codes.max() + 1))
+    width = int(codes.max(initial=0)) + 1
+    found = csr_array((np.ones(len(codes)), codes, starts), shape=(len(sizes), width))
     shared = (found @ found.T).toarray()
-    return shared / (np.add.outer(sizes, sizes) - shared)
+    either = np.add.outer(sizes, sizes) - shared
+    return np.divide(shared, either, out=np.full_like(shared, np.nan), where=either > 0)
 
 
 def _cells(names: list[str], values: np.ndarray, starts: np.ndarray) -> list[dict[str, Any]]:
@@ -62,7 +66,8 @@ def _cells(names: list[str], values: np.ndarray, starts: np.ndarray) -> list[dic
         for j, second in enumerate(names):
             block = values[starts[i] : starts[i + 1], starts[j] : starts[j + 1]]
             pairs = block[~np.eye(len(block), dtype=bool)] if i == j else block.ravel()
-            value = round(float(pairs.mean()), 4) if len(pairs) else None
+            known = pairs[np.isfinite(pairs)]
+            value = round(float(known.mean()), 4) if len(known) else None
             rows.append({"first": first, "second": second, "jaccard": value})
     return rows
 

@@ -17,7 +17,7 @@ from dataselect.errors import InputError
 from dataselect.html_report.blocks import ROWS_PER_BLOCK, json_block, number_block, text_block
 from dataselect.html_report.drawings import draw_figures
 from dataselect.html_report.map_figure import bokeh_script, map_figure
-from dataselect.html_report.outputs import run_outputs
+from dataselect.html_report.outputs import run_outputs, unfinished
 from dataselect.html_report.page import (
     browser_meta,
     browser_section,
@@ -80,6 +80,8 @@ def report_command(names: list[str], out: Path, options: Options) -> None:
     shown = options.rows_of or (names[0] if len(names) == 1 else WORKSPACE)
     with tempfile.TemporaryDirectory(prefix="dataselect-") as scratch:
         browser = browse(run_outputs(shown, Path(scratch)), options.most_rows, options.map)
+        if reason := unfinished(shown):
+            browser.lacks.append(f"Some of these outputs may be of other settings: {reason}.")
         with report.spinner("figures"):
             drawings = draw_figures(runs, options.baseline)
         sections = {

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from dataselect.ask.run_files import RunFiles
 from dataselect.compare import revisions
-from dataselect.compare.find_runs import WORKSPACE, cache_folder, find_revision
+from dataselect.compare.find_runs import (
+    WORKSPACE,
+    cache_folder,
+    find_revision,
+    project_runs,
+)
 from dataselect.compare.outputs import find_output, find_outputs
-from dataselect.compare.recorded import LOCK, PLAN, Run
+from dataselect.compare.recorded import FILES, PLAN, recorded_run
 from dataselect.errors import InputError
 
 #: What a browser reads. Pool and selection it needs; the page says which of the others it lacks.
@@ -25,7 +28,8 @@ def run_outputs(name: str, scratch: Path) -> RunFiles:
         scratch: a folder for links to DVC's cache, which lives as long as the outputs are read.
 
     Raises:
-        InputError: nothing has this name, or its pool or selection is nowhere.
+        InputError: nothing has this name, its rows were not selected with its settings, or its pool
+            or selection is nowhere.
     """
     if name == WORKSPACE:
         return _checked(RunFiles(Path("out")), name)
@@ -51,21 +55,14 @@ def _checked(run: RunFiles, name: str) -> RunFiles:
 
 
 def _from_cache(name: str, scratch: Path) -> RunFiles:
-    """Links to the files in DVC's cache that a revision's dvc.lock names."""
-    ((plan, lock),) = _read(find_revision(name))
-    if plan is None or lock is None:
-        missing = LOCK if plan else PLAN
-        raise InputError(f"{name}: no run is recorded there: no {missing}. Run `dvc repro` first.")
-    stages = YAML(typ="safe").load(lock).get("stages", {})
-    outputs = {
-        out["path"]: out.get("md5", "")
-        for stage in stages.values()
-        for out in stage.get("outs", [])
-    }
+    """Links to the files in DVC's cache that a revision's stages have written with its settings."""
+    (files,) = revisions.read_files([find_revision(name)], FILES)
+    found = recorded_run(name, files, cache_folder())
+    if found.problem and "out/selection.parquet" not in found.outputs:
+        raise InputError(f"{name}: {found.problem}.")
     folder = scratch / "out"
     folder.mkdir(parents=True)
-    (folder / PLAN).write_bytes(plan)
-    found = Run(name, outputs=outputs, cache=cache_folder())
+    (folder / PLAN).write_bytes(files[PLAN] or b"{}")
     for table in TABLES:
         if path := find_output(found, f"{table}.parquet"):
             _link(path, folder / f"{table}.parquet")
@@ -75,9 +72,15 @@ def _from_cache(name: str, scratch: Path) -> RunFiles:
     return RunFiles(folder)
 
 
-def _read(revision: str) -> list[tuple[bytes | None, bytes | None]]:
-    found = revisions.read_files([revision], (PLAN, LOCK))
-    return [(contents[PLAN], contents[LOCK]) for contents in found]
+def unfinished(name: str) -> str | None:
+    """Why the outputs in the workspace may be of other settings than its plan; None elsewhere."""
+    if name != WORKSPACE:
+        return None
+    try:
+        run = project_runs([WORKSPACE])[WORKSPACE]
+    except InputError:  # no DVC project: nothing is known of the outputs
+        return None
+    return run.problem if run.state == "incomplete" else None
 
 
 def _link(source: Path, target: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dataselect.data import shards
 
-#: Rows whose features decide the axes: of more, every so-manieth.
+#: Rows whose features decide the axes: of more, one in so many.
 FITTED_ROWS = 100_000
 #: Wider features are first projected at random to so many numbers, which keeps their angles.
 WIDEST, PROJECTED = 2_048, 1_024

@@ -59,8 +59,10 @@ def _run(
     workspaces = [Workspace(n, repository, lock, shared=workers > 1) for n in range(workers)]
     LOGS.mkdir(parents=True, exist_ok=True)
     remove_workspaces(repository.below)
+    setup = LOGS / "setup.log"
+    setup.unlink(missing_ok=True)
     for workspace in workspaces:
-        workspace.make(LOGS / "setup.log")
+        workspace.make(setup)
     failed = run_all(missing, workspaces, Clock(len(runs), len(missing), workers))
     remove_workspaces(repository.below)
     return failed

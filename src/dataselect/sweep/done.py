@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 from dataselect.compare import recorded, revisions
 from dataselect.compare.find_runs import cache_folder
+from dataselect.compare.outputs import md5
 from dataselect.compare.recorded import FILES, PARAMS, PLAN, Files
 from dataselect.errors import InputError, first_few
 from dataselect.sweep.order import STEPS, Planned, as_json
@@ -36,7 +36,8 @@ def what_is_missing(runs: list[Planned], head: str) -> Progress:
         head: the commit.
 
     Raises:
-        InputError: an experiment of the commit has a run's name, and other settings.
+        InputError: an experiment of the commit has a run's name, and other settings, or its files
+            cannot be read.
     """
     known = [e for e in revisions.experiments() if e.state == "finished"]
     own = {e.name: e.revision for e in known if e.baseline == head}
@@ -65,11 +66,9 @@ def what_is_missing(runs: list[Planned], head: str) -> Progress:
 
 def _why_again(run: Planned, files: Files, cache: Path) -> str | None:
     """Why an experiment is not the run as it is to be now; None where it is."""
-    from ruamel.yaml import YAML
-
-    if YAML(typ="safe").load(files[PARAMS] or b"") != run.params:
+    if recorded.parsed_yaml(run.name, PARAMS, files) != run.params:
         return TAKEN
-    plan = json.loads(files[PLAN] or b"{}")
+    plan = recorded.parsed_json(run.name, PLAN, files) or {}
     wanted = as_json(run.sections)
     changed = [step for step in (*STEPS, "baseline") if plan.get(step) != wanted[step]]
     if changed:
@@ -77,6 +76,6 @@ def _why_again(run: Planned, files: Files, cache: Path) -> str | None:
     found = recorded.recorded_run(run.name, files, cache)
     if found.problem:
         return found.problem.partition(". ")[0]
-    if found.evaluation is not None and recorded.md5(found.evaluation.read_bytes()) != found.digest:
+    if found.evaluation is not None and md5(found.evaluation.read_bytes()) != found.digest:
         return "its evaluation in DVC's cache is damaged"
     return None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-#: A stage's message to the user, the last line of a traceback, and DVC's own message.
+#: A stage's message to the user, the last line of a traceback, DVC's own message, and how DVC
+#: begins to say what is wrong in a file of YAML.
 MESSAGES = (
     re.compile(r"^dataselect \w+: (.+)$", re.M),
     re.compile(r"^([\w.]*(?:Error|Exception|Interrupt)\b.*)$", re.M),
     re.compile(r"^ERROR: (.+)$", re.M),
+    re.compile(r"^('.+' (?:is invalid|validation failed).*)$", re.M),
 )
 
 

@@ -84,7 +84,13 @@ def read_members(path: Path, params: dict[str, Any]) -> list[Member]:
     budgets = [_budget(f"{path}: budgets", value) for value in lists["budget"]]
     if len(set(budgets)) < len(budgets):
         raise InputError(f"{path}: budgets: the same twice. Remove one.")
-    return list(_members(settings, _prefix(path, settings.name), lists))
+    members = list(_members(settings, _prefix(path, settings.name), lists))
+    if len({member.name for member in members}) < len(members):
+        raise InputError(
+            f"{path}: two runs would have one name, as with the tasks `a b` and `a_b`, or `a` and "
+            "`[a]`. Remove one of them, or put it into a sweep of its own."
+        )
+    return members
 
 
 def changed(params: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +153,7 @@ def _prefix(path: Path, name: str | None) -> str:
 def _members(settings: SweepSettings, prefix: str, lists: dict[str, list[Any]]) -> Iterator[Member]:
     orders = (list(enumerate(lists[key])) for key in ("method", "tasks", "budget", "seed"))
     for (_, method), (t, tasks), (b, budget), (s, seed) in product(*orders):
-        words = [prefix, method, _label(budget), str(seed)]
+        words = [prefix, _label(method), _label(budget), str(seed)]
         if len(lists["tasks"]) > 1:
             words.append(_label(tasks))
         own = {"method": method, "budget": budget, "seed": seed}
@@ -157,7 +163,7 @@ def _members(settings: SweepSettings, prefix: str, lists: dict[str, list[Any]]) 
 
 
 def _label(value: Any) -> str:
-    """A budget or tasks as a part of a name."""
+    """A method, budget or tasks as a part of a name."""
     if isinstance(value, list):
         return "+".join(_label(name) for name in value)
     if isinstance(value, dict):

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from dataselect import report
 from dataselect.compare.find_runs import cache_folder
+from dataselect.errors import InputError
 from dataselect.plan.params import read_yaml
 from dataselect.sweep.log import why_failed
 from dataselect.sweep.order import Planned
@@ -49,12 +50,16 @@ class Workspace:
             cache_lock = str((HOME / "cache.lock").resolve())
             self._dvc = [sys.executable, "-m", "dataselect.sweep.locked_dvc", cache_lock]
         self.process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
 
     def make(self, log: Path) -> None:
         """Clones the repository; its folder must not be there.
 
+        Args:
+            log: what DVC prints.
+
         Raises:
-            RunFailed: DVC cannot be set up there.
+            InputError: DVC cannot be set up there.
         """
         root, _, head = self.repository
         git(root, "clone", "--quiet", "--shared", "--no-checkout", str(root), str(self.folder))
@@ -68,8 +73,14 @@ class Workspace:
         if local.exists():
             shutil.copy(local, self.project / local)
         cache = str(cache_folder().parents[1].resolve())
-        self._call(log, "config", "--quiet", "--local", "cache.dir", cache)
-        self._call(log, "checkout", "--quiet", "--force", "--allow-missing")
+        try:
+            self._call(log, "config", "--local", "cache.dir", cache)
+            self._call(log, "checkout", "--force", "--allow-missing")
+        except RunFailed as error:
+            raise InputError(
+                f"DVC does not work in a copy of the last commit: {error}. Fix that; {log} has all "
+                "that it printed."
+            ) from None
 
     def run(self, planned: Planned, log: Path) -> None:
         """Runs the pipeline and brings the experiment into the user's repository.
@@ -95,6 +106,9 @@ class Workspace:
         """
         root, _, head = self.repository
         kept = [path for path in recorded_files(self.project) if (self.project / path).is_file()]
+        # DVC writes git's index as if no file had changed that has its old size, and was written in
+        # the second of the checkout, as params.yaml is: so git must compare what files hold.
+        git(self.folder, "read-tree", head)
         git(self.project, "add", "--update")
         git(self.project, "add", "--force", "--", *kept)
         own = ["-c", "commit.gpgsign=false", "commit", "--quiet", "--no-verify", "--allow-empty"]
@@ -109,6 +123,8 @@ class Workspace:
 
     def _call(self, log: Path, *arguments: str) -> None:
         """Runs DVC in the copy; what it prints is added to the log."""
+        if self._stopped:
+            raise RunFailed("the sweep was stopped")
         with log.open("ab") as printed:
             self.process = subprocess.Popen(
                 [*self._dvc, *arguments], cwd=self.project, env=dvc_environment(),
@@ -120,9 +136,10 @@ class Workspace:
             raise RunFailed(why_failed(log.read_text(errors="replace"), status))
 
     def stop(self) -> None:
-        """Ends the DVC that works in the copy, and the stage that it has started."""
+        """Ends the DVC that works in the copy, and the stage that it has started; for good."""
         import psutil
 
+        self._stopped = True
         if self.process is None or self.process.poll() is not None:
             return
         found = psutil.Process(self.process.pid)

@@ -206,8 +206,8 @@ NOT_RUN = {
     "make .venvs/nv_embed/ready": "installs packages; test_makefile.py has its steps",
     "source .venv/bin/activate": "the tests run in the environment",
     "pip install '.[eval,metrics]'": "installs packages; project/test_wheel.py installs the wheel",
-    "pip install -e '.[ray]'": "installs packages",
-    "pip install -e '.[s3]'": "installs packages",
+    "pip install 'dataselect[ray]'": "installs packages",
+    "pip install 'dataselect[s3]'": "installs packages",
     "ray start --head": "needs a cluster; compute/test_ray.py starts one in its process",
     "ray start --address=HEAD:6379": "needs a cluster",
     "dvc repro remote/dvc.yaml": "needs a network; test_remote.py fetches from folders",
@@ -223,7 +223,7 @@ NOT_RUN = {
     "dvc repro demo/dvc.yaml": "minutes: trains the demo's base model",
     'duckdb -cmd ".read sql/views.sql"': "another program; ask/test_views.py reads the file in "
     "DuckDB",
-    "pip install '.[report]'": "installs packages",
+    "pip install 'dataselect[report]'": "installs packages",
     "embedding-atlas report.parquet --x x --y y --text text": "another program",
     "python demo/pretrain.py": "minutes: trains the demo's base model",
 }
@@ -244,6 +244,7 @@ INIT = "project/test_command.py::test_the_commands_of_the_page"
 #: Commands that another test runs.
 ELSEWHERE = {
     "dataselect init": INIT,
+    "git init": INIT,
     "dataselect init --pool 'data/*.jsonl' --queries queries.jsonl --tests tests.jsonl --model "
     "meta-llama/Llama-3.2-1B --budget 5%": INIT,
     "dataselect sweep docs/example/sweep.yaml --dry-run": SWEEP,

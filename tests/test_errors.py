@@ -1,10 +1,13 @@
 """Messages: what a library put into its error is shown without secrets."""
 
 import pickle
+import re
+import tomllib
 
 import pytest
 
-from dataselect.errors import InputError, without_secrets
+from dataselect.errors import InputError, install_extra, without_secrets
+from tests.helpers import ROOT
 
 TOKEN = "hf_" + "AbCdEf0123456789" * 2
 
@@ -36,3 +39,14 @@ def test_the_values_of_secret_variables_are_not_shown(monkeypatch):
 
 def test_an_error_travels_between_processes():
     assert str(pickle.loads(pickle.dumps(InputError("budget: 3")))) == "budget: 3"
+
+
+def test_an_extra_is_one_of_the_packages():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    named = set(re.findall(r"install_extra\('([\w-]+)'\)", source))
+    assert source.count("pip install 'dataselect[") == 1  # in the helper
+    assert {"bitsandbytes", "ray"} <= named <= set(extras)
+    assert install_extra("ray").startswith("pip install 'dataselect[ray]' (")

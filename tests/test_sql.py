@@ -363,3 +363,8 @@ def test_without_outputs_the_command_ends_with_one_message(tmp_path):
     assert done.stdout == ""
     assert "Run `dvc repro` first" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_unknown_column_is_answered_with_those_of_the_views(out):
+    message = mistake(answer_statement, "SELECT scor FROM evaluation", OUT)
+    assert message.endswith(f" `evaluation` has: run, {', '.join(tables.schema('evaluation'))}.")

@@ -10,6 +10,7 @@ import pytest
 from dataselect.ask import why
 from dataselect.ask.page import Table
 from dataselect.ask.run_files import RunFiles
+from dataselect.compare.outputs import md5
 from dataselect.data import tables
 from tests.helpers import ROOT, mistake
 from tests.small_run import NEVER, write
@@ -217,6 +218,29 @@ def test_the_command_ends_a_mistake_with_one_message(run, out):
     done = command("zz")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("\ndataselect why: no row of the pool")
+
+
+def test_outputs_of_another_run_than_that_of_the_lock_file_come_with_a_warning(run):
+    assert run.note is None  # no lock file: nothing to compare with
+    home, path = run.folder.absolute().parent, run.path("selection")
+    section = json.loads((home / "plan.json").read_text())
+    chosen = {"method": "rds", "budget": 3, "seed": 0}
+    section |= {"eval": {"run": chosen, "model": {"name": "m"}}}
+    before = ("dedup", "reference", "embed", "score")
+    section |= {stage: {} for stage in (*before, "train")}
+    (home / "plan.json").write_text(json.dumps(section))
+
+    def lock(digest):
+        stages = {name: {"cmd": "x", "params": {"plan.json": {name: {}}}} for name in before}
+        listed = {"path": "out/selection.parquet", "md5": digest}
+        aggregate = {"plan.json": {"aggregate": section["aggregate"]}}
+        stages["aggregate"] = {"cmd": "x", "params": aggregate, "outs": [listed]}
+        (home / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": stages}))
+
+    lock(md5(path.read_bytes()))
+    assert run.note is None
+    lock("0" * 32)
+    assert "is not of the run that plan.json and dvc.lock are of" in run.note
 
 
 def test_signs_that_steer_a_terminal_are_shown(run, capsys):

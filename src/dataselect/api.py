@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import weakref
@@ -143,9 +144,18 @@ def _temporary_run(params: dict[str, Any]) -> Path:
     except BaseException as error:
         shutil.rmtree(home, ignore_errors=True)
         if isinstance(error, InputError):  # of rows that were given, without the file's folder
-            raise InputError(str(error).replace(f"{home / GIVEN}{os.sep}", "")) from None
+            message = str(error).replace(f"{home / GIVEN}{os.sep}", "")
+            raise InputError(_of_arguments(message)) from None
         raise
     return home
+
+
+def _of_arguments(message: str) -> str:
+    """A message about params.yaml as one about the arguments of `select`, which stand for it."""
+    message = re.sub(r"Add `(queries|tests): \{path: …\}`", r"Give `\1`", message)
+    message = message.replace("params.yaml: unknown key", "select: unknown argument")
+    message = re.sub(r"^params\.yaml: ", "select: ", message, flags=re.M)
+    return message.replace(" in params.yaml", "").replace(" Fix it there.", " Give another.")
 
 
 def choose(

@@ -65,7 +65,7 @@ def init(
 
 @app.command()
 def estimate() -> None:
-    """Say what the run that params.yaml asks for will take: time, FLOPs and disk."""
+    """Say what the run that params.yaml asks for will take: memory, time, FLOPs and disk."""
     from dataselect.plan import estimate
 
     estimate.main()

@@ -87,6 +87,14 @@ def first_few(items: Iterable[object], limit: int = 5) -> str:
     return ", ".join(str(item) for item in items[:limit]) + more
 
 
+def install_extra(name: str) -> str:
+    """How to install an extra, for a message about a package that is missing.
+
+    pip adds it to the dataselect that is installed, also in a clone; no index need have that.
+    """
+    return f"pip install 'dataselect[{name}]' (also in a clone)"
+
+
 #: The system's error numbers for a disk, a quota or a file size that is used up.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

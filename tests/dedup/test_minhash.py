@@ -121,5 +121,5 @@ def test_without_the_library_the_message_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "rensa", None)
     assert mistake(load_rensa) == (
         "near_duplicates: `rensa` is not installed. Install it: pip install "
-        "'dataselect[near-duplicates]' (`make setup` does); or remove `near_duplicates`."
+        "'dataselect[near-duplicates]' (also in a clone); or remove `near_duplicates`."
     )

@@ -117,7 +117,7 @@ def test_the_plan_says_which_extra_languages_need(home, monkeypatch):
     monkeypatch.setattr(languages.importlib.util, "find_spec", lambda name: None)
     assert mistake(planned) == (
         "pool.languages: the package `py3langid` is not installed. Install it: pip install "
-        "'dataselect[languages]'; or remove the setting."
+        "'dataselect[languages]' (also in a clone); or remove the setting."
     )
     monkeypatch.setattr(languages.importlib.util, "find_spec", lambda name: name)
     assert planned().dedup.rules.languages

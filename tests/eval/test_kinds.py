@@ -88,8 +88,8 @@ def test_code_runs_only_where_it_is_allowed_and_possible(monkeypatch):
 def test_a_package_or_a_column_that_is_lacking_is_named():
     lacking = Needs(packages=["json", "no_such_package"])
     assert mistake(check_needs, "k", lacking, "eval.kinds.t", False) == (
-        "eval.kinds.t: the kind `k` needs no_such_package: not installed. Install it; `pip install "
-        "'dataselect[metrics]'` has what our own kinds need (`make setup` does)."
+        "eval.kinds.t: the kind `k` needs no_such_package: not installed. Install it. Our own "
+        "kinds need: pip install 'dataselect[metrics]' (also in a clone)."
     )
     for name in ("no.such.thing", ""):
         assert "not installed" in mistake(check_needs, "k", Needs(packages=[name]), "t", False)

@@ -16,7 +16,7 @@ from dataselect.plan.estimate import Cost
 from dataselect.plan.run import plan
 from dataselect.plan.sample import sample_pool
 from dataselect.reference.run import fit_reference
-from tests.helpers import GOLDEN, MODEL, ROOT, complete, run, small_methods
+from tests.helpers import GOLDEN, MODEL, ROOT, complete, mistake, run, small_methods
 
 PARAMS = {
     "pool": {"path": "pool.parquet"},
@@ -125,3 +125,14 @@ def test_a_mistake_is_one_message(in_scratch):
     assert done.returncode == 1
     assert "Did you mean `rds`?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_memory_of_training_is_refused_before_anything_is_measured(out, monkeypatch):
+    settings = {**PARAMS, "method": "random", "train": {"memory": "1MB"}}
+    (out / "params.yaml").write_text(yaml.safe_dump(settings))
+    (out / "methods.yaml").write_text((ROOT / "methods.yaml").read_text())
+    monkeypatch.setattr(estimate, "write_sample", lambda *_: pytest.fail("measured"))
+    before = sorted(path.name for path in out.iterdir())
+    assert "expected a run that fits into 1.0 MB" in mistake(estimate.main)
+    # Hashes of files are remembered; nothing of the run is written.
+    assert sorted(path.name for path in out.iterdir() if path.name != ".scratch") == before

@@ -43,7 +43,16 @@ def test_what_cannot_fit_is_refused_with_what_would(home, monkeypatch):
     # Rows may be far shorter than `max_tokens`: activations alone are no reason.
     monkeypatch.setattr(memory, "machine_memory", lambda: 1e8)
     change({"train": {"micro_batch_size": 128}})
-    assert training_memory(planned())
+    (line,) = training_memory(planned())
+    assert "That is no failure: where rows are that long, fewer pass at a time. So that all" in line
+    assert line.endswith("So that all fit: set `micro_batch_size: 1` (91.3 MB)")
+    monkeypatch.setattr(memory, "machine_memory", lambda: 8e7)  # not even one row, without it
+    (line,) = training_memory(planned())
+    assert "set `micro_batch_size: 1`, `gradient_checkpointing: true` (" in line
+    monkeypatch.setattr(memory, "machine_memory", lambda: 1.05e10)
+    (line,) = training_memory(planned())
+    assert "set `micro_batch_size: 64` (" in line
+    assert "; or `gradient_checkpointing: true` (" in line
 
 
 def test_training_elsewhere_is_measured_by_its_own_memory(home, monkeypatch):
@@ -74,6 +83,7 @@ def test_sharding_needs_several_gpus(home, monkeypatch):
     assert message.startswith(
         "params.yaml: train.sharding: full: expected several GPUs; found none"
     )
+    assert "`train.memory: 80GB` and `train.processes: 8`" in message
     monkeypatch.setattr(memory, "gpu_memories", lambda: [8e10])
     message = mistake(training_memory, planned())
     assert message.startswith("params.yaml: train.sharding: full: expected several processes")

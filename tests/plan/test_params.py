@@ -193,6 +193,11 @@ MISTAKES = {
         {"model": {"chat": "tulu"}},
         "params.yaml: model.name: missing. Add it; see docs/settings.md.",
     ),
+    "memory without a unit": (
+        {"train": {"memory": 24}},
+        "params.yaml: train.memory: expected a size in MB, GB or TB, like `6GB`; found '24'. Fix "
+        "it there.",
+    ),
     "no tokens": (
         {"model": {"name": "eval_kinds", "max_tokens": 0}},
         "params.yaml: model.max_tokens: expected greater than or equal to 2; found 0. Fix it "

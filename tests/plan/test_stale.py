@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from dataselect.plan.stale import DECIDED_BY, remove_stale
-from tests.helpers import ROOT, mistake
+from tests.helpers import ROOT, mistake, run
 
 PLAN = {name: {"code": name, "rate": 1e-05} for name in DECIDED_BY["metrics/cost.json"]}
 PLAN["engine"] = {"name": "local"}
@@ -80,3 +80,15 @@ def test_every_file_that_stages_leave_to_git_is_among_them():
     in_git = [name for out in outs if isinstance(out, dict) for name, options in out.items()
               if options.get("cache") is False]  # fmt: skip
     assert set(in_git) - {"plan.json"} == set(DECIDED_BY)
+
+
+def test_files_that_git_tracks_come_back_from_it(ran, in_scratch):
+    run("git", "init", "--quiet", cwd=in_scratch)
+    ran(score={"code": "another", "rate": 1e-05})
+    assert remove_stale().endswith("`dvc repro` brings them back")
+    for name in DECIDED_BY:
+        (in_scratch / name).write_text("{}")
+    run("git", "add", "metrics", cwd=in_scratch)
+    assert remove_stale().endswith("brings them back, and so does `git checkout metrics`")
+    run("git", "checkout", "--quiet", "metrics", cwd=in_scratch)
+    assert left(in_scratch) == set(DECIDED_BY)

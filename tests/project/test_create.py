@@ -1,6 +1,7 @@
 """A new project: where it may be, what is in it, and that a failure leaves nothing behind."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,13 @@ def test_files_without_a_repository_are_refused(user):
     message = mistake(create, user, NOTHING, demo=False)
     assert "found `pool.jsonl` and 2 more and no repository" in message
     assert "git init" in message
+
+
+def test_options_are_checked_before_the_folder(user):
+    message = mistake(create, user, replace(NOTHING, method="rsd"), demo=False)
+    assert message.startswith("--method: no method is called `rsd`")
+    message = mistake(create, user, replace(NOTHING, budget="half"), demo=False)
+    assert message.startswith("--budget: ")
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(user):

@@ -46,7 +46,19 @@ def test_the_first_three_settings_that_fit_are_named():
         "See docs/large-models.md."
     )
     assert describe(need(90.0, 10.0)) == (
-        "100 bytes (weights 90 bytes, gradients 0 bytes, optimiser 0 bytes, activations 10 bytes)"
+        "100 bytes (weights 90 bytes + optimiser 0 bytes + gradients 0 bytes + "
+        "activations 10 bytes)"
+    )
+
+
+def test_the_parts_of_a_need_add_up_where_gradients_and_activations_take_turns():
+    assert describe(Memory(10.0, 20.0, 40.0, 5.0, accumulates=False)) == (
+        "70 bytes (weights 10 bytes + optimiser 40 bytes + gradients 20 bytes; "
+        "activations, 5 bytes, come at another time)"
+    )
+    assert describe(Memory(10.0, 5.0, 40.0, 20.0, accumulates=False)) == (
+        "70 bytes (weights 10 bytes + optimiser 40 bytes + activations 20 bytes; "
+        "gradients, 5 bytes, come at another time)"
     )
 
 

@@ -153,4 +153,12 @@ def test_what_is_not_installed_is_named_with_its_extra(changes, monkeypatch):
         f"params.yaml: train.{name}: {value}: `bitsandbytes` is not installed"
     )
     assert "pip install 'dataselect[bitsandbytes]'" in message
+    other = {"weights": "bfloat16", "optimizer": "adamw"}[name]
+    assert message.endswith(f"; or set `{name}: {other}`.")
     check_installed(Recipe(), "params.yaml: train")
+
+
+def test_an_idle_dtype_is_to_be_removed():
+    recipe = Recipe(weights="bfloat16", dtype="float32")
+    message = mistake(check_types, recipe, "params.yaml: train")
+    assert message.endswith("Remove `train.dtype`.")

@@ -14,6 +14,7 @@ from dataselect.ask.views import (
     FOLDER,
     VIEWS,
     Outputs,
+    columns_named,
     gone_files,
     make_views,
     missing_files,
@@ -71,7 +72,8 @@ def answer_statement(statement: str, runs: Mapping[str, Outputs]) -> Answer:
             make_views(db, runs, views_file())
             rows = db.execute(statement).fetchall()
         except duckdb.Error as error:
-            raise _refused("-c", error, statement, runs) from None
+            columns = columns_named(db, statement) if _of_a_column(error) else ""
+            raise _refused("-c", error, statement, runs, columns) from None
         return _checked("-c", Answer(_columns(db), rows), statement, runs)
 
 
@@ -121,7 +123,8 @@ def execute(
         rest = "".join(statement.query for statement in statements[len(top) :])
         rows = db.execute(rest or "SELECT error('the file has no query')").fetchall()
     except duckdb.Error as error:
-        raise _refused(str(file), error, text, runs) from None
+        columns = columns_named(db, text) if _of_a_column(error) else ""
+        raise _refused(str(file), error, text, runs, columns) from None
     found = _checked(str(file), Answer(_columns(db), rows), text, runs)
     return found if len(runs) > 1 else _without_run(found)
 
@@ -144,10 +147,17 @@ def _without_run(found: Answer) -> Answer:
     return Answer([found.header[place] for place in kept], rows)
 
 
-def _refused(place: str, error: Exception, sql: str, runs: Mapping[str, Outputs]) -> InputError:
-    """DuckDB's error as a message: its first line, and which outputs are not there."""
+def _of_a_column(error: Exception) -> bool:
+    """Whether DuckDB knows no column of a name."""
+    return "Referenced column" in str(error) or "does not have a column named" in str(error)
+
+
+def _refused(
+    place: str, error: Exception, sql: str, runs: Mapping[str, Outputs], columns: str
+) -> InputError:
+    """DuckDB's error as a message: its first line, what there is, which outputs are not there."""
     reason = (str(error).partition("Error: ")[2] or str(error)).partition("\n")[0]
-    return InputError(f"{place}: {reason}{_not_there(sql, runs)}")
+    return InputError(f"{place}: {reason}{columns}{_not_there(sql, runs)}")
 
 
 def _checked(place: str, found: Answer, sql: str, runs: Mapping[str, Outputs]) -> Answer:
@@ -161,7 +171,11 @@ def _not_there(sql: str, runs: Mapping[str, Outputs]) -> str:
     if not missing:
         return ""
     in_folders = all(isinstance(outputs, Path) for outputs in runs.values())
-    advice = "Run `dvc repro` first, in this folder" if in_folders else "Name runs that have them"
+    advice = (
+        "Run `dvc repro` first, or `dvc exp apply NAME`"
+        if in_folders
+        else "Name runs that have them"
+    )
     return f" Not there: {first_few(missing)}. {advice}."
 
 

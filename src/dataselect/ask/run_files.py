@@ -49,6 +49,25 @@ class RunFiles:
                 return json.loads((folder / "plan.json").read_text())
         return {}
 
+    @property
+    def note(self) -> str | None:
+        """A warning, where the selection is not that of plan.json and dvc.lock; else None."""
+        from dataselect.compare.outputs import md5
+        from dataselect.compare.recorded import FILES, LOCK, recorded_run
+
+        home, path = self.folder.absolute().parent, self.path("selection")
+        if self.folder.name != "out" or not (home / LOCK).is_file() or not path.is_file():
+            return None
+        files = {name: (home / name).read_bytes() if (home / name).is_file() else None
+                 for name in FILES}  # fmt: skip
+        listed = recorded_run("workspace", files, home).outputs.get(f"out/{path.name}")
+        if listed == md5(path.read_bytes()):
+            return None
+        return (
+            f"Warning: {path} is not of the run that plan.json and dvc.lock are of, and what "
+            "follows may be of both. Run `dvc checkout`, `dvc exp apply NAME` or `dvc repro`."
+        )
+
     @cached_property
     def groups(self) -> list[Group]:
         """The columns of S."""
@@ -88,8 +107,8 @@ class RunFiles:
         """
         if not self.has("pool"):
             raise InputError(
-                f"{self.path('pool')} is not there. Run `dvc repro` first, or name another folder: "
-                "--out FOLDER."
+                f"{self.path('pool')} is not there. Run `dvc repro` first, or bring a run back: "
+                "`dvc exp apply NAME`; or name another folder: --out FOLDER."
             )
         ids = self.scan("pool").select("id").with_row_index("row")  # faster than to read `row` too
         found = ids.filter(pl.col("id") == wanted).select("row").head(1).collect()

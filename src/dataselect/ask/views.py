@@ -100,6 +100,15 @@ def gone_files(runs: Mapping[str, Outputs], sql: str | None = None) -> list[str]
     ]
 
 
+def columns_named(db: DuckDBPyConnection, sql: str) -> str:
+    """The columns of the views that a text in SQL names, as the end of a message."""
+    words = set(re.findall(r"\w+", re.sub(r"--.*", "", sql)))
+    views = [view for view in (*STORED_VIEWS, *MADE_OF) if view in words and view != "why"]
+    columns = {view: [row[0] for row in db.execute(f"DESCRIBE {view}").fetchall()]
+               for view in views}  # fmt: skip
+    return "".join(f" `{view}` has: {', '.join(names)}." for view, names in columns.items())
+
+
 def _needed(sql: str | None) -> list[str]:
     """The views of stored tables that a text in SQL names; all without a text."""
     if sql is None:

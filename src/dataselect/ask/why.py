@@ -36,7 +36,9 @@ def main(row: str, out: Path, top: int) -> None:
     Raises:
         InputError: there is no such row, or no pool.
     """
-    for part in explain(row, RunFiles(out), top):
+    run = RunFiles(out)
+    parts = explain(row, run, top)
+    for part in [*filter(None, [run.note]), *parts]:
         if isinstance(part, Table):
             rows = [tuple(inert_values([*row])) for row in part.rows]
             report.table(inert(part.title), rows, part.header)

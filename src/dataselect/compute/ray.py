@@ -17,7 +17,7 @@ from annotated_types import Ge, Gt
 from dataselect.compute import Engine, Run, StartWorker, Work, ordered_results
 from dataselect.compute.placement import DeviceMap, MaxMemory, Placement, placement, use_placement
 from dataselect.compute.progress import follow
-from dataselect.errors import InputError
+from dataselect.errors import InputError, install_extra
 from dataselect.report import Progress
 
 PACKAGE = Path(__file__).parents[1]
@@ -124,7 +124,7 @@ def _connect(address: str | None) -> Any:
         import ray as cluster
     except ModuleNotFoundError:
         raise InputError(
-            "engine: `ray` is not installed. Install it: pip install 'dataselect[ray]'; or set "
+            f"engine: `ray` is not installed. Install it: {install_extra('ray')}; or set "
             "`engine: local`."
         ) from None
     if not cluster.is_initialized():

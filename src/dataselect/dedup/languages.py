@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 
-from dataselect.errors import InputError
+from dataselect.errors import InputError, install_extra
 
 #: Characters of a row that are looked at: more change next to nothing.
 MAX_CHARACTERS = 2_000
@@ -25,8 +25,8 @@ def check_languages() -> None:
     """
     if importlib.util.find_spec("py3langid") is None:
         raise InputError(
-            "pool.languages: the package `py3langid` is not installed. Install it: pip install "
-            "'dataselect[languages]'; or remove the setting."
+            "pool.languages: the package `py3langid` is not installed. Install it: "
+            f"{install_extra('languages')}; or remove the setting."
         )
 
 

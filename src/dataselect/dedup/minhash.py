@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dataselect.dedup.sequences import Sequences, mix_bits, offsets
-from dataselect.errors import InputError
+from dataselect.errors import InputError, install_extra
 
 #: MinHash values of a row.
 VALUES = 128
@@ -34,8 +34,8 @@ def load_rensa() -> Any:
         import rensa
     except ModuleNotFoundError:
         raise InputError(
-            "near_duplicates: `rensa` is not installed. Install it: pip install "
-            "'dataselect[near-duplicates]' (`make setup` does); or remove `near_duplicates`."
+            "near_duplicates: `rensa` is not installed. Install it: "
+            f"{install_extra('near-duplicates')}; or remove `near_duplicates`."
         ) from None
     return rensa
 

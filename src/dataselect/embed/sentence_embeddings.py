@@ -17,7 +17,7 @@ from dataselect.data.shards import Featurizer
 from dataselect.embed import Feature
 from dataselect.embed._sentence_model import SentenceModel
 from dataselect.embed._sentence_process import SentenceProcess, WorkerError
-from dataselect.errors import InputError
+from dataselect.errors import InputError, install_extra
 from dataselect.models.batches import Batches
 from dataselect.models.examples import tulu_text
 from dataselect.models.settings import ModelSettings
@@ -175,7 +175,7 @@ def _check_installed() -> None:
     except ModuleNotFoundError as error:
         raise InputError(
             f"features: `sentence_embeddings` needs `{error.name}`, which is not installed. "
-            "Install it: pip install 'dataselect[embed]'"
+            f"Install it: {install_extra('embed')}"
         ) from None
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from annotated_types import Gt, Le
 
-from dataselect.errors import InputError, did_you_mean, first_few
+from dataselect.errors import InputError, did_you_mean, first_few, install_extra
 from dataselect.eval.judge_prompt import read_prompt
 from dataselect.eval.sandbox import check_sandbox
 from dataselect.settings import NonNegativeInt, PositiveInt, check_settings, settings_of
@@ -113,8 +113,8 @@ def check_needs(kind: str, kind_needs: Needs, where: str, run_code: bool) -> Non
     lacking = [name for name in kind_needs.packages if not _is_installed(name)]
     if lacking:
         raise InputError(
-            f"{where}: the kind `{kind}` needs {', '.join(lacking)}: not installed. Install it; "
-            "`pip install 'dataselect[metrics]'` has what our own kinds need (`make setup` does)."
+            f"{where}: the kind `{kind}` needs {', '.join(lacking)}: not installed. Install it. "
+            f"Our own kinds need: {install_extra('metrics')}."
         )
     if kind_needs.judge is not None:
         read_prompt(kind_needs.judge, f"eval_kinds/{kind}.yaml: metadata.judge")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from dataselect.errors import InputError
+from dataselect.errors import InputError, install_extra
 from dataselect.eval.language_model import Encoder, language_model
 from dataselect.eval.task_kinds import (
     OUTPUT_LIMITS,
@@ -92,8 +92,7 @@ def _import_lm_eval() -> tuple[Any, Any]:
         import lm_eval.tasks
     except ImportError:
         raise InputError(
-            "eval: lm-eval is not installed. Run `pip install 'dataselect[eval]'` (`make setup` "
-            "does)."
+            f"eval: lm-eval is not installed. Install it: {install_extra('eval')}."
         ) from None
     for name in ("lm_eval", "datasets"):
         logging.getLogger(name).setLevel(logging.ERROR)

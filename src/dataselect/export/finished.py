@@ -72,7 +72,8 @@ def read_run(home: Path) -> FinishedRun:
     if missing := [name for name in NEEDED if not (home / name).exists()]:
         raise InputError(
             f"no finished run in {home.absolute()}: {first_few(missing)} is not there. Run `dvc "
-            "repro aggregate`; or `dvc checkout`, or `dvc pull`, for the files of a run that was."
+            "repro aggregate`; or, for the files of a run that was, `dvc exp apply NAME`, `dvc "
+            "checkout` or `dvc pull`."
         )
     plan, out = json.loads((home / "plan.json").read_text(encoding="utf-8")), home / "out"
     selection = tables.read("selection", out / "selection.parquet")
@@ -124,8 +125,8 @@ def _checked_hashes(home: Path, plan: dict[str, Any]) -> dict[str, str]:
         if entry.get("params", {}).get("plan.json", {}).get(stage) != plan[stage]:
             raise InputError(
                 f"plan.json: its settings of `{stage}` are not those that out/ was made with. Run "
-                "`dvc repro aggregate`, or bring the run's files back: `git checkout HEAD -- .` "
-                "and `dvc checkout`."
+                "`dvc repro aggregate` or `dvc exp apply NAME`, or bring the run's files back: "
+                "`git checkout HEAD -- .` and `dvc checkout`."
             )
         listed |= {out["path"]: out["md5"] for out in entry.get("outs", ())
                    if out["path"].startswith("out/")}  # fmt: skip

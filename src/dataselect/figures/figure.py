@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from dataselect.data.inert import inert_values
-from dataselect.errors import InputError
+from dataselect.errors import InputError, install_extra
 from dataselect.figures.theme import THEME
 
 
@@ -91,5 +91,5 @@ def _vl_convert() -> ModuleType:
 
 def _not_installed(package: str) -> InputError:
     return InputError(
-        f"figures: `{package}` is not installed. Install it: pip install 'dataselect[figures]'"
+        f"figures: `{package}` is not installed. Install it: {install_extra('figures')}"
     )

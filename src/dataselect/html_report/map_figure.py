@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dataselect.errors import InputError
+from dataselect.errors import InputError, install_extra
 from dataselect.html_report.projection import Map
 from dataselect.html_report.rows import extent
 
@@ -26,8 +26,8 @@ def bokeh_script() -> str:
         from bokeh.resources import Resources
     except ImportError:
         raise InputError(
-            "the map needs the library Bokeh, which is not installed. Run `pip install "
-            "'dataselect[report]'`."
+            "the map needs the library Bokeh, which is not installed. Install it: "
+            f"{install_extra('report')}."
         ) from None
     return "\n".join(Resources(mode="inline", components=["bokeh"], minified=True).js_raw)
 

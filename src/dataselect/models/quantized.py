@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataselect.errors import InputError
+from dataselect.errors import InputError, install_extra
 
 
 def load_bitsandbytes(setting: str) -> Any:
@@ -22,8 +22,8 @@ def load_bitsandbytes(setting: str) -> Any:
         return import_module("bitsandbytes")
     except ModuleNotFoundError:
         raise InputError(
-            f"`{setting}`: `bitsandbytes` is not installed. Install it: pip install "
-            "'dataselect[bitsandbytes]'; or set another."
+            f"`{setting}`: `bitsandbytes` is not installed. Install it: "
+            f"{install_extra('bitsandbytes')}; or set another."
         ) from None
     except Exception as error:  # of any type: a library of the GPU that does not fit
         reason = " ".join(str(error).split())

@@ -18,6 +18,7 @@ from dataselect.data.examples import conversations
 from dataselect.data.scores import PoolInfo, Rows
 from dataselect.embed.run import EmbedSection, load_feature
 from dataselect.errors import InputError
+from dataselect.plan.memory import training_memory
 from dataselect.plan.params import read_yaml
 from dataselect.plan.run import Plan, plan
 from dataselect.plan.sample import write_sample
@@ -211,8 +212,14 @@ def _gpus(recipe: Any) -> int:
 
 
 def main() -> None:
-    """Prints what the run that params.yaml asks for will take: the command `estimate`."""
-    sections = plan(read_yaml("params.yaml"), read_yaml("methods.yaml"))
+    """Prints what the run that params.yaml asks for will take: the command `estimate`.
+
+    The memory of training comes first, before anything is measured, and is refused as by `plan`.
+    """
+    params = read_yaml("params.yaml")
+    sections = plan(params, read_yaml("methods.yaml"))
+    for line in training_memory(sections, (params.get("train") or {}).get("memory")):
+        report.console.print(line)
     with tempfile.TemporaryDirectory(prefix="dataselect-") as name:
         home = Path(name)
         rows, measured = write_sample(sections, home, SAMPLE_ROWS)

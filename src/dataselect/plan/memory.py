@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dataselect import report
 from dataselect.compute.memory import gpu_memories, machine_memory, memory_bytes
 from dataselect.errors import InputError
-from dataselect.models.architecture import read_architecture
+from dataselect.models.architecture import Architecture, read_architecture
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.run import Plan
 from dataselect.settings import load_part, part_function, settings_of
 from dataselect.train.fit import Recipe, process_count
-from dataselect.train.memory import Machine, needed
-from dataselect.train.memory_limits import TRAIN_SETTINGS, alternatives, check_fits, describe
+from dataselect.train.memory import Machine, Memory, needed
+from dataselect.train.memory_limits import (
+    TRAIN_SETTINGS,
+    alternatives,
+    check_fits,
+    describe,
+    fitting,
+)
 from dataselect.train.nets import uses_bfloat16
 from dataselect.train.sharding import check_processes
 
@@ -88,7 +96,9 @@ def _check_sharding(recipe: Recipe, place: Machine, elsewhere: bool, where: str)
     if recipe.sharding == "full" and not place.on_gpu:
         raise InputError(
             f"{where}.sharding: full: expected several GPUs; found none, and processes without a "
-            "GPU share the machine's memory. Set `train.sharding: none`."
+            "GPU share the machine's memory. Set `train.sharding: none`; or, to plan for the GPUs "
+            "of another machine, their memory and number, like `train.memory: 80GB` and "
+            "`train.processes: 8`."
         )
     if place.memory is not None:  # else how many GPUs there are is not known
         check_processes(recipe, place.processes, where)
@@ -109,7 +119,8 @@ def _line(
     if shape is None:
         return f"memory of {stage}: not known before the configuration of {model.name} is read"
     computes = "bfloat16" if uses_bfloat16(recipe, place.on_gpu) else "float32"
-    need = needed(shape, recipe, recipe.micro_batch_size * model.max_tokens, computes, place)
+    tokens = recipe.micro_batch_size * model.max_tokens
+    need = needed(shape, recipe, tokens, computes, place)
     # How long the rows are is not known yet: only what is held in any case can be refused.
     least = needed(shape, recipe, 1, computes, place)
     offers = alternatives(shape, recipe, model.max_tokens, settings, computes, place)
@@ -121,5 +132,26 @@ def _line(
         f"{recipe.micro_batch_size} × {model.max_tokens:,} tokens at a time"
     )
     if place.share is not None and need.total > place.share:
-        line += "; where rows are that long, fewer pass at a time"
+        line += ". That is no failure: where rows are that long, fewer pass at a time"
+        offers = _smaller_batches(shape, recipe, model.max_tokens, computes, place)
+        offers |= alternatives(shape, recipe, tokens, settings, computes, place)
+        if changes := fitting(offers, place.share):
+            line += f". So that all fit: set {changes}"
     return line
+
+
+def _smaller_batches(
+    shape: Architecture, recipe: Recipe, longest: int, computes: str, place: Machine
+) -> dict[str, Memory]:
+    """The largest micro-batch below the recipe's that fits, with checkpointing if it takes that."""
+    sizes = [size for size in range(recipe.micro_batch_size - 1, int(recipe.packed), -1)
+             if recipe.batch_size % size == 0]  # fmt: skip
+    for checkpointing in {recipe.gradient_checkpointing: None, True: None}:
+        for size in sizes:
+            changed = replace(recipe, micro_batch_size=size, gradient_checkpointing=checkpointing)
+            need = needed(shape, changed, size * longest, computes, place)
+            if place.share is not None and need.total <= place.share:
+                is_new = checkpointing and not recipe.gradient_checkpointing
+                beside = ", `gradient_checkpointing: true`" if is_new else ""
+                return {f"`micro_batch_size: {size}`{beside}": need}
+    return {}

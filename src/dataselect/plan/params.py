@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Lt
 
+from dataselect.compute.memory import memory_bytes
 from dataselect.data.budget import parse_budget
 from dataselect.data.mix import MixSettings
 from dataselect.dedup.columns import check_columns
@@ -153,7 +154,10 @@ def check_params(params: dict[str, Any]) -> Params:
     def optional(schema: type, name: str, absent: dict | None = None) -> Any:
         return None if params.get(name, absent) is None else block(schema, name)
 
-    recipe = check_settings(Recipe, params.get("train"), "params.yaml: train")
+    train = params.get("train")
+    if isinstance(train, dict) and isinstance(memory := train.get("memory"), int | float):
+        memory_bytes(str(memory), "train.memory")  # a number without its unit: says what is missing
+    recipe = check_settings(Recipe, train, "params.yaml: train")
     if "seed" not in (params.get("train") or {}):
         recipe["seed"] = top["seed"]
     checked = Params(

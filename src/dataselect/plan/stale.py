@@ -7,6 +7,7 @@ part of the pipeline, `dvc exp show` would print them beside the new run's setti
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +53,24 @@ def remove_stale(home: Path = Path()) -> str | None:
         for name, stages in DECIDED_BY.items()
         if changed.intersection(stages) and (home / name).exists()
     ]
-    for name in stale:
-        (home / name).unlink()
     if not stale:
         return None
+    from_git = ", and so does `git checkout metrics`" if _in_git(stale, home) else ""
+    for name in stale:
+        (home / name).unlink()
     return (
         f"removed, because they belong to another run: {', '.join(stale)}. With that run's "
-        "settings, `dvc repro` brings them back"
+        f"settings, `dvc repro` brings them back{from_git}"
     )
+
+
+def _in_git(names: list[str], home: Path) -> bool:
+    """Whether git tracks one of these files."""
+    try:
+        command = ["git", "ls-files", "--", *names]
+        return bool(subprocess.run(command, cwd=home, capture_output=True, check=False).stdout)
+    except OSError:  # there is no git
+        return False
 
 
 def _section(ran: dict[str, Any], stage: str) -> Any:

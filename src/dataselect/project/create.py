@@ -37,7 +37,6 @@ def create(folder: Path, inputs: Inputs, *, demo: bool) -> None:
         raise InputError("--demo brings its own files and settings. Leave out the other options.")
     folder = folder.absolute().resolve()
     repository = repositories.git_root(folder)
-    repositories.check_place(folder, repository)
     files = templates.contents()
     found = check_inputs(inputs)
     if demo:
@@ -48,6 +47,7 @@ def create(folder: Path, inputs: Inputs, *, demo: bool) -> None:
     else:
         methods = read_yaml(templates.root() / "methods.yaml")
         files["params.yaml"] = params_yaml(files["params.yaml"], methods, inputs, folder)
+    repositories.check_place(folder, repository)
     _check_absent(folder, files)
     with all_or_nothing() as writer:
         _write(folder, files, repository, writer)

@@ -99,14 +99,16 @@ def check_fits(
 
 def describe(need: Memory) -> str:
     """An estimate and its parts, in words."""
-    parts = {
-        "weights": need.weights,
-        "gradients": need.gradients,
-        "optimiser": need.optimizer,
-        "activations": need.activations,
-    }
-    words = ", ".join(f"{name} {report.format_bytes(round(part))}" for name, part in parts.items())
-    return f"{report.format_bytes(round(need.total))} ({words})"
+    parts = {"weights": need.weights, "optimiser": need.optimizer}
+    passing = {"gradients": need.gradients, "activations": need.activations}
+    rest = ""
+    if not need.accumulates:  # activations go as gradients come: only the larger counts
+        least = min(passing, key=lambda name: passing[name])
+        rest = f"; {least}, {report.format_bytes(round(passing.pop(least)))}, come at another time"
+    words = " + ".join(
+        f"{name} {report.format_bytes(round(part))}" for name, part in (parts | passing).items()
+    )
+    return f"{report.format_bytes(round(need.total))} ({words}{rest})"
 
 
 def _too_large(need: Memory, available: float) -> bool:
@@ -114,15 +116,19 @@ def _too_large(need: Memory, available: float) -> bool:
 
 
 def _advice(offers: dict[str, Memory], available: float) -> str:
-    """Which changes would make it fit: the first three."""
-    fitting = [
+    if not (changes := fitting(offers, available)):
+        return "No setting makes it fit here. Choose a smaller model, or a GPU with more memory."
+    return f"Set {changes}. See docs/large-models.md."
+
+
+def fitting(offers: dict[str, Memory], available: float) -> str:
+    """Which changes would make it fit: the first three, in words; empty where none does."""
+    changes = [
         f"{change} ({report.format_bytes(round(need.total))})"
         for change, need in offers.items()
         if need.total <= available
     ]
-    if not fitting:
-        return "No setting makes it fit here. Choose a smaller model, or a GPU with more memory."
-    return f"Set {'; or '.join(fitting[:3])}. See docs/large-models.md."
+    return "; or ".join(changes[:3])
 
 
 def alternatives(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataselect.compute import distributed
-from dataselect.errors import InputError
+from dataselect.errors import InputError, install_extra
 from dataselect.train.adapters import add_adapters
 from dataselect.train.packing import check_packed, check_rows_apart
 from dataselect.train.sharding import check_sharding
@@ -84,7 +84,7 @@ def check_types(recipe: Recipe, where: str) -> None:
     if recipe.weights != "float32" and recipe.dtype == "float32":
         raise InputError(
             f"{where}.dtype: float32: has no effect with `weights: {recipe.weights}`, which are "
-            "computed with in bfloat16. Remove one of the two."
+            f"computed with in bfloat16. Remove `{where.rpartition(' ')[2]}.dtype`."
         )
     if recipe.optimizer == "adamw_float32" and (recipe.method, recipe.weights) != (
         "full",
@@ -105,11 +105,12 @@ def check_installed(recipe: Recipe, where: str) -> None:
     Raises:
         InputError: it is not installed.
     """
-    for name, value in (("weights", "nf4"), ("optimizer", "adamw_8bit")):
+    needing = (("weights", "nf4", "bfloat16"), ("optimizer", "adamw_8bit", "adamw"))
+    for name, value, other in needing:
         if getattr(recipe, name) == value and importlib.util.find_spec("bitsandbytes") is None:
             raise InputError(
-                f"{where}.{name}: {value}: `bitsandbytes` is not installed. Install it: pip "
-                f"install 'dataselect[bitsandbytes]'; or set other {name}."
+                f"{where}.{name}: {value}: `bitsandbytes` is not installed. Install it: "
+                f"{install_extra('bitsandbytes')}; or set `{name}: {other}`."
             )
 
 

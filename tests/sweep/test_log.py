@@ -2,7 +2,7 @@
 
 import pytest
 
-from dataselect.sweep.log import why_failed
+from dataselect.sweep.log import was_stopped, why_failed
 
 STAGE = (
     "Running stage 'train':\n\ndataselect train: no row has a response. Fix it.\n\nERROR: failed"
@@ -22,3 +22,17 @@ CRASH = "Traceback (most recent call last):\n  File x\nRuntimeError: a size\nERR
 )
 def test_it_is_the_stages_own_message_before_dvcs(printed, expected):
     assert why_failed(printed, 9) == expected
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        ("ERROR: failed to reproduce 'embed': failed to run: x, exited with 130\n", True),
+        ("ERROR: failed to reproduce 'embed': failed to run: x, exited with -2\n", True),
+        ("ERROR: interrupted by the user\n", True),
+        ("ERROR: failed to reproduce 'embed': failed to run: x, exited with 1\n", False),
+        ("ERROR: failed to reproduce 'embed': failed to run: x, exited with 1301\n", False),
+    ],
+)
+def test_a_run_that_ctrl_c_ended_is_no_failed_one(printed, expected):
+    assert was_stopped(printed) is expected

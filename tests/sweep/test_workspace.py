@@ -1,12 +1,13 @@
 """The clone in which a sweep runs: what an experiment holds, and what a kill may leave."""
 
+import pytest
 import yaml
 from tests.helpers import ROOT, run
 
 from dataselect.sweep.order import Planned
 from dataselect.sweep.repository import Repository, git
 from dataselect.sweep.settings import Member
-from dataselect.sweep.workspace import Workspace, recorded_files, remove_workspaces
+from dataselect.sweep.workspace import RunFailed, Workspace, recorded_files, remove_workspaces
 
 STAGES = {"stages": {"a": {"outs": ["out/x", {"plan.json": {"cache": False}}],
                            "metrics": [{"metrics/m.json": {"cache": False}}]}}}  # fmt: skip
@@ -55,3 +56,23 @@ def test_a_run_becomes_an_experiment_of_the_commit(in_scratch, monkeypatch):
     assert git(in_scratch, "status", "--porcelain") == ""
     remove_workspaces("")
     assert not workspace.folder.exists()
+
+
+def test_after_a_stop_nothing_starts_there(in_scratch):
+    workspace = Workspace(0, Repository(in_scratch, "", "head"), 0, shared=False)
+    workspace.stop()
+    with pytest.raises(KeyboardInterrupt):
+        workspace._call(in_scratch / "log", "version")
+    assert workspace.process is None
+
+
+@pytest.mark.parametrize(("status", "error"), [(130, KeyboardInterrupt), (1, RunFailed)])
+def test_a_stage_that_ctrl_c_ended_stops_the_sweep(status, error, in_scratch):
+    workspace = Workspace(0, Repository(in_scratch, "", "head"), 0, shared=False)
+    workspace.project.mkdir(parents=True)
+    (in_scratch / "lock").touch()
+    with (in_scratch / "lock").open() as lock:
+        workspace._lock = lock.fileno()
+        workspace._dvc = ["sh", "-c", f"echo 'ERROR: x, exited with {status}'; exit 255"]
+        with pytest.raises(error):
+            workspace._call(in_scratch / "log", "repro")

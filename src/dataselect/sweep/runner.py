@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,6 +19,9 @@ from dataselect.sweep.workspace import RunFailed, Workspace
 #: Where the output of each run is kept, by its name.
 LOGS = HOME / "logs"
 
+#: Called before each run, in the thread that runs it.
+Started = Callable[[Planned], None]
+
 #: Called after each run: the run, the seconds that it took, and why it failed.
 Ended = Callable[[Planned, float, str | None], None]
 
@@ -24,22 +29,32 @@ Ended = Callable[[Planned, float, str | None], None]
 Run = Callable[[Planned], tuple[float, str | None]]
 
 
-def run_all(runs: list[Planned], workspaces: list[Workspace], ended: Ended) -> dict[str, str]:
+def run_all(
+    runs: list[Planned], workspaces: list[Workspace], started: Started, ended: Ended
+) -> dict[str, str]:
     """Runs all, in order, as many at a time as there are workspaces.
 
     Args:
+        started: called in the thread of the run.
         ended: called in this thread.
 
     Returns:
         Of the runs that failed, name → the first line of the error.
+
+    Raises:
+        KeyboardInterrupt: the user stopped it, or a run; no further run has begun.
     """
     LOGS.mkdir(parents=True, exist_ok=True)
     free: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
     for workspace in workspaces:
         free.put(workspace)
+    stopping = threading.Event()
 
     def run(planned: Planned) -> tuple[float, str | None]:
+        if stopping.is_set():
+            raise KeyboardInterrupt
         workspace = free.get()
+        started(planned)
         start = time.monotonic()
         log = log_of(planned)
         log.unlink(missing_ok=True)
@@ -47,6 +62,9 @@ def run_all(runs: list[Planned], workspaces: list[Workspace], ended: Ended) -> d
             workspace.run(planned, log)
         except (RunFailed, InputError) as error:
             return time.monotonic() - start, str(error)
+        except BaseException:
+            stopping.set()  # here, because this thread takes the next run before the main one wakes
+            raise
         finally:
             free.put(workspace)
         return time.monotonic() - start, None
@@ -61,6 +79,7 @@ def run_all(runs: list[Planned], workspaces: list[Workspace], ended: Ended) -> d
                 for name, reason in _failed(part, pool, run, ended)
             }
         except BaseException:
+            stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)
             for workspace in workspaces:
                 workspace.stop()
@@ -85,25 +104,40 @@ def log_of(planned: Planned) -> Path:
 
 
 class Clock:
-    """Says after each run how far the sweep is, and about how long it will still take.
+    """Says of each run that it starts and ends, and about how long the sweep will still take.
 
     Args:
         total: the runs of the sweep.
         missing: those that are run now.
         workers: how many at a time.
+
+    Attributes:
+        done: the runs of the sweep that are done.
     """
 
     def __init__(self, total: int, missing: int, workers: int) -> None:
         self._total, self._missing, self._workers = total, missing, workers
         self._seconds: list[float] = []
+        self._numbers = itertools.count(total - missing + 1)
+        self.done = total - missing
 
-    def __call__(self, planned: Planned, seconds: float, reason: str | None) -> None:
-        """Prints a line for a run that has ended."""
+    def started(self, planned: Planned) -> None:
+        """Prints a line for a run that starts."""
+        number = next(self._numbers)
+        _say(f"{number} of {self._total}: {planned.name} runs; output: {log_of(planned)}")
+
+    def ended(self, planned: Planned, seconds: float, reason: str | None) -> None:
+        """Prints a line for a run that has ended, and below it why it failed."""
         self._seconds.append(seconds)
         left = self._missing - len(self._seconds)
         text = f"{self._total - left} of {self._total}: {planned.name}: "
-        text += f"failed: {reason}" if reason else report.format_seconds(seconds)
+        text += "failed" if reason else report.format_seconds(seconds)
+        self.done += not reason
         if left:
             expected = sum(self._seconds) / len(self._seconds) * left / self._workers
             text += f"; about {report.format_seconds(expected)} left"
-        report.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        _say(f"{text}\n  {reason}" if reason else text)
+
+
+def _say(text: str) -> None:
+    report.console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -60,9 +60,9 @@ def _check_settings(runs: list[Planned], found: dict[str, Files]) -> None:
 
     taken = {}
     for run in runs:
-        there = YAML(typ="safe").load(found[run.name][PARAMS] or b"") or {}
-        if there != run.params:
-            taken[run.name] = ", ".join(_differences(there, run.params))
+        before = YAML(typ="safe").load(found[run.name][PARAMS] or b"") or {}
+        if before != run.params:
+            taken[run.name] = ", ".join(_differences(before, run.params))
     if taken:
         lines = [f"  {name}: {differences}" for name, differences in taken.items()]
         raise InputError(
@@ -73,14 +73,14 @@ def _check_settings(runs: list[Planned], found: dict[str, Files]) -> None:
         )
 
 
-def _differences(there: Any, wanted: Any, place: str = "") -> Iterator[str]:
+def _differences(before: Any, wanted: Any, place: str = "") -> Iterator[str]:
     """Where the settings of an experiment are not those of the sweep, and what they are."""
-    if isinstance(there, dict) and isinstance(wanted, dict):
-        for key in dict.fromkeys([*wanted, *there]):
+    if isinstance(before, dict) and isinstance(wanted, dict):
+        for key in dict.fromkeys([*wanted, *before]):
             name = f"{place}.{key}" if place else str(key)
-            yield from _differences(there.get(key), wanted.get(key), name)
-    elif there != wanted:
-        given = ("not set" if value is None else repr(value)[:60] for value in (there, wanted))
+            yield from _differences(before.get(key), wanted.get(key), name)
+    elif before != wanted:
+        given = ("not set" if value is None else repr(value)[:60] for value in (before, wanted))
         yield f"{place} is {' there, '.join(given)} in the sweep"
 
 

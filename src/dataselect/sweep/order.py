@@ -83,10 +83,14 @@ def check_tasks(runs: list[Planned]) -> None:
         InputError: a task has none, or a row of them cannot be understood.
     """
     names = ("queries", "query_tasks", "tests", "tasks")
-    keys = [content_key([as_json(run.sections)["dedup"][name] for name in names]) for run in runs]
-    for run in dict(zip(reversed(keys), reversed(runs), strict=True)).values():
-        with errors_of(run.name):
-            read_tasks(run.sections)
+    seen = set()
+    for run in runs:
+        given = as_json(run.sections)["dedup"]
+        key = content_key([given[name] for name in names])
+        if key not in seen:
+            with errors_of(run.name):
+                read_tasks(run.sections)
+        seen.add(key)
 
 
 def in_sharing_order(runs: list[Planned]) -> list[Planned]:

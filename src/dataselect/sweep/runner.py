@@ -45,10 +45,30 @@ def run_all(
         KeyboardInterrupt: the user stopped it, or a run; no further run has begun.
     """
     LOGS.mkdir(parents=True, exist_ok=True)
+    stopping = threading.Event()
+    run = _runner(workspaces, started, stopping)
+    with ThreadPoolExecutor(len(workspaces)) as pool:
+        try:
+            # What all share, such as the pool, is computed once: the first run goes before.
+            first = runs[:1] if len(workspaces) > 1 else []
+            return {
+                name: reason
+                for part in (first, runs[len(first) :])
+                for name, reason in _failed(part, pool, run, ended)
+            }
+        except BaseException:
+            stopping.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            for workspace in workspaces:
+                workspace.stop()
+            raise
+
+
+def _runner(workspaces: list[Workspace], started: Started, stopping: threading.Event) -> Run:
+    """A function that runs a run in a workspace that is free; none once it is stopping."""
     free: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
     for workspace in workspaces:
         free.put(workspace)
-    stopping = threading.Event()
 
     def run(planned: Planned) -> tuple[float, str | None]:
         if stopping.is_set():
@@ -69,21 +89,7 @@ def run_all(
             free.put(workspace)
         return time.monotonic() - start, None
 
-    with ThreadPoolExecutor(len(workspaces)) as pool:
-        try:
-            # What all share, such as the pool, is computed once: the first run goes before.
-            first = runs[:1] if len(workspaces) > 1 else []
-            return {
-                name: reason
-                for part in (first, runs[len(first) :])
-                for name, reason in _failed(part, pool, run, ended)
-            }
-        except BaseException:
-            stopping.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            for workspace in workspaces:
-                workspace.stop()
-            raise
+    return run
 
 
 def _failed(
@@ -124,7 +130,7 @@ class Clock:
     def started(self, planned: Planned) -> None:
         """Prints a line for a run that starts."""
         number = next(self._numbers)
-        _say(f"{number} of {self._total}: {planned.name} runs; output: {log_of(planned)}")
+        _print_line(f"{number} of {self._total}: {planned.name} runs; output: {log_of(planned)}")
 
     def ended(self, planned: Planned, seconds: float, reason: str | None) -> None:
         """Prints a line for a run that has ended, and below it why it failed."""
@@ -136,8 +142,8 @@ class Clock:
         if left:
             expected = sum(self._seconds) / len(self._seconds) * left / self._workers
             text += f"; about {report.format_seconds(expected)} left"
-        _say(f"{text}\n  {reason}" if reason else text)
+        _print_line(f"{text}\n  {reason}" if reason else text)
 
 
-def _say(text: str) -> None:
+def _print_line(text: str) -> None:
     report.console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -90,8 +90,8 @@ def _chart(rows: list[dict[str, Any]], names: list[str], tasks: list[str]) -> An
     x.scale = alt.Scale(type="log", nice=False, padding=12)
     flush = alt.Axis(labelFlush=True)  # else titles of panels stand at several heights
     y = alt.Y("score:Q", title="score", scale=alt.Scale(zero=False), axis=flush)
-    whole = alt.Chart(alt.Data(values=rows))
-    base = whole.transform_filter("isValid(datum.score)")
+    chart = alt.Chart(alt.Data(values=rows))
+    base = chart.transform_filter("isValid(datum.score)")
     line = base.mark_line(strokeWidth=1.5).encode(x=x, y=y, color=colour)
     interval = base.mark_rule(strokeWidth=1).encode(
         x=x,
@@ -103,7 +103,7 @@ def _chart(rows: list[dict[str, Any]], names: list[str], tasks: list[str]) -> An
         x=x, y=y, color=colour, shape=shape
     )
     before = (
-        whole.transform_filter("isValid(datum.before)")
+        chart.transform_filter("isValid(datum.before)")
         .mark_rule(strokeDash=[4, 3], color=GREY)
         .encode(y=alt.Y("before:Q", title="score"))
     )

@@ -1,5 +1,6 @@
 """Runs of a sweep one after the other and several at a time; a failure stops no other."""
 
+import _thread
 import threading
 from types import SimpleNamespace
 
@@ -92,3 +93,19 @@ def test_after_a_run_that_ctrl_c_ended_no_other_begins(workers, in_scratch, caps
     assert all(workspace.stopped for workspace in workspaces)
     assert clock.done == 0
     assert "run-1" not in capsys.readouterr().out
+
+
+def test_a_run_that_fails_at_ctrl_c_is_no_failed_one(in_scratch, capsys):
+    done = []
+
+    class Interrupted(Fake):
+        def run(self, planned, log):
+            super().run(planned, log)
+            _thread.interrupt_main()
+            raise RunFailed("a file half written")
+
+    clock = Clock(6, 6, 1)
+    with pytest.raises(KeyboardInterrupt):
+        run_all(RUNS, [Interrupted(done)], clock.started, clock.ended)
+    assert done == ["run-0"]
+    assert "failed" not in capsys.readouterr().out

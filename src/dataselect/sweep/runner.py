@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from dataselect import report
@@ -22,11 +22,14 @@ LOGS = HOME / "logs"
 #: Called before each run, in the thread that runs it.
 Started = Callable[[Planned], None]
 
-#: Called after each run: the run, the seconds that it took, and why it failed.
+#: Called after each run, in its thread: the run, the seconds that it took, and why it failed.
 Ended = Callable[[Planned, float, str | None], None]
 
-#: Runs a run: the seconds that it took, and why it failed.
-Run = Callable[[Planned], tuple[float, str | None]]
+#: Runs a run: why it failed.
+Run = Callable[[Planned], str | None]
+
+#: Seconds after which the main thread looks for Ctrl-C, and which a failed run gives it for that.
+LOOK, WAIT = 0.1, 0.5
 
 
 def run_all(
@@ -35,8 +38,8 @@ def run_all(
     """Runs all, in order, as many at a time as there are workspaces.
 
     Args:
-        started: called in the thread of the run.
-        ended: called in this thread.
+        started: called one at a time with `ended`, in the run's thread.
+        ended: likewise.
 
     Returns:
         Of the runs that failed, name → the first line of the error.
@@ -46,7 +49,7 @@ def run_all(
     """
     LOGS.mkdir(parents=True, exist_ok=True)
     stopping = threading.Event()
-    run = _runner(workspaces, started, stopping)
+    run = _runner(workspaces, started, ended, stopping)
     with ThreadPoolExecutor(len(workspaces)) as pool:
         try:
             # What all share, such as the pool, is computed once: the first run goes before.
@@ -54,7 +57,7 @@ def run_all(
             return {
                 name: reason
                 for part in (first, runs[len(first) :])
-                for name, reason in _failed(part, pool, run, ended)
+                for name, reason in _failed(part, pool, run)
             }
         except BaseException:
             stopping.set()
@@ -64,44 +67,60 @@ def run_all(
             raise
 
 
-def _runner(workspaces: list[Workspace], started: Started, stopping: threading.Event) -> Run:
+def _runner(
+    workspaces: list[Workspace], started: Started, ended: Ended, stopping: threading.Event
+) -> Run:
     """A function that runs a run in a workspace that is free; none once it is stopping."""
     free: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
     for workspace in workspaces:
         free.put(workspace)
+    one_at_a_time = threading.Lock()
 
-    def run(planned: Planned) -> tuple[float, str | None]:
+    def run(planned: Planned) -> str | None:
         if stopping.is_set():
             raise KeyboardInterrupt
         workspace = free.get()
-        started(planned)
         start = time.monotonic()
-        log = log_of(planned)
-        log.unlink(missing_ok=True)
         try:
-            workspace.run(planned, log)
-        except (RunFailed, InputError) as error:
-            return time.monotonic() - start, str(error)
+            with one_at_a_time:
+                started(planned)
+            reason = _reason(workspace, planned)
+            # What DVC says of Ctrl-C differs; the main thread knows.
+            if reason is not None and stopping.wait(WAIT):
+                raise KeyboardInterrupt
+            with one_at_a_time:
+                ended(planned, time.monotonic() - start, reason)
         except BaseException:
             stopping.set()  # here, because this thread takes the next run before the main one wakes
             raise
         finally:
             free.put(workspace)
-        return time.monotonic() - start, None
+        return reason
 
     return run
 
 
-def _failed(
-    runs: list[Planned], pool: ThreadPoolExecutor, run: Run, ended: Ended
-) -> Iterator[tuple[str, str]]:
+def _reason(workspace: Workspace, planned: Planned) -> str | None:
+    """Runs a run, and says why it failed."""
+    log = log_of(planned)
+    log.unlink(missing_ok=True)
+    try:
+        workspace.run(planned, log)
+    except (RunFailed, InputError) as error:
+        return str(error)
+    return None
+
+
+def _failed(runs: list[Planned], pool: ThreadPoolExecutor, run: Run) -> Iterator[tuple[str, str]]:
     futures = {pool.submit(run, planned): planned for planned in runs}
-    for future in as_completed(futures):
-        planned = futures[future]
-        seconds, reason = future.result()
-        ended(planned, seconds, reason)
-        if reason is not None:
-            yield planned.name, reason
+    left = set(futures)
+    while left:
+        # Where another thread gets the signal, the main one sees Ctrl-C only once it wakes.
+        finished, left = wait(left, timeout=LOOK, return_when=FIRST_COMPLETED)
+        for future in finished:
+            reason = future.result()
+            if reason is not None:
+                yield futures[future].name, reason
 
 
 def log_of(planned: Planned) -> Path:

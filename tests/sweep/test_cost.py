@@ -3,6 +3,7 @@
 import pytest
 from tests.helpers import mistake
 
+from dataselect.errors import InputError
 from dataselect.plan.estimate import Cost
 from dataselect.plan.params import read_yaml
 from dataselect.sweep import cost
@@ -53,9 +54,21 @@ def test_a_budget_above_the_pool_is_named_with_its_run(planned):
     assert message.startswith("run s-random-11-0: budget: 11 rows; the pool has 10.")
 
 
+def test_a_model_that_cannot_be_loaded_is_named_with_its_run(planned, monkeypatch):
+    def selection_costs(*_):
+        raise InputError("the model `a/b` cannot be loaded")
+
+    monkeypatch.setattr(cost, "selection_costs", selection_costs)
+    message = mistake(cost.sweep_costs, planned("{methods: [rds]}"))
+    assert message == "run s-rds-3-0: the model `a/b` cannot be loaded"
+
+
 def test_the_page_says_how_many_times_and_how_much(planned, capsys):
     cost.show_cost(planned("{methods: [rds], budgets: [2, 3]}"))
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("The estimate leaves out dedup")
+    assert max(map(len, lines)) <= 80
+    rows = [line.replace("at least ", "").split() for line in lines]
     assert ["train", "2", "5.0", "s", "5.0e+00", "5", "bytes"] in rows
     assert ["all", "–", "115", "s", "1.0e+02", "115", "bytes"] in [
         [word.replace("1:55", "115").replace("min", "s") for word in row] for row in rows

@@ -95,7 +95,12 @@ def test_an_evaluation_that_cannot_be_read_runs_it_again(repository, change, exp
 
 
 def test_a_name_that_has_other_settings_is_refused(repository):
-    repository["files"]["s-random-3-1"][PARAMS] = b"method: rds\n"
+    for run in repository["runs"]:
+        params = {**run.params, "method": "rds", "train": {"epochs": 2}}
+        repository["files"][run.name][PARAMS] = yaml.safe_dump(params).encode()
     message = mistake(missing, repository)
-    assert "other settings in params.yaml than the sweep: s-random-3-1" in message
-    assert message.endswith("dvc exp remove s-random-3-1")
+    assert (
+        "\n  s-random-3-1: method is 'rds' there, 'random' in the sweep, train.epochs is 2 there, "
+        "not set in the sweep\n"
+    ) in message
+    assert message.endswith("dvc exp remove s-random-3-0 s-random-3-1")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dataselect.sweep.log import why_failed
+from dataselect.sweep.log import was_stopped, why_failed
 
 STAGE = (
     "Running stage 'train':\n\ndataselect train: no row has a response. Fix it.\n\nERROR: failed"
@@ -27,3 +27,17 @@ def test_it_is_the_stages_own_message_before_dvcs(printed, expected):
 def test_a_file_that_dvc_cannot_read_is_named():
     printed = "'./a.dvc' is invalid.\n\nWhile parsing a flow node, in line 2, column 1\n  2\n"
     assert why_failed(printed, 255) == "'./a.dvc' is invalid."
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        ("ERROR: failed to reproduce 'embed': failed to run: x, exited with 130\n", True),
+        ("ERROR: failed to reproduce 'embed': failed to run: x, exited with -2\n", True),
+        ("ERROR: interrupted by the user\n", True),
+        ("ERROR: failed to reproduce 'embed': failed to run: x, exited with 1\n", False),
+        ("ERROR: failed to reproduce 'embed': failed to run: x, exited with 1301\n", False),
+    ],
+)
+def test_a_run_that_ctrl_c_ended_is_no_failed_one(printed, expected):
+    assert was_stopped(printed) is expected

@@ -1,10 +1,10 @@
 """What the runs of a sweep share, and that those which share most follow each other."""
 
 import pytest
-from tests.helpers import mistake
+from tests.helpers import ROOT, mistake
 
 from dataselect.plan.params import read_yaml
-from dataselect.sweep.order import distinct, planned_runs
+from dataselect.sweep.order import check_tasks, distinct, planned_runs
 from dataselect.sweep.settings import read_members
 
 
@@ -35,6 +35,7 @@ def test_methods_with_the_same_features_follow_each_other(runs):
         "score": 6,  # facility_location chooses as it scores: once for each budget
         "aggregate": 10,
         "train": 10,
+        "baseline": 1,
         "eval": 10,
     }
 
@@ -51,6 +52,7 @@ def test_budgets_and_seeds_of_a_method_without_draws_share_one_score(runs):
         "score": 1,
         "aggregate": 3,
         "train": 6,
+        "baseline": 1,
         "eval": 6,
     }
 
@@ -82,3 +84,23 @@ def test_a_mistake_in_the_settings_names_the_run(runs):
     assert "Did you mean `rds`?" in message
     message = mistake(runs, "{methods: [rds], set: {train.epoch: 1}}")
     assert "Did you mean `epochs`?" in message
+
+
+@pytest.mark.parametrize("tasks", ["[all, nosuch]", "[all, [nosuch, river]]"])
+def test_a_task_that_is_not_there_is_named_before_anything_runs(tasks, runs):
+    message = mistake(check_tasks, runs(f"{{methods: [random], tasks: {tasks}}}"))
+    assert message.startswith("run s-random-3-0-nosuch")
+    assert "tasks: `nosuch` has no queries" in message
+
+
+def test_the_sweep_in_the_docs_is_one_of_the_demo(tmp_path, monkeypatch):
+    page = (ROOT / "docs/sweep.md").read_text()
+    (tmp_path / "copied.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    monkeypatch.chdir(ROOT)
+    params = read_yaml("params.yaml")
+    members = read_members(tmp_path / "copied.yaml", params)
+    assert len(members) == 36
+    of_tasks = {member.place[0]: member for member in members}  # one for each is enough
+    found = planned_runs(list(of_tasks.values()), params, read_yaml("methods.yaml"))
+    check_tasks(found)
+    assert [run.params["tasks"] for run in found] == ["all", ["river"], ["addition", "sorting"]]

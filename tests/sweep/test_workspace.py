@@ -80,8 +80,21 @@ def test_a_run_becomes_an_experiment_of_the_commit(in_scratch, monkeypatch):
     assert raising.call_count == 1
 
 
-def test_a_copy_that_was_stopped_starts_dvc_no_more(in_scratch):
+def test_after_a_stop_nothing_starts_there(in_scratch):
     workspace = Workspace(0, Repository(in_scratch, "", "head"), 0, shared=False)
     workspace.stop()
-    with pytest.raises(RunFailed, match="the sweep was stopped"):
-        workspace._call(in_scratch / "log", "repro")
+    with pytest.raises(KeyboardInterrupt):
+        workspace._call(in_scratch / "log", "version")
+    assert workspace.process is None
+
+
+@pytest.mark.parametrize(("status", "error"), [(130, KeyboardInterrupt), (1, RunFailed)])
+def test_a_stage_that_ctrl_c_ended_stops_the_sweep(status, error, in_scratch):
+    workspace = Workspace(0, Repository(in_scratch, "", "head"), 0, shared=False)
+    workspace.project.mkdir(parents=True)
+    (in_scratch / "lock").touch()
+    with (in_scratch / "lock").open() as lock:
+        workspace._lock = lock.fileno()
+        workspace._dvc = ["sh", "-c", f"echo 'ERROR: x, exited with {status}'; exit 255"]
+        with pytest.raises(error):
+            workspace._call(in_scratch / "log", "repro")

@@ -88,14 +88,27 @@ def write_sample(sections: Plan, home: Path, limit: int) -> tuple[int, int]:
         InputError: a file cannot be read, or no sampled row can be understood.
     """
     pool = [resolve(file.path) for file in sections.dedup.pool]
-    queries = [resolve(file.path) for file in sections.dedup.queries]
     with report.progress("rows read", None) as progress:
         rows, sample = sample_pool(pool, limit, progress, sections.dedup.rules)
     frame = _sample_table(sample, sections.dedup.model)
     tables.write("pool", frame, home / "pool.parquet")
-    wanted = tasks.read_queries(queries, sections.dedup.query_tasks)
-    tables.write("queries", wanted, home / "queries.parquet")
+    tables.write("queries", _read_queries(sections), home / "queries.parquet")
     return rows, frame.height
+
+
+def read_tasks(sections: Plan) -> None:
+    """Reads the queries and tests of a plan, to see that its tasks are there.
+
+    Raises:
+        InputError: a row cannot be understood, or a task has no queries or no tests.
+    """
+    _read_queries(sections)
+    tasks.read_tests([resolve(file.path) for file in sections.dedup.tests], sections.dedup.tasks)
+
+
+def _read_queries(sections: Plan) -> pl.DataFrame:
+    paths = [resolve(file.path) for file in sections.dedup.queries]
+    return tasks.read_queries(paths, sections.dedup.query_tasks)
 
 
 def _sample_table(sample: list[list[Any]], model: TokenizerSettings) -> pl.DataFrame:

@@ -9,9 +9,9 @@ from dataselect.errors import InputError, first_few
 from dataselect.plan.params import read_yaml
 from dataselect.sweep.cost import show_cost
 from dataselect.sweep.done import what_is_missing
-from dataselect.sweep.order import STEPS, Planned, distinct, planned_runs
+from dataselect.sweep.order import STEPS, Planned, check_tasks, distinct, planned_runs
 from dataselect.sweep.repository import Repository, only_sweep, open_repository
-from dataselect.sweep.runner import LOGS, Clock, run_all
+from dataselect.sweep.runner import LOGS, Clock, log_of, run_all
 from dataselect.sweep.settings import read_members
 from dataselect.sweep.workers import check_workers
 from dataselect.sweep.workspace import Workspace, remove_workspaces
@@ -33,6 +33,7 @@ def sweep_command(path: Path, *, dry_run: bool, workers: int) -> None:
     params, methods = read_yaml("params.yaml"), read_yaml("methods.yaml")
     runs = planned_runs(read_members(path, params), params, methods)
     check_workers(runs, workers)
+    check_tasks(runs)
     missing = _missing(runs, repository)
     if not missing:
         report.console.print("All runs are done. Compare them: `dataselect compare`")
@@ -44,11 +45,10 @@ def sweep_command(path: Path, *, dry_run: bool, workers: int) -> None:
         missing = _missing(runs, repository, quiet=True)  # another sweep may just have ended
         failed = _run(runs, missing, repository, lock, min(workers, max(1, len(missing))))
     if failed:
-        lines = [f"  {name}: {reason}" for name, reason in failed.items()]
+        lines = [f"  {log_of(run)}" for run in runs if run.name in failed]
         raise InputError(
-            f"{len(failed)} of {len(runs)} runs failed; the others are done. The same command "
-            "runs these again. Their output is in "
-            f"{LOGS}:\n" + "\n".join(lines)
+            f"{len(failed)} of {len(runs)} runs failed, for the reasons above; the others are "
+            "done. The same command runs these again. Their output is in\n" + "\n".join(lines)
         )
     report.console.print(f"All {len(runs)} runs are done. Compare them: `dataselect compare`")
 
@@ -57,13 +57,21 @@ def _run(
     runs: list[Planned], missing: list[Planned], repository: Repository, lock: int, workers: int
 ) -> dict[str, str]:
     workspaces = [Workspace(n, repository, lock, shared=workers > 1) for n in range(workers)]
+    clock = Clock(len(runs), len(missing), workers)
     LOGS.mkdir(parents=True, exist_ok=True)
-    remove_workspaces(repository.below)
     setup = LOGS / "setup.log"
     setup.unlink(missing_ok=True)
-    for workspace in workspaces:
-        workspace.make(setup)
-    failed = run_all(missing, workspaces, Clock(len(runs), len(missing), workers))
+    try:
+        remove_workspaces(repository.below)
+        for workspace in workspaces:
+            workspace.make(setup)
+        failed = run_all(missing, workspaces, clock.started, clock.ended)
+    except KeyboardInterrupt:
+        report.console.print(
+            f"Stopped. {clock.done} of {len(runs)} are done; the same command goes on.",
+            highlight=False,
+        )
+        raise  # the command ends with status 130
     remove_workspaces(repository.below)
     return failed
 

@@ -12,7 +12,6 @@ from typing import Any
 from dataselect import report
 from dataselect.compute.placement import placed
 from dataselect.data.files import content_key
-from dataselect.errors import InputError
 from dataselect.plan.estimate import (
     SAMPLE_ROWS,
     Cost,
@@ -22,9 +21,17 @@ from dataselect.plan.estimate import (
 )
 from dataselect.plan.sample import write_sample
 from dataselect.settings import load_part
-from dataselect.sweep.order import Planned, distinct
+from dataselect.sweep.order import Planned, distinct, errors_of
 
 NOTHING = Cost(0, 0, 0)
+
+#: What stands above the estimate.
+NOTE = (
+    "The estimate leaves out dedup, aggregate, baseline, eval and the start of each stage. With a "
+    "small pool or model these can take many times as long as what is in it. It is measured on a "
+    "sample, on this machine as busy as it is now. What DVC's cache or the scratch folder already "
+    "hold is counted all the same, and takes no time.\n"
+)
 
 
 def show_cost(missing: list[Planned]) -> None:
@@ -35,7 +42,7 @@ def show_cost(missing: list[Planned]) -> None:
     """
     costs = sweep_costs(missing)
     total = Cost(*(sum(getattr(cost, name) for cost, _ in costs.values()) for name in Cost._fields))
-    lines = [
+    lines: list[tuple[Any, ...]] = [
         (
             name,
             times,
@@ -43,15 +50,19 @@ def show_cost(missing: list[Planned]) -> None:
             f"{cost.flops:.1e}",
             report.format_bytes(round(cost.bytes)),
         )
-        for name, (cost, times) in [*costs.items(), ("all", (total, None))]
+        for name, (cost, times) in costs.items()
     ]
-    report.table("Estimate", lines, ("stage", "times", "time", "FLOPs", "disk"))
-    report.console.print(
-        "Measured on a sample, on this machine as busy as it is now; what DVC's cache or the "
-        "scratch\nfolder already hold is counted all the same. Not in it: dedup, aggregate, "
-        "evaluation, the start\nof each stage; of a small pool they are the larger part.\n",
-        soft_wrap=True,
+    lines.append(
+        (
+            "all",
+            None,
+            f"at least {report.format_seconds(total.seconds)}",
+            f"{total.flops:.1e}",
+            report.format_bytes(round(total.bytes)),
+        )
     )
+    report.console.print(NOTE, highlight=False)
+    report.table("Estimate", lines, ("stage", "times", "time", "FLOPs", "disk"))
 
 
 def sweep_costs(missing: list[Planned]) -> dict[str, tuple[Cost, int]]:
@@ -68,15 +79,18 @@ def sweep_costs(missing: list[Planned]) -> dict[str, tuple[Cost, int]]:
     with tempfile.TemporaryDirectory(prefix="dataselect-") as name:
         for number, (features, first) in enumerate(groups.items()):
             home = Path(name) / str(number)
-            rows = _sample(first, home)
+            with errors_of(first.name):  # its tokenizer is loaded there
+                rows = _sample(first, home)
             _check_budgets(missing, rows)
-            with placed(load_part("compute", first.sections.engine).placement):
+            placement = load_part("compute", first.sections.engine).placement
+            with errors_of(first.name), placed(placement):
                 measured[features] = selection_costs(first.sections, rows, home)
             for run in (run for run in steps["train"] if run.features == features):
                 key = _training_key(run)
                 if key not in trained:
                     budget = budget_of(run.sections, rows)
-                    trained[key] = training_cost(run.sections.train, budget, home)
+                    with errors_of(run.name):
+                        trained[key] = training_cost(run.sections.train, budget, home)
                 total = added(total, trained[key])
     costs = {step: (_sum(steps[step], measured, step), len(steps[step]))
              for step in ("reference", "embed", "score") if steps[step]}  # fmt: skip
@@ -86,10 +100,8 @@ def sweep_costs(missing: list[Planned]) -> dict[str, tuple[Cost, int]]:
 
 def _check_budgets(runs: list[Planned], rows: int) -> None:
     for run in runs:
-        try:
+        with errors_of(run.name):
             budget_of(run.sections, rows)
-        except InputError as error:
-            raise InputError(f"run {run.name}: {error}") from None
 
 
 def _sample(run: Planned, home: Path) -> int:

@@ -13,6 +13,18 @@ MESSAGES = (
     re.compile(r"^('.+' (?:is invalid|validation failed).*)$", re.M),
 )
 
+#: What DVC says where Ctrl-C has ended a stage, by its status, and DVC itself.
+STOPPED = re.compile(r"^ERROR: (?:.*exited with (?:130|-2)|interrupted by the user)\b", re.M)
+
+
+def was_stopped(printed: str) -> bool:
+    """Whether the user's Ctrl-C ended a run.
+
+    Args:
+        printed: what DVC and the stages have printed.
+    """
+    return STOPPED.search(printed) is not None
+
 
 def why_failed(printed: str, status: int) -> str:
     """The first line of the error that ended a run.

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from dataselect.data.files import content_key
 from dataselect.errors import InputError
 from dataselect.plan.run import Plan, plan
+from dataselect.plan.sample import read_tasks
 from dataselect.sweep.settings import Member, changed
 
 #: The steps of a run, in order; what two runs have in common is computed once.
-STEPS = ("dedup", "reference", "embed", "score", "aggregate", "train", "eval")
+STEPS = ("dedup", "reference", "embed", "score", "aggregate", "train", "baseline", "eval")
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,36 @@ def planned_runs(
     runs = []
     for member in members:
         own = changed(params, member.changes)
-        try:
+        with errors_of(member.name):
             sections = plan(own, methods)
-        except InputError as error:
-            raise InputError(f"run {member.name}: {error}") from None
         runs.append(Planned(member, own, sections, step_keys(sections)))
     return in_sharing_order(runs)
+
+
+@contextmanager
+def errors_of(name: str) -> Generator[None]:
+    """Names the run in a message about a mistake."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"run {name}: {error}") from None
+
+
+def check_tasks(runs: list[Planned]) -> None:
+    """Checks that there are queries and tests of the tasks of all runs.
+
+    Raises:
+        InputError: a task has none, or a row of them cannot be understood.
+    """
+    names = ("queries", "query_tasks", "tests", "tasks")
+    seen = set()
+    for run in runs:
+        given = as_json(run.sections)["dedup"]
+        key = content_key([given[name] for name in names])
+        if key not in seen:
+            with errors_of(run.name):
+                read_tasks(run.sections)
+        seen.add(key)
 
 
 def in_sharing_order(runs: list[Planned]) -> list[Planned]:
@@ -98,6 +125,9 @@ def step_keys(sections: Plan) -> dict[str, str]:
     if sections.embed.features is not None:
         features = {k: v for k, v in given["embed"].items() if k != "queries"}
         keys["embed"] = content_key([pool, reference, features])
+    if sections.baseline.model is not None:
+        tests = {name: given["dedup"][name] for name in ("tests", "tasks", "kinds", "run_code")}
+        keys["baseline"] = content_key([tests, given["baseline"]])
     before = content_key([given["dedup"], reference])
     for step, section in (("score", [given["embed"], given["score"]]), *_later(given)):
         keys[step] = before = content_key([before, section])

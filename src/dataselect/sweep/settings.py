@@ -68,8 +68,9 @@ def read_members(path: Path, params: dict[str, Any]) -> list[Member]:
     Raises:
         InputError: a mistake in the file.
     """
-    given = check_settings(SweepSettings, read_yaml(path), str(path))
-    settings = SweepSettings(**given)
+    raw = read_yaml(path)
+    _check_lists(path, raw)
+    settings = SweepSettings(**check_settings(SweepSettings, raw, str(path)))
     lists = {
         "method": settings.methods,
         "budget": _values(settings.budgets, params.get("budget")),
@@ -78,9 +79,14 @@ def read_members(path: Path, params: dict[str, Any]) -> list[Member]:
     }
     for key, values in lists.items():
         _check_list(f"{path}: {LISTED[key]}", values)
-    for key in settings.set:
-        if key.partition(".")[0] in LISTED:
-            raise InputError(f"{path}: set: `{key}` has a list of its own. Remove it from `set`.")
+    for key, value in settings.set.items():
+        first, _, below = key.partition(".")
+        if first in LISTED:
+            value = {below: value} if below else value
+            raise InputError(
+                f"{path}: set: `{first}` has a list of its own. Write `{LISTED[first]}: "
+                f"[{_written(value)}]`, and remove it from `set`."
+            )
     budgets = [_budget(f"{path}: budgets", value) for value in lists["budget"]]
     if len(set(budgets)) < len(budgets):
         raise InputError(f"{path}: budgets: the same twice. Remove one.")
@@ -119,6 +125,26 @@ def put(params: MutableMapping[str, Any], changes: dict[str, Any]) -> None:
                     f"Set `{name}` as a whole."
                 )
         block[last] = copy.deepcopy(value)
+
+
+def _check_lists(path: Path, given: Any) -> None:
+    """Checks that what is to be listed is in lists."""
+    for name in LISTED.values():
+        value = given.get(name) if isinstance(given, dict) else None
+        if value is not None and not isinstance(value, list):
+            raise InputError(
+                f"{path}: {name}: expected a list; found {value!r:.60}. Write "
+                f"`[{_written(value)}]`."
+            )
+
+
+def _written(value: Any) -> str:
+    """A value as it may stand in a list of YAML."""
+    if isinstance(value, list):
+        return f"[{', '.join(_written(item) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_written(item)}' for key, item in value.items())}}}"
+    return str(value)
 
 
 def _values(given: list[Any] | None, own: Any) -> list[Any]:

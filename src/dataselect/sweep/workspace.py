@@ -11,6 +11,8 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from dataselect import report
 from dataselect.compare.find_runs import cache_folder
 from dataselect.errors import InputError
 from dataselect.plan.params import read_yaml
-from dataselect.sweep.log import why_failed
+from dataselect.sweep.log import was_stopped, why_failed
 from dataselect.sweep.order import Planned
 from dataselect.sweep.repository import HOME, Repository, dvc_environment, git
 from dataselect.sweep.settings import put
@@ -51,6 +53,7 @@ class Workspace:
             self._dvc = [sys.executable, "-m", "dataselect.sweep.locked_dvc", cache_lock]
         self.process: subprocess.Popen[bytes] | None = None
         self._stopped = False
+        self._starts = threading.Lock()  # `stop` comes from another thread than `run`
 
     def make(self, log: Path) -> None:
         """Clones the repository; its folder must not be there.
@@ -90,6 +93,7 @@ class Workspace:
 
         Raises:
             RunFailed: the pipeline ended with an error.
+            KeyboardInterrupt: the user stopped it.
         """
         head = self.repository.head
         git(self.folder, "checkout", "--quiet", "--force", "--detach", head)
@@ -123,28 +127,34 @@ class Workspace:
 
     def _call(self, log: Path, *arguments: str) -> None:
         """Runs DVC in the copy; what it prints is added to the log."""
-        if self._stopped:
-            raise RunFailed("the sweep was stopped")
-        with log.open("ab") as printed:
+        with log.open("ab") as printed, self._starts:
+            if self._stopped:
+                raise KeyboardInterrupt
             self.process = subprocess.Popen(
                 [*self._dvc, *arguments], cwd=self.project, env=dvc_environment(),
                 stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT,
                 pass_fds=[self._lock],
             )  # fmt: skip
-            status = self.process.wait()
+        status = self.process.wait()
         if status:
-            raise RunFailed(why_failed(log.read_text(errors="replace"), status))
+            text = log.read_text(errors="replace")
+            if self._stopped or was_stopped(text):
+                raise KeyboardInterrupt
+            raise RunFailed(why_failed(text, status))
 
     def stop(self) -> None:
-        """Ends the DVC that works in the copy, and the stage that it has started; for good."""
+        """Ends the DVC that works in the copy, and its stage; no other starts there."""
         import psutil
 
-        self._stopped = True
+        with self._starts:
+            self._stopped = True
         if self.process is None or self.process.poll() is not None:
             return
-        found = psutil.Process(self.process.pid)
-        for process in [found, *found.children(recursive=True)]:
-            process.terminate()
+        with suppress(psutil.NoSuchProcess):
+            found = psutil.Process(self.process.pid)
+            for process in [*found.children(recursive=True), found]:
+                with suppress(psutil.NoSuchProcess):  # the same Ctrl-C has ended it
+                    process.terminate()
 
 
 def recorded_files(project: Path) -> list[str]:

@@ -49,8 +49,13 @@ def comparison_section(found: Comparison | str) -> str:
         means += [f'<p class="note">{text(about)}</p>\n'] if about else []
     parts = [*means]
     for title, sentences in pages.sentence_lists(found):
-        lines = "".join(f"<li>{text(line)}</li>\n" for line in sentences)
-        parts.append(f"<h3>{text(title)}</h3>\n<ul>\n{lines}</ul>\n")
+        of_tasks = [line for line in sentences if line.startswith("task ")]
+        for lines, place in (
+            ([s for s in sentences if s not in of_tasks], parts),
+            (of_tasks, tasks),
+        ):
+            items = "".join(f"<li>{text(line)}</li>\n" for line in lines)
+            place += [f"<h3>{text(title)}</h3>\n<ul>\n{items}</ul>\n"] if lines else []
     if tasks:
         parts.append(f"<details><summary>Every task</summary>\n{''.join(tasks)}</details>\n")
     return "".join(parts)

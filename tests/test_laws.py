@@ -167,7 +167,7 @@ def test_slicing_the_queries_changes_no_other_column(method, pool, queries, home
 @every_method
 def test_batches_and_shards_change_nothing(method, pool, queries, home, monkeypatch):
     scores, _, selection = run(method, pool, queries, home, "together")
-    one_by_one = lambda lengths, budget: [[row] for row in range(len(lengths))]  # noqa: E731
+    one_by_one = lambda lengths, *_, **__: [[row] for row in range(len(lengths))]  # noqa: E731
     monkeypatch.setattr("dataselect.models.batches.batches", one_by_one)
     other_scores, _, other = run(method, pool, queries, home, "apart", 7, scratch="apart")
     alike(scores, other_scores, rounding(method))

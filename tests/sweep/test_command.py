@@ -57,7 +57,7 @@ def states(project):
 
 def test_a_killed_sweep_goes_on_and_ends_with_named_experiments(tmp_path):
     project = small_project(tmp_path, eval=FEW)
-    few = "{methods: [rds, random], budgets: [10, 20], seeds: [1], set: {train.epochs: 1}}"
+    few = "{methods: [rds], budgets: [10, 20], seeds: [1], set: {train.epochs: 1}}"
     (project / "few.yaml").write_text(few)
     process = started(project)
     while process.poll() is None and not references(project):
@@ -70,18 +70,18 @@ def test_a_killed_sweep_goes_on_and_ends_with_named_experiments(tmp_path):
     before = set(references(project))
     printed, status = finished(project)
     assert status == 0, printed
-    assert f"4 runs, {4 - len(before)} of them to be run" in printed
-    names = [f"few-{method}-{budget}-1" for method in ("rds", "random") for budget in (10, 20)]
+    assert f"2 runs, {2 - len(before)} of them to be run" in printed
+    names = [f"few-rds-{budget}-1" for budget in (10, 20)]
     assert sorted(references(project)) == sorted(names)
     found = states(project)
     assert {name: (p["method"], p["budget"], p["seed"], p["train"]["epochs"])
             for name, p in found.items()} == {
-        f"few-{m}-{b}-1": (m, b, 1, 1) for m in ("rds", "random") for b in (10, 20)
+        f"few-rds-{budget}-1": ("rds", budget, 1, 1) for budget in (10, 20)
     }  # fmt: skip
     assert run("git", "status", "--porcelain", cwd=project).stdout == "?? few.yaml\n"
     assert not list((project / ".dvc/tmp/sweep").glob("copy-*"))
     selections = {}
-    for name in names[:2]:  # a larger selection of one score contains the smaller
+    for name in names:  # a larger selection of one score contains the smaller
         run("dvc", "exp", "apply", name, cwd=project)
         run("dvc", "checkout", "--quiet", "dvc.yaml", cwd=project)
         selections[name] = pl.read_parquet(project / "out/selection.parquet")["id"].to_list()

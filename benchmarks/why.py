@@ -10,6 +10,7 @@ checked against the choice itself.
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -120,7 +121,7 @@ def command(home: Path, *words: str) -> dict[str, Any]:
         )
         done = subprocess.run(
             [sys.executable, "-c", code, *words], cwd=home, check=True, capture_output=True,
-            text=True,
+            text=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
         )  # fmt: skip
         best = min(best, time.perf_counter() - start)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)

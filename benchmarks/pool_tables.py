@@ -77,8 +77,8 @@ def questions(result: dict[str, Any]) -> str:
     note = (
         "The whole command, its start included; `top` and `round_robin`. Of "
         f"{len(runs)} budgets {wrong} were wrong. `dataselect sql -c` took {min(opens)} to "
-        f"{max(opens)} s. On {result['machine']['cores']} cores, beside other work, which took "
-        "most of them. (`python benchmarks/why.py`)"
+        f"{max(opens)} s. On {result['machine']['cores']} cores. "
+        "(`python benchmarks/why.py`)"
     )
     return "\n".join([*lines, "", note])
 
@@ -102,7 +102,7 @@ def reported(result: dict[str, Any]) -> str:
     note = (
         f"{result['rows']:,} rows, 300 characters of each, {result['file_mb']} MB; the rows were "
         f"there after {result['shown_seconds']} s. Headless Chromium without a GPU on "
-        f"{result['machine']['cores']} cores, beside other work. Writing the file took "
+        f"{result['machine']['cores']} cores. Writing the file took "
         f"{result['write_seconds']:.0f} s and {result['write_peak_mb']} MB of memory. "
         "(`python benchmarks/report.py`)"
     )

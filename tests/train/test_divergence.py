@@ -16,6 +16,7 @@ from dataselect.models.chat import load_chat
 from dataselect.reference.proxy import proxy
 from dataselect.train.divergence import has_finite_weights, step_log
 from dataselect.train.fit import Recipe
+from dataselect.train.rows import encode_file
 from dataselect.train.run import TrainSection, _train_in_process, train
 from dataselect.train.trainer import last_complete_checkpoint
 from tests.helpers import MODEL, mistake
@@ -209,7 +210,7 @@ def train_with_a_nan_in_the_second_process(step, *args):
 @pytest.mark.slow
 @pytest.mark.torture
 def test_several_processes_skip_and_stop_together(file):
-    rows = load_chat(MODEL).encode([turns(number) for number in range(12)])
+    rows = encode_file(file, load_chat(MODEL), file.parent / "tokens")
 
     def launch(name, skip_steps):
         home = file.parent / f"{name}-home"

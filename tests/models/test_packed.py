@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-import transformers
 from transformers import AutoModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -11,7 +10,7 @@ from dataselect.models import packed as module
 from dataselect.models.packed import packed, segment_sums
 from dataselect.models.packed_attention import NAME
 from tests.packed_rows import pack_on_cpu
-from tests.train.test_packing import SIZES
+from tests.train.test_packing import make as make_model
 
 KINDS = {
     "Llama": {},
@@ -27,15 +26,8 @@ KINDS = {
 
 
 def make(kind, **changes):
-    """An encoder with random weights, larger than they are drawn, so that attention matters."""
-    config = getattr(transformers, f"{kind}Config")(**SIZES | changes)
-    torch.manual_seed(0)
-    net = AutoModel.from_config(config).eval()
-    with torch.no_grad():
-        for parameter in net.parameters():
-            if parameter.ndim > 1:
-                parameter *= 3
-    return net
+    """An encoder with random weights."""
+    return make_model(kind, AutoModel, scale=3, **changes)
 
 
 @pytest.fixture

@@ -35,15 +35,15 @@ APART = {
 }
 
 
-def make(kind, **changes):
+def make(kind, loader=AutoModelForCausalLM, scale=5, **changes):
     """A model with random weights, larger than they are drawn, so that attention matters."""
     config = getattr(transformers, f"{kind}Config")(**SIZES | changes)
     torch.manual_seed(0)
-    net = AutoModelForCausalLM.from_config(config).eval()
+    net = loader.from_config(config).eval()
     with torch.no_grad():
         for parameter in net.parameters():
             if parameter.ndim > 1:
-                parameter *= 5
+                parameter *= scale
     return net
 
 

@@ -1,11 +1,7 @@
 """Training repeats to the bit, resumes after a kill, and learns from responses only."""
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -19,7 +15,7 @@ from dataselect.errors import InputError
 from dataselect.train.fit import Recipe
 from dataselect.train.run import Trained, TrainSection, train
 from tests.helpers import MODEL
-from tests.train import trained
+from tests.train import kill_at_checkpoint, resume, trained
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("threads")]
 
@@ -292,23 +288,11 @@ def test_a_killed_run_resumes_and_ends_with_the_same_weights(file, in_scratch, p
     done, uninterrupted = run(path, "uninterrupted", **settings)
     section = TrainSection(MODEL, replace(FAST, **settings), "code")
     command = [sys.executable, "-c", KILLED, json.dumps([asdict(section), str(path)])]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment)
     home = in_scratch / ".scratch" / "train"
-    deadline = time.monotonic() + 120
     # Step 14 or later, within an epoch of ten steps that is not the first.
-    while not list(home.glob("*/checkpoint-[1-9][0-9]/trainer_state.json")):
-        assert process.poll() is None, "ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_at_checkpoint(command, home, "[1-9][0-9]")
     assert not (in_scratch / "killed").exists()
-    resumed = subprocess.run(
-        command, check=True, env=environment, stdout=subprocess.PIPE, text=True
-    )
-    assert "continues from step " in resumed.stdout
-    assert json.loads(resumed.stdout.splitlines()[-1]) == list(done)
+    assert resume(command) == list(done)
     assert same(uninterrupted, load_file(in_scratch / "killed/model.safetensors"))
     assert curve(path, "killed") == curve(path, "uninterrupted")
     assert not list(home.glob("*/checkpoint-*"))  # nothing is left behind

@@ -1,11 +1,7 @@
 """Training in shards: as in one process, and resumed after a kill, over two gloo processes."""
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +23,7 @@ from dataselect.train.rows import encode_file
 from dataselect.train.run import TrainSection
 from dataselect.train.sharding import check_processes, check_sharded
 from tests.helpers import MODEL, mistake
-from tests.train import trained
+from tests.train import kill_at_checkpoint, resume, trained
 
 pytestmark = pytest.mark.usefixtures("threads")
 
@@ -110,24 +106,12 @@ def test_a_killed_run_resumes_from_its_parts_and_ends_with_the_same_weights(
     done, uninterrupted = run(file, "uninterrupted", **settings)
     section = TrainSection(MODEL, replace(FAST, **settings), "code")
     command = [sys.executable, "-c", KILLED, json.dumps([asdict(section), str(file)])]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment)
     home = in_scratch / ".scratch" / "train"
-    deadline = time.monotonic() + 120
-    while not list(home.glob("*/checkpoint-[1-3][0-9]/trainer_state.json")):
-        assert process.poll() is None, "ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_at_checkpoint(command, home, "[1-3][0-9]")
     (folder,) = home.glob("*/checkpoint-*0/..")
     parts = {path.name for path in folder.glob("checkpoint-*/*.safetensors")}
     assert parts == {f"shard-0000{i}-model-00001-of-00001.safetensors" for i in (1, 2)}
-    resumed = subprocess.run(
-        command, check=True, env=environment, stdout=subprocess.PIPE, text=True
-    )
-    assert "continues from step " in resumed.stdout
-    assert json.loads(resumed.stdout.splitlines()[-1]) == list(done)
+    assert resume(command) == list(done)
     weights = load_file(in_scratch / "killed/model.safetensors")
     assert weights.keys() == uninterrupted.keys()
     assert all(torch.equal(weights[name], uninterrupted[name]) for name in weights)

@@ -39,7 +39,7 @@ def cost(material: Material) -> Figure:
     fronts = [p for pool in pools for p in front([q for q in points if q["pool"] == pool])]
     drawn = len(fronts) > len({point["pool"] for point in fronts})  # a line of two points or more
     of_front = " Grey: the Pareto front, the best score at that cost or less" if drawn else ""
-    of_pools = "; pools are told apart by the points' size and the line's dashes"
+    of_pools = "; pools differ in the points' size and the line's dashes"
     return Figure(
         "cost",
         "Score against FLOPs",

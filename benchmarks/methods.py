@@ -177,7 +177,9 @@ def measure(
 
 
 def keep_evaluation(workspace: Path, folder: Path) -> None:
-    """Keeps what `dataselect compare` reads of a run: scores test by test, without the outputs.
+    """Keeps what `dataselect compare` reads of a run, and the chosen rows.
+
+    Scores test by test, without the outputs; the places of rows in `out/pool.parquet`.
 
     Args:
         folder: what the run is kept in; a run that is there is replaced.
@@ -193,6 +195,8 @@ def keep_evaluation(workspace: Path, folder: Path) -> None:
         ).with_columns(pl.col("answer_nll_nats").round(6))
         if frame.height:
             small.write_parquet(folder / f"{name}.parquet", compression="zstd", statistics=False)
+    selection = pl.read_parquet(workspace / "out/selection.parquet", columns=["rank", "row"])
+    selection.write_parquet(folder / "selection.parquet", compression="zstd", statistics=False)
     for name in ("eval.json", "cost.json"):
         shutil.copyfile(workspace / "metrics" / name, folder / "metrics" / name)
 

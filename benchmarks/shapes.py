@@ -11,7 +11,8 @@ import polars as pl
 import torch
 from measuring import best_of
 
-from dataselect.models.load import device, load_tokenizer, torch_dtype
+from dataselect.models.load import device, load_tokenizer
+from dataselect.models.precision import torch_dtype
 from dataselect.models.settings import ModelSettings
 
 SHARED = Path(__file__).parents[2] / "shared"

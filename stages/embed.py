@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dataselect import report
 from dataselect.data import files
-from dataselect.embed.run import EmbedSection, embed
+from dataselect.embed.run import EmbedSection, embed, with_resolved_dtype
 from dataselect.stage import engine, stage
 
 OUT = Path("out")
@@ -15,7 +15,7 @@ COST = ("rows", "tokens", "flops", "bytes")
 def main() -> None:
     """Computes the features; worker processes import this file, so nothing runs at import."""
     with stage("embed", EmbedSection) as run:
-        section = run.section
+        section = with_resolved_dtype(run.section)
         # Without the code: an edit that leaves the features as they were must run nothing after it.
         shown = {name: value for name, value in asdict(section).items() if name != "code"}
         files.write_json(OUT / "features" / "features.json", shown)
@@ -23,6 +23,8 @@ def main() -> None:
         run.figures = {name: sum(getattr(d, name) for d in done.values()) for name in COST}
         run.resumed_seconds = sum(d.earlier_seconds for d in done.values())
         rows: list[tuple] = [("features", section.features.name if section.features else "none")]
+        if section.model is not None:
+            rows.append(("computed in", section.model.dtype))
         for side, total in done.items():
             rows += [
                 (f"{side}: rows", total.rows),

@@ -256,7 +256,7 @@ def test_auto_stands_for_the_precision_of_this_machine(out, monkeypatch):
     auto = replace(SECTION, model=replace(MODEL, dtype="auto"))
     for dtype in ("float32", "bfloat16"):
         monkeypatch.setattr(
-            "dataselect.models.load.torch_dtype", lambda name, d=dtype: f"torch.{d}"
+            "dataselect.models.precision.torch_dtype", lambda name, d=dtype: f"torch.{d}"
         )
         settled = replace(SECTION, model=replace(MODEL, dtype=dtype))
         assert shard_key(auto, out) == shard_key(settled, out)

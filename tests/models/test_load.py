@@ -11,7 +11,6 @@ from dataselect.models.load import (
     load_encoder,
     load_tokenizer,
     parameter_count,
-    torch_dtype,
 )
 from dataselect.models.settings import TokenizerSettings
 from tests.helpers import GOLDEN, MODEL, mistake
@@ -42,8 +41,6 @@ def test_a_tokenizer_needs_no_model_settings():
 
 
 def test_the_dtype_is_the_settings_unless_another_is_wanted():
-    assert torch_dtype("float16") == torch.float16
-    assert torch_dtype("auto") in (torch.float32, torch.bfloat16)
     assert load_causal(MODEL).dtype == torch.float32
     assert load_causal(MODEL, "bfloat16").dtype == torch.bfloat16
     encoder = load_encoder(replace(MODEL, dtype="bfloat16"))

@@ -9,8 +9,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from dataselect.models import load
 from dataselect.models.load import load_causal
+from dataselect.models.precision import torch_dtype
 from dataselect.train import nets
 from dataselect.train.fit import Recipe
 from dataselect.train.nets import (
@@ -133,7 +133,7 @@ def test_a_gpu_without_bf16_is_refused(monkeypatch, changes):
     )
     check_precision(RECIPE)
     assert not computes_in_bfloat16(RECIPE)
-    assert load.torch_dtype("auto") == torch.float32
+    assert torch_dtype("auto") == torch.float32
 
 
 def test_a_processor_computes_in_bf16_only_where_it_is_set():

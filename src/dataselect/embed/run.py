@@ -66,7 +66,7 @@ def embed(
     if section.features is None:
         return {}
     feature: Feature = load_part("embed", section.features)
-    section = _with_resolved_dtype(section)
+    section = with_resolved_dtype(section)
     reference = out / "reference"
     checkpoints = read_checkpoints(reference) if section.reference else []
     load = partial(load_feature, section, checkpoints)
@@ -114,7 +114,7 @@ def shard_key(section: EmbedSection, reference: Path) -> list[Any]:
     Raises:
         InputError: a checkpoint is chosen that the reference has not left.
     """
-    section = _with_resolved_dtype(section)
+    section = with_resolved_dtype(section)
     assert section.features is not None and section.model is not None
     fitted = None
     if section.reference:
@@ -158,16 +158,16 @@ def _chosen(section: EmbedSection, count: int) -> list[int]:
     return checkpoint_numbers(section.checkpoints, count, "methods.yaml: checkpoints")
 
 
-def _with_resolved_dtype(section: EmbedSection) -> EmbedSection:
+def with_resolved_dtype(section: EmbedSection) -> EmbedSection:
     """The section with the precision that `auto` is on this machine.
 
     Machines with others may share a scratch folder, or be workers of one cluster.
     """
     if section.model is None:
         return section
-    from dataselect.models.load import torch_dtype
+    from dataselect.models.precision import dtype_name
 
-    dtype: Any = str(torch_dtype(section.model.dtype)).removeprefix("torch.")
+    dtype: Any = dtype_name(section.model.dtype)
     return replace(section, model=replace(section.model, dtype=dtype))
 
 

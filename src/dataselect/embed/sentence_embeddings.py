@@ -128,7 +128,8 @@ def _load_sentence_model(
     from dataselect.models.access import access_refused
     from dataselect.models.config import check_files
     from dataselect.models.device_map import remove_with
-    from dataselect.models.load import device, is_folder, placement_options, torch_dtype
+    from dataselect.models.load import device, is_folder, placement_options
+    from dataselect.models.precision import dtype_name
 
     if python is None:
         _check_installed()
@@ -137,7 +138,7 @@ def _load_sentence_model(
         "name": str(Path(name).absolute()) if local else name,
         "revision": model.revision,
         "device": device(),
-        "dtype": str(torch_dtype(model.dtype)).removeprefix("torch."),
+        "dtype": dtype_name(model.dtype),
         "max_tokens": model.max_tokens,
         "trust_remote_code": model.trust_remote_code,
         "local": local,

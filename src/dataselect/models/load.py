@@ -14,6 +14,7 @@ from dataselect.models.architecture import Architecture, from_config, read_archi
 from dataselect.models.config import check_files
 from dataselect.models.device_map import remove_with, spread_options
 from dataselect.models.positions import check_positions, table_length
+from dataselect.models.precision import torch_dtype
 from dataselect.models.quantized import nf4_settings
 from dataselect.models.weights import check_finite, check_loaded
 
@@ -58,27 +59,6 @@ def device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def torch_dtype(name: str) -> torch.dtype:
-    """The dtype of a `dtype` setting.
-
-    `auto` is bfloat16 on a GPU, or a processor (AMX), that multiplies in it; else float32.
-    """
-    import torch
-
-    if name != "auto":
-        return getattr(torch, name)
-    on_gpu = torch.cuda.is_available()
-    fast = multiplies_bfloat16() if on_gpu else torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if fast else torch.float32
-
-
-def multiplies_bfloat16() -> bool:
-    """Whether the device computes in bfloat16: a processor always does, old GPUs emulate it."""
-    import torch
-
-    return not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def load_tokenizer(model: TokenizerSettings) -> PreTrainedTokenizerBase:

@@ -28,6 +28,9 @@ PAGE = re.compile(r": docs/[\w-]+\.md$", re.M)
 #: What stands where the user named no model.
 MODEL = "meta-llama/Llama-3.2-1B"
 
+#: What is said of the model's `dtype`.
+DTYPES = "auto: bfloat16 where it is faster; float32: the same rows on every machine"
+
 #: The settings of a block that are shown with their defaults; and what is said of them.
 SHOWN: dict[str, dict[str, str]] = {
     "train": {
@@ -70,6 +73,8 @@ def params_yaml(template: bytes, methods: dict[str, Any], inputs: Inputs, folder
         _set_choice(params, methods, inputs)
         is_local = bool(inputs.model) and is_folder(name, "params.yaml: model")
     params["model"]["name"] = in_project(name, folder) if is_local else name
+    params["model"]["dtype"] = "auto"  # the demo's is float32, for the same rows everywhere
+    params["model"].yaml_add_eol_comment(DTYPES, "dtype", column=37)
     for block, schema in (("train", Recipe), ("eval", EvalSettings)):
         params[block] = _defaults(schema, SHOWN[block])
     text = io.StringIO()

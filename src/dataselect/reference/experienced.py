@@ -135,7 +135,7 @@ def _measure_instructions(
     model: ModelSettings, pool: Path, home: Path, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, shards.ShardTotals]:
     """Vectors (n d) and mean losses (n, nats per token) of instructions, in the rows' order."""
-    from dataselect.models.load import torch_dtype
+    from dataselect.models.precision import dtype_name
 
     table = home / "instructions.parquet"
     frame = pl.scan_parquet(pool).filter(pl.col("row").is_in(rows.tolist())).collect()
@@ -150,7 +150,7 @@ def _measure_instructions(
     arrays: dict[str, np.ndarray] = {}
     for name, feature in features.items():
         # The code is in the name of `home`.
-        key = [name, asdict(model), str(torch_dtype(model.dtype))]
+        key = [name, asdict(model), dtype_name(model.dtype)]
         load = partial(feature.load, model, [])
         done = shards.write("pool", table, home / name, load, key, home=home / "shards")
         arrays[name] = shards.read_all(home / name / "pool")[name]

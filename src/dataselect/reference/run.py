@@ -113,12 +113,16 @@ def _fit(section: ReferenceSection, pool: Path, home: Path, finished: Path) -> N
 
 def _key(section: ReferenceSection, pool: Path) -> str:
     """What decides a reference: its section but budget and mix, the pool, the precision."""
-    from dataselect.models.load import torch_dtype
+    from dataselect.models.precision import dtype_name
+    from dataselect.train.fit import Recipe
+    from dataselect.train.nets import computes_in_bfloat16
 
     deciding = asdict(section)
     del deciding["budget"], deciding["mix"]
     pool_hash = fingerprint.file_hashes([str(pool)])
-    return files.content_key(deciding, pool_hash, str(torch_dtype("auto")))
+    # What `auto` is for measuring, and for fitting: a processor may differ in the two.
+    precision = [dtype_name("auto"), computes_in_bfloat16(Recipe())]
+    return files.content_key(deciding, pool_hash, precision)
 
 
 def _remove_trainer_checkpoints(home: Path) -> None:

@@ -47,7 +47,7 @@ def computes_in_bfloat16(recipe: Recipe) -> bool:
     """Whether a recipe computes under autocast to bfloat16 on this machine."""
     import torch
 
-    from dataselect.models.load import multiplies_bfloat16
+    from dataselect.models.precision import multiplies_bfloat16
 
     return uses_bfloat16(recipe, torch.cuda.is_available() and multiplies_bfloat16())
 
@@ -120,7 +120,7 @@ def check_precision(recipe: Recipe) -> None:
     Raises:
         InputError: it is bfloat16, which this GPU only emulates.
     """
-    from dataselect.models.load import multiplies_bfloat16
+    from dataselect.models.precision import multiplies_bfloat16
 
     if computes_in_bfloat16(recipe) and not multiplies_bfloat16():
         import torch

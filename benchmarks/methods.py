@@ -146,23 +146,8 @@ def measure(
     Args:
         without: ids of queries to leave out, as the method cannot use them.
     """
-    params = merged(changes)
-    for block, key in (("pool", "path"), ("queries", "path"), ("tests", "path"), ("model", "name")):
-        params[block][key] = located(str(params[block][key]))
-    if without:
-        rows = pl.read_parquet(params["queries"]["path"]).filter(~pl.col("id").is_in(without))
-        params["queries"]["path"] = str((workspace / "queries.parquet").resolve())
-        rows.write_parquet(params["queries"]["path"])
-    params.update(method=method, seed=seed)
-    (workspace / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    print(f"{method}, seed {seed}", flush=True)  # noqa: T201
-    # The workspace's own copy of the code: edits of the project during the run change nothing.
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(workspace / "src"),
-    }
-    subprocess.run(["dvc", "repro"], cwd=workspace, check=True, env=environment)
+    write_params(workspace, changes, method, seed, without)
+    reproduce(workspace)
     baseline = tables.read("evaluation", workspace / "out/baseline.parquet")
     selection = pl.read_parquet(workspace / "out/selection.parquet")
     return {
@@ -174,6 +159,38 @@ def measure(
         "cost": read_metrics("cost", workspace),
         "rows_per_source": dict(selection["source"].value_counts(sort=True).rows()),
     }
+
+
+def write_params(
+    workspace: Path, changes: dict[str, Any], method: str, seed: int, without: list[str]
+) -> None:
+    """Writes the params.yaml of a run into the workspace."""
+    params = merged(changes)
+    for block, key in (("pool", "path"), ("queries", "path"), ("tests", "path"), ("model", "name")):
+        params[block][key] = located(str(params[block][key]))
+    if without:
+        rows = pl.read_parquet(params["queries"]["path"]).filter(~pl.col("id").is_in(without))
+        params["queries"]["path"] = str((workspace / "queries.parquet").resolve())
+        rows.write_parquet(params["queries"]["path"])
+    params.update(method=method, seed=seed)
+    (workspace / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    print(f"{method}, seed {seed}", flush=True)  # noqa: T201
+
+
+def reproduce(workspace: Path, *targets: str) -> None:
+    """Runs `dvc repro` in the workspace, with its own copy of the code.
+
+    So edits of the project during the run change nothing.
+
+    Args:
+        targets: the stages to end with; none: all.
+    """
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(workspace / "src"),
+    }
+    subprocess.run(["dvc", "repro", *targets], cwd=workspace, check=True, env=environment)
 
 
 def keep_evaluation(workspace: Path, folder: Path) -> None:

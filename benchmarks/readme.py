@@ -15,7 +15,7 @@ from typing import Any
 
 from comparison_tables import alarms, rates
 from gpu_tables import packed_rows
-from pool_tables import contamination, near_duplicates, questions, reported
+from pool_tables import contamination, near_duplicates, precision, questions, reported
 from training_tables import memory, training, training_gpu
 
 ROOT = Path(__file__).parent.parent
@@ -54,6 +54,7 @@ def tables() -> dict[str, tuple[str, str]]:
         "coverage": ("docs/methods.md", coverage(_result("coverage"))),
         "estimate": ("docs/large-pools.md", estimate(_result("estimate"))),
         "scale": ("docs/large-pools.md", scale()),
+        "precision": ("docs/large-pools.md", precision(_result("precision"), _result("embed"))),
         "packed": ("docs/large-pools.md", packed_rows(_result("embed_gpu"))),
         "memory": ("docs/large-models.md", memory(_result("memory"))),
         "training": ("docs/large-models.md", training(_result("training"))),

@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 
 from dataselect.ask.budgets import needed_budget, order_of
-from dataselect.ask.nearest import nearest_queries
 from dataselect.ask.page import Lines, Page, Table, shorten, table_lines
 from dataselect.ask.rounds import first_turn
 from dataselect.ask.run_files import RunFiles
@@ -162,6 +161,10 @@ def _prompt(row: dict) -> str:
 
 
 def _queries(run: RunFiles, row: int, found: Standing, top: int) -> Page:
+    if not run.has("queries"):
+        return []
+    from dataselect.ask.nearest import nearest_queries
+
     rows = [
         (query.text, query.score, query.task, query.id)
         for query in nearest_queries(run, row, found.scores, top)

@@ -11,7 +11,7 @@ import numpy as np
 
 from dataselect.ask.rounds import chosen_by_turn, first_turn
 from dataselect.ask.standing import Order, Standing
-from dataselect.data.scores import Block, Group
+from dataselect.data.scores import Block, Group, SingleGroup
 
 if TYPE_CHECKING:
     from dataselect.aggregate import Aggregator
@@ -47,14 +47,19 @@ class Needed(NamedTuple):
 def order_of(rule: Rule, groups: list[Group]) -> Order | None:
     """What the rule ranks all rows by, whatever their group; None where there is no such order."""
     if rule.aggregator == "top":
-        from dataselect.aggregate.top import _best_scores
-
-        return lambda block: _column(_best_scores, block)
+        return _best_scores
     if rule.aggregator == "mean_over_tasks":
         from dataselect.aggregate.mean_over_tasks import _means
 
         return lambda block: _column(partial(_means, groups=groups), block)
     return None
+
+
+def _best_scores(block: Block) -> np.ndarray:
+    """What `aggregate.top` ranks by; along whole columns it is found ten times as fast."""
+    if isinstance(block, SingleGroup):
+        return block.score
+    return np.ascontiguousarray(block.T).max(axis=0)
 
 
 def _column(rank_by: Callable[..., Any], block: Block) -> np.ndarray:

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from measuring import save_result, temporary_folder
@@ -26,7 +26,7 @@ BIN = Path(sys.executable).parent
 STAGES = ("dedup", "score", "aggregate")
 COMMANDS = {"--version": ["--version"], "--help": ["--help"], "runs --help": ["runs", "--help"]}
 TIMES = 7
-ENVIRONMENT = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+PATHS = {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")}
 
 
 def main() -> None:
@@ -96,10 +96,10 @@ def _empty_project(home: Path) -> None:
     _run([BIN / "dvc", "repro"], home)
 
 
-def _run(command: list[Path | str], folder: Path = ROOT, **variables: str) -> str:
+def _run(command: Sequence[Path | str], folder: Path = ROOT, **variables: str) -> str:
     done = subprocess.run(
         command, cwd=folder, check=True, capture_output=True, text=True,
-        env={**ENVIRONMENT, **variables},
+        env={**os.environ, **PATHS, **variables},
     )  # fmt: skip
     return done.stdout
 

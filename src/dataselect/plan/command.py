@@ -38,7 +38,7 @@ def make_plan(before: Surroundings) -> None:
     sections = plan(params, read_yaml("methods.yaml"))
     memory = training_memory(sections, (params.get("train") or {}).get("memory"))
     files.write_json(Path("plan.json"), asdict(sections))
-    notes = [f"method {params['method']}, budget {sections.eval.run.budget}"]
+    notes: list[str | None] = [f"method {params['method']}, budget {sections.eval.run.budget}"]
     notes += [remove_stale(), ignored_keys(params, sections), features_size(sections)]
     notes += [*memory, mixed_versions(sections.embed), missing_key(sections.eval.options.judge)]
     notes.append(judge_note(params, sections.eval.options.judge))

@@ -42,8 +42,8 @@ def main() -> None:
     with temporary_folder() as home:
         _empty_project(home)
         measured = _in_turns(_cases(home))
-    floor, repro = measured["dvc_alone"], measured["repro"]
-    shares = {kind: round(floor[kind] / repro[kind], 2) for kind in floor}
+    least, repro = measured["dvc_alone"], measured["repro"]
+    shares = {kind: round(least[kind] / repro[kind], 2) for kind in least}
     result = {"repro_seconds": repro["seconds"], "dvc_alone_share_of_repro": shares}
     save_result("idle", {**result, **measured})
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dataselect.stage import stage
+from dataselect.stage import _leave_objects, stage
 
 HOLDER = """
 import time
@@ -57,3 +57,14 @@ def test_a_stage_that_waits_says_for_which_process(holder):
         "the stage train of an earlier run still runs in this folder, as process "
         f"{holder.pid}; waiting for it. To stop it instead: kill {holder.pid}"
     )
+
+
+@pytest.mark.parametrize(("loaded", "frozen"), [(False, 1), (True, 0)])
+def test_objects_are_left_at_the_end_but_where_duckdb_prints_them(monkeypatch, loaded, frozen):
+    seen = []
+    monkeypatch.setattr("gc.freeze", lambda: seen.append(1))
+    monkeypatch.delitem(sys.modules, "duckdb", raising=False)
+    if loaded:
+        monkeypatch.setitem(sys.modules, "duckdb", Any)
+    _leave_objects()
+    assert len(seen) == frozen

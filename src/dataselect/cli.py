@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dataselect import __version__, cli_runs, report
-from dataselect.stage import end_with_message
+from dataselect.stage import collect_less, end_with_message
 
 app = typer.Typer(
     add_completion=False,
@@ -180,6 +180,7 @@ def export(
 def main() -> None:
     """Runs the command; a user's mistake is one message and exit status 1."""
     report.quiet_libraries()
+    collect_less()
     try:
         app(standalone_mode=True)
     except Exception as error:

@@ -12,16 +12,8 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any, Protocol
 
-from rich import progress as rich_progress
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
@@ -43,14 +35,16 @@ def progress(what: str, total: int | None) -> Generator[Callable[..., None]]:
     if not _bars.is_terminal:
         yield _lines(what, total)
         return
+    from rich import progress as bars  # a tenth of the start of a short command
+
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeElapsedColumn(),
+        bars.TimeRemainingColumn(),
     )
-    with rich_progress.Progress(*columns, console=_bars) as bar:
+    with bars.Progress(*columns, console=_bars) as bar:
         task = bar.add_task(what, total=total)
         done = 0.0
 

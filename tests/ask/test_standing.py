@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dataselect.ask.standing import Chosen, read_row, standing
+from dataselect.ask.score_blocks import read_row
+from dataselect.ask.standing import Chosen, standing
 from dataselect.data.scores import SingleGroup
 from tests.ask import NO, ranked, write_scores, write_single
 
@@ -71,11 +72,16 @@ def test_an_order_sees_blocks_as_they_are_stored(tmp_path):
     assert all(isinstance(block, SingleGroup) for block in seen)
 
 
-def test_blocks_are_kept_in_order_where_they_are_few(tmp_path, monkeypatch):
+def test_scores_are_kept_by_groups_where_they_are_few(tmp_path, monkeypatch):
     path = write_scores(tmp_path, DENSE, 128)
     kept = standing(path, 3, 3, CHOSEN, None, keep=True).kept
-    sizes = np.cumsum([0, *(len(block) for _, block in kept)]).tolist()
-    assert [first for first, _ in kept] == sizes[:-1]
-    assert np.concatenate([block for _, block in kept]).tolist() == DENSE.tolist()
+    assert kept.tolist() == DENSE.T.tolist()
     monkeypatch.setattr("dataselect.ask.standing.KEPT_NUMBERS", 1_499)
-    assert standing(path, 3, 3, CHOSEN, None, keep=True).kept == []
+    assert standing(path, 3, 3, CHOSEN, None, keep=True).kept is None
+
+
+def test_a_table_that_is_replaced_is_read_anew(tmp_path):
+    path = write_scores(tmp_path, DENSE, 128)
+    assert read_row(path, 499)[1].tolist() == DENSE[499].tolist()
+    write_scores(tmp_path, DENSE[::-1], 90)
+    assert read_row(path, 499)[1].tolist() == DENSE[0].tolist()

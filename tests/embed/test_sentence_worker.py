@@ -45,6 +45,6 @@ def test_the_code_of_the_worker_decides_the_features(monkeypatch):
     parts = (ROOT / "stages" / "embed.py", "embed.run", "embed.sentence_embeddings")
     before = code.code_hash(*parts)
     for name in ("_sentence_worker", "_sentence_model"):
-        path = Path(_sentence_worker.__file__).with_name(f"{name}.py")
+        path = str(Path(_sentence_worker.__file__).with_name(f"{name}.py"))
         monkeypatch.setattr(code, "EXCLUDED", {*code.EXCLUDED, path})
         assert code.code_hash(*parts) != before

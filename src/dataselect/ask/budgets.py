@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dataselect.aggregate import Aggregator
-from dataselect.aggregate.mean_over_tasks import _means
-from dataselect.aggregate.top import _best_scores
 from dataselect.ask.rounds import chosen_by_turn, first_turn
 from dataselect.ask.standing import Order, Standing
-from dataselect.data.scores import Block, Group
-from dataselect.settings import part_function
+from dataselect.data.scores import Block, Group, SingleGroup
+
+if TYPE_CHECKING:
+    from dataselect.aggregate import Aggregator
 
 #: Aggregators whose choice is computed again, for budgets that are halved, only from a matrix of at
 #: most so many numbers: some twenty choices of a fraction of a second.
@@ -48,10 +47,19 @@ class Needed(NamedTuple):
 def order_of(rule: Rule, groups: list[Group]) -> Order | None:
     """What the rule ranks all rows by, whatever their group; None where there is no such order."""
     if rule.aggregator == "top":
-        return lambda block: _column(_best_scores, block)
+        return _best_scores
     if rule.aggregator == "mean_over_tasks":
+        from dataselect.aggregate.mean_over_tasks import _means
+
         return lambda block: _column(partial(_means, groups=groups), block)
     return None
+
+
+def _best_scores(block: Block) -> np.ndarray:
+    """What `aggregate.top` ranks by; along whole columns it is found ten times as fast."""
+    if isinstance(block, SingleGroup):
+        return block.score
+    return np.ascontiguousarray(block.T).max(axis=0)
 
 
 def _column(rank_by: Callable[..., Any], block: Block) -> np.ndarray:
@@ -92,6 +100,7 @@ def needed_budget(
 def _smallest(rule: Rule, groups: list[Group], path: Path, row: int, rows: int) -> int:
     """The smallest budget with which the aggregator takes a row; a larger one must take it too."""
     from dataselect.aggregate.run import read_scores
+    from dataselect.settings import part_function
 
     aggregator: Aggregator = part_function("aggregate", str(rule.aggregator), "plan.json")
     blocks = list(read_scores(path))

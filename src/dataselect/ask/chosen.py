@@ -6,12 +6,11 @@ import numpy as np
 import polars as pl
 
 from dataselect.ask.budgets import needed_budget, order_of
-from dataselect.ask.nearest import nearest_queries
 from dataselect.ask.page import Lines, Page, Table, shorten, table_lines
 from dataselect.ask.rounds import first_turn
 from dataselect.ask.run_files import RunFiles
+from dataselect.ask.score_blocks import shape
 from dataselect.ask.standing import Chosen, Standing, standing
-from dataselect.data import tables
 
 #: Aggregators that rank all rows by one number → how that is called.
 ORDERS = {"top": "best score over all groups", "mean_over_tasks": "mean score over the tasks"}
@@ -109,7 +108,7 @@ def _budget(run: RunFiles, row: int, found: Standing, place: dict | None) -> str
     follows = rule.aggregator in (*ORDERS, "round_robin") and not rule.limited
     if place and follows:  # their larger choices begin with the smaller
         return f"A budget of {place['rank'] + 1:,} rows takes it, and every larger one."
-    rows = tables.row_count(run.path("scores"))
+    rows, _ = shape(run.path("scores"))
     needed = needed_budget(rule, run.groups, run.path("scores"), row, found, rows)
     if needed.rows is None:
         return f"Which budget takes it is not known: {needed.unknown}."
@@ -162,6 +161,10 @@ def _prompt(row: dict) -> str:
 
 
 def _queries(run: RunFiles, row: int, found: Standing, top: int) -> Page:
+    if not run.has("queries"):
+        return []
+    from dataselect.ask.nearest import nearest_queries
+
     rows = [
         (query.text, query.score, query.task, query.id)
         for query in nearest_queries(run, row, found.scores, top)

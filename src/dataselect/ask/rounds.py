@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataselect.ask.standing import SAMPLED, Standing, fold
+from dataselect.ask.score_blocks import BLOCK_NUMBERS, fold, in_threads
+from dataselect.ask.standing import SAMPLED, Standing
 from dataselect.data.scores import Block, SingleGroup
 
 LOWEST = np.finfo(np.float32).min  # of all candidates
@@ -44,7 +45,7 @@ def chosen_by_turn(path: Path, standing: Standing, turn: int) -> int:
     slack = 4.0
     while True:
         low, high = _brackets(standing.sample, depths, slack)
-        counted = _Union(path, standing.kept, depths, low, high).count()
+        counted = _Union(depths, low, high).count(path, standing.kept)
         if counted is not None:
             return counted
         slack *= 8
@@ -74,7 +75,13 @@ def _at(column: np.ndarray, place: int) -> np.float32:
 
 
 class _Near(NamedTuple):
-    """A block's part: rows certainly offered and not kept, what is kept, and counts above."""
+    """A block's part: rows certainly offered and not kept, counts above, and what is kept.
+
+    Attributes:
+        above: scores above `high` in every group: int64, g.
+        scores: of the rows that are kept: float32, g k.
+        offered: which of them certainly are: bool, k.
+    """
 
     certain: int
     above: np.ndarray
@@ -85,26 +92,28 @@ class _Near(NamedTuple):
 class _Union:
     """The rows that are among the best of any group, so many of each."""
 
-    def __init__(
-        self,
-        path: Path,
-        kept: list[tuple[int, Block]],
-        depths: np.ndarray,
-        low: np.ndarray,
-        high: np.ndarray,
-    ) -> None:
-        self.path, self.kept = path, kept
+    def __init__(self, depths: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
         self.depths, self.low, self.high = depths, low, high
 
-    def count(self) -> int | None:
-        """Their number; None where a group's last row is not between its two scores."""
-        parts = [self._near(*part) for part in self.kept] or fold(self.path, self._near)
-        scores = np.concatenate([part.scores for part in parts])
+    def count(self, path: Path, kept: np.ndarray | None) -> int | None:
+        """Their number; None where a group's last row is not between its two scores.
+
+        Args:
+            path: a scores table; it is read again where nothing is kept.
+            kept: its scores by groups: float32, g n.
+        """
+        if kept is None:
+            parts = fold(path, lambda _, block: self._near(_columns(block)))
+        else:
+            step = max(1, BLOCK_NUMBERS // len(kept))
+            spans = [kept[:, first : first + step] for first in range(0, kept.shape[1], step)]
+            parts = in_threads(self._near, spans)
+        scores = np.concatenate([part.scores for part in parts], axis=1)
         offered = np.concatenate([part.offered for part in parts])
         above = np.sum([part.above for part in parts], axis=0)
         for group, depth in enumerate(self.depths.tolist()):
             missing = depth - int(above[group])
-            column = scores[:, group]
+            column = scores[group]
             near = np.flatnonzero((column >= self.low[group]) & (column <= self.high[group]))
             if missing < 0 or (missing > len(near) and self.low[group] > LOWEST):
                 return None
@@ -112,12 +121,16 @@ class _Union:
             offered[best] = True
         return sum(part.certain for part in parts) + int(np.count_nonzero(offered))
 
-    def _near(self, first: int, block: Block) -> _Near:
-        assert not isinstance(block, SingleGroup)
-        columns = np.ascontiguousarray(block.T)  # g b: whole columns are compared at a time
+    def _near(self, columns: np.ndarray) -> _Near:
+        """What some rows add, from their scores by groups: float32, g b."""
         above: np.ndarray = columns > self.high[:, None]
         offered = np.asarray(above.any(axis=0))
         kept = np.asarray(((columns >= self.low[:, None]) & ~above).any(axis=0))
         certain = int(np.count_nonzero(offered & ~kept))
         counts = np.asarray([np.count_nonzero(column) for column in above])
-        return _Near(certain, counts, block[kept], offered[kept])
+        return _Near(certain, counts, columns[:, kept], offered[kept])
+
+
+def _columns(block: Block) -> np.ndarray:
+    assert not isinstance(block, SingleGroup)
+    return np.ascontiguousarray(block.T)  # whole columns are compared at a time

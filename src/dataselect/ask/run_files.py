@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,8 @@ from dataselect.errors import InputError
 
 #: Ids among which the nearest to an unknown one are looked for.
 SAMPLED_IDS = 4_000
+#: Rows that are read at a time to find some of them.
+BATCH = 8_192
 
 
 @dataclass(frozen=True)
@@ -110,8 +113,9 @@ class RunFiles:
                 f"{self.path('pool')} is not there. Run `dvc repro` first, or bring a run back: "
                 "`dvc exp apply NAME`; or name another folder: --out FOLDER."
             )
-        ids = self.scan("pool").select("id").with_row_index("row")  # faster than to read `row` too
-        found = ids.filter(pl.col("id") == wanted).select("row").head(1).collect()
+        # Rows are counted, which is faster than to read the column `row` too.
+        ids = pl.scan_parquet(self.path("pool"), row_index_name="number")
+        found = ids.filter(pl.col("id") == wanted).select("number").head(1).collect()
         if found.height:
             return found.item()
         number = wanted.removeprefix("#")
@@ -129,9 +133,7 @@ class RunFiles:
                 end = first + file.metadata.row_group(place).num_rows
                 inside = [number for number in wanted if first <= number < end]
                 if inside:
-                    part = file.read_row_group(place, columns=columns)
-                    for number in inside:
-                        rows[number] = part.slice(number - first, 1).to_pylist()[0]
+                    rows |= _rows(file.iter_batches(BATCH, [place], columns), first, inside)
                 first = end
         return rows
 
@@ -143,3 +145,17 @@ class RunFiles:
         step = max(1, ids.select(pl.len()).collect().item() // SAMPLED_IDS)
         names = pl.concat([alike, ids.gather_every(step).head(SAMPLED_IDS)]).collect()["id"]
         return difflib.get_close_matches(wanted, names.unique().sort().to_list(), n=3)
+
+
+def _rows(batches: Iterable[Any], first: int, wanted: list[int]) -> dict[int, dict[str, Any]]:
+    """Rows by number from batches that begin with row `first`; reads no further than the last."""
+    rows: dict[int, dict[str, Any]] = {}
+    for batch in batches:
+        end = first + batch.num_rows
+        for number in wanted:
+            if first <= number < end:
+                rows[number] = batch.slice(number - first, 1).to_pylist()[0]
+        first = end
+        if wanted[-1] < end:
+            break
+    return rows

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
+from dataselect.ask.score_blocks import fold, read_row, shape
 from dataselect.data.scores import Block, SingleGroup, row_count
 
-T = TypeVar("T")
-
-#: Numbers of a block: it stays in a processor's cache.
-BLOCK_NUMBERS = 2**17
-#: Blocks are kept for another pass where S has at most so many numbers: 200 MB.
+#: S is kept for another pass where it has at most so many numbers: 200 MB.
 KEPT_NUMBERS = 50_000_000
 #: One row in so many is kept as a sample, to estimate where a group's best rows begin.
 SAMPLED = 64
@@ -37,7 +32,7 @@ class Standing(NamedTuple):
         order_before: how many rows rank before it there.
         sizes: the candidates of every group, where each row is in one only; else None.
         sample: the scores of some rows: float32, n g; empty where each row is in one group.
-        kept: the number of each block's first row, and the block, for another pass; or none.
+        kept: S by groups, for another pass: float32, g n; or None.
     """
 
     scores: np.ndarray
@@ -48,7 +43,7 @@ class Standing(NamedTuple):
     order_before: int
     sizes: np.ndarray | None
     sample: np.ndarray
-    kept: list[tuple[int, Block]] = []  # noqa: RUF012 - never changed
+    kept: np.ndarray | None = None
 
 
 class Chosen(NamedTuple):
@@ -56,51 +51,6 @@ class Chosen(NamedTuple):
 
     rows: np.ndarray
     groups: np.ndarray
-
-
-def fold(path: Path, work: Callable[[int, Block], T]) -> list[T]:
-    """Calls a function with every block of S and its first row's number, in threads.
-
-    Args:
-        path: a scores table.
-
-    Returns:
-        What it returned, in the order of the rows.
-    """
-    import pyarrow.parquet as pq
-
-    metadata = pq.read_metadata(path)
-    sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
-    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
-    spans = np.array_split(np.arange(len(sizes)), min(os.cpu_count() or 1, 4))
-
-    def run(span: np.ndarray) -> list[T]:
-        if not len(span):
-            return []
-        first, results = int(starts[span[0]]), []
-        for block in _read(path, span.tolist()):
-            results.append(work(first, block))
-            first += row_count(block)
-        return results
-
-    with ThreadPoolExecutor(len(spans)) as threads:
-        return [result for results in threads.map(run, spans) for result in results]
-
-
-def read_row(path: Path, row: int) -> tuple[int | None, np.ndarray]:
-    """A row's group (None where it is in all) and its scores, without reading the others."""
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path, pre_buffer=False) as file:
-        first = 0
-        for number in range(file.num_row_groups):
-            size = file.metadata.row_group(number).num_rows
-            if row < first + size:
-                table = file.read_row_group(number, columns=["group", "score"])
-                scores = np.asarray(table["score"][row - first].as_py(), dtype=np.float32)
-                return table["group"][row - first].as_py(), scores
-            first += size
-    raise ValueError(f"{path}: no row {row}")
 
 
 def standing(
@@ -113,7 +63,7 @@ def standing(
         row: the row's number.
         groups: the number of groups.
         order: what ranks rows whatever their group; None: nothing does.
-        keep: whether blocks are kept for another pass, where they are few enough.
+        keep: whether S is kept for another pass, where it is small enough.
     """
     group, own = read_row(path, row)
     scores = own if group is None else np.full(groups, -np.inf, dtype=np.float32)
@@ -125,15 +75,11 @@ def standing(
         block = own[None] if group is None else SingleGroup(np.asarray([group]), own)
         own_order = np.float32(order(block)[0])
     ranked = _Row(row, scores, order, own_order)
-    keep = keep and _numbers(path) <= KEPT_NUMBERS
-    kept: list[tuple[int, Block]] = []
-
-    def count(first: int, block: Block) -> _Counts:
-        if keep:
-            kept.append((first, block))
-        return _count(first, block, ranked, chosen)
-
-    parts = fold(path, count)
+    rows, width = shape(path)
+    keep = keep and group is None and rows * width <= KEPT_NUMBERS
+    # One array: the system gives it in large pages, and blocks in small ones, which takes longer.
+    kept = np.empty((groups, rows), dtype=np.float32) if keep else None
+    parts = fold(path, lambda first, block: _count(first, block, ranked, chosen, kept))
     return Standing(
         scores=scores,
         before=np.sum([part.before for part in parts], axis=0),
@@ -143,17 +89,8 @@ def standing(
         order_before=sum(part.order_before for part in parts),
         sizes=None if group is None else np.sum([part.sizes for part in parts], axis=0),
         sample=np.concatenate([part.sample for part in parts]),
-        kept=sorted(kept, key=lambda part: part[0]),  # threads have read them in no order
+        kept=kept,
     )
-
-
-def _numbers(path: Path) -> int:
-    """How many scores a table has, those of a row's other groups too."""
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path, pre_buffer=False) as file:
-        width = file.schema_arrow.field("score").type.list_size
-        return file.metadata.num_rows * width
 
 
 class _Row(NamedTuple):
@@ -176,8 +113,10 @@ class _Counts(NamedTuple):
     sample: np.ndarray
 
 
-def _count(first: int, block: Block, ranked: _Row, chosen: Chosen) -> _Counts:
-    """What a block, from row number `first` on, adds to a `Standing`."""
+def _count(
+    first: int, block: Block, ranked: _Row, chosen: Chosen, kept: np.ndarray | None
+) -> _Counts:
+    """What a block, from row number `first` on, adds to a `Standing`; keeps it in `kept`."""
     own, groups = ranked.scores, len(ranked.scores)
     count = row_count(block)
     lower = int(np.clip(ranked.row - first, 0, count))  # rows before the row win ties with it
@@ -192,7 +131,12 @@ def _count(first: int, block: Block, ranked: _Row, chosen: Chosen) -> _Counts:
         by_group = np.bincount(by[picked & (by == block.group[places])], minlength=groups)
         sizes += np.bincount(block.group[block.score > -np.inf], minlength=groups)
     else:
-        columns = np.ascontiguousarray(block.T)  # g b: whole columns are compared at a time
+        # g b: whole columns are compared at a time
+        if kept is None:
+            columns = np.ascontiguousarray(block.T)
+        else:
+            columns = kept[:, first : first + count]
+            columns[:] = block.T
         early, late = columns[:, :lower] >= own[:, None], columns[:, lower:] > own[:, None]
         before = np.asarray([np.count_nonzero(column) for column in early])
         before += np.asarray([np.count_nonzero(column) for column in late])
@@ -213,20 +157,3 @@ def _ranks_before(scores: np.ndarray, own: np.ndarray | np.float32, lower: int) 
     mask = scores > own
     mask[:lower] |= (scores == own)[:lower]
     return mask
-
-
-def _read(path: Path, row_groups: list[int]) -> Iterator[Block]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path, pre_buffer=False) as file:
-        width = file.schema_arrow.field("score").type.list_size
-        rows = max(1_024, BLOCK_NUMBERS // width)
-        columns = ["group", "score"]
-        for batch in file.iter_batches(rows, row_groups, columns, use_threads=False):
-            # pyarrow's own `to_numpy` would import pandas first.
-            scores = np.from_dlpack(batch.column(1).flatten()).reshape(batch.num_rows, width)
-            groups = batch.column(0)
-            if groups.null_count:
-                yield scores
-            else:
-                yield SingleGroup(np.from_dlpack(groups), scores[:, 0])

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataselect.ask.standing import Chosen, fold
+from dataselect.ask.score_blocks import fold
+from dataselect.ask.standing import Chosen
 from dataselect.data.scores import Block, SingleGroup
 
 #: Numbers of S that are held at a time, but at least a whole column.

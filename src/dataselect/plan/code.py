@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -15,7 +16,7 @@ from dataselect.data import files
 PACKAGE = Path(__file__).parents[1]
 
 #: Modules that change what people see, never what is computed; and the package's own list of names.
-EXCLUDED = {PACKAGE / f"{name}.py" for name in ("errors", "report", "stage", "cli", "__init__")}
+EXCLUDED = {f"{PACKAGE}/{name}.py" for name in ("errors", "report", "stage", "cli", "__init__")}
 
 
 def code_hash(script: Path, *modules: str) -> str:
@@ -29,23 +30,38 @@ def code_hash(script: Path, *modules: str) -> str:
         script: the stage's script; one that is not there is left out.
         modules: names in this package, such as `embed.run` or `embed.hidden_states`.
     """
-    cache = _Cache()
-    pending = [script] if script.is_file() else []
-    pending += [path for name in modules for path in _files_of(f"dataselect.{name}")]
-    seen: dict[Path, str] = {}
+    cache, sources = _Cache(), _sources()
+    pending = [str(script)] if script.is_file() else []
+    pending += [path for name in modules for path in _files_of(f"dataselect.{name}", sources)]
+    seen = dict.fromkeys(EXCLUDED, "")
     while pending:
         path = pending.pop()
-        if path in seen or path in EXCLUDED:
+        if path in seen:
             continue
         seen[path], imported = cache.look_up(path)
-        pending += [file for name in imported for file in _files_of(name)]
+        pending += [file for name in imported for file in _files_of(name, sources)]
     cache.save()
-    named = {_name(path, script): digest for path, digest in seen.items()}
+    named = {_name(path, script): digest for path, digest in seen.items() if path not in EXCLUDED}
     return files.content_key(sorted(named.items()))
 
 
-def _name(path: Path, script: Path) -> str:
-    return "script" if path == script else str(path.relative_to(PACKAGE))
+def _name(path: str, script: Path) -> str:
+    return "script" if path == str(script) else os.path.relpath(path, PACKAGE)
+
+
+def _sources() -> dict[str, str]:
+    """The files of this package by the names that imports have for them."""
+    found = {}
+    for folder, folders, names in os.walk(PACKAGE):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        package = ".".join(["dataselect", *Path(folder).relative_to(PACKAGE).parts])
+        for name in names:
+            if name == "__init__.py":
+                found[package] = f"{folder}/{name}"
+            elif name.endswith(".py"):
+                # A package comes before a file of the same name, as it does for Python.
+                found.setdefault(f"{package}.{name[:-3]}", f"{folder}/{name}")
+    return found
 
 
 class _Cache:
@@ -59,12 +75,12 @@ class _Cache:
             self.known = {}
         self.changed = False
 
-    def look_up(self, path: Path) -> tuple[str, list[str]]:
-        stat = path.stat()
+    def look_up(self, path: str) -> tuple[str, list[str]]:
+        stat = Path(path).stat()
         state = [stat.st_size, stat.st_mtime_ns, stat.st_ino, _algorithm()]
-        name = str(path.resolve())
+        name = os.path.realpath(path)
         if self.known.get(name, [None])[0] != state:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
+            tree = ast.parse(Path(path).read_text(encoding="utf-8"))
             self.known[name] = [state, tree_hash(tree), sorted(set(_imported(tree)))]
             self.changed = True
         return self.known[name][1], self.known[name][2]
@@ -137,16 +153,13 @@ def _at_run_time(node: ast.AST) -> Iterator[ast.AST]:
             yield from _at_run_time(child)
 
 
-def _files_of(module: str) -> list[Path]:
+def _files_of(module: str, sources: dict[str, str]) -> list[str]:
     """The files that importing a module runs: its own, and those of the packages around it."""
     found = []
-    path = PACKAGE
-    for part in module.split(".")[1:]:
-        path = path / part
-        if (path / "__init__.py").is_file():
-            found.append(path / "__init__.py")
-        elif path.with_suffix(".py").is_file():
-            found.append(path.with_suffix(".py"))
-        else:
+    name, _, rest = module.partition(".")
+    for part in rest.split("."):
+        name = f"{name}.{part}"
+        if name not in sources:
             break
+        found.append(sources[name])
     return found

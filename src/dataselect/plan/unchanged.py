@@ -1,0 +1,136 @@
+"""Whether anything changed since the last plan that it depends on; if nothing did, it still holds.
+
+`dvc repro` makes a plan each time, and mostly it is the same. What a plan reads is compared here
+with how the last one found it: settings, code, data, models, packages, environment, machine.
+Where that cannot be told at once (`plan.command`), nothing is remembered, and a plan is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from dataselect.data.files import content_key, scratch_folder, write_json
+from dataselect.data.fingerprint import folder_hash, matching_files
+from dataselect.data.project_files import PACKAGE, project_file
+from dataselect.errors import InputError
+
+#: What a plan reads, as `surroundings` finds it: name → a hash, or what there is.
+Surroundings = dict[str, Any]
+
+#: Small files that are compared by their content; DVC writes dvc.lock anew each time.
+FILES = ("params.yaml", "methods.yaml", "plan.json", "dvc.lock")
+#: Variables that differ from shell to shell, and decide nothing.
+IDLE_VARIABLES = ("_", "OLDPWD", "PWD", "SHLVL")
+#: The sides whose files params.yaml names.
+SIDES = ("pool", "queries", "tests")
+#: What says how much memory there is, and whether there are GPUs: as in `compute.memory`, which
+#: takes longer to load than all of this.
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+GPUS = ("/dev/nvidiactl", "/dev/kfd")
+
+
+def surroundings() -> Surroundings:
+    """All that a plan depends on, but for the data and the models that params.yaml names."""
+    features = scratch_folder() / "embed"
+    return {
+        "folder": str(Path.cwd()),
+        "files": {name: _content(name) for name in FILES},
+        # Which metrics there are decides what is removed as another run's.
+        "metrics": sorted(str(path) for path in Path("metrics").rglob("*")),
+        "code": content_key([_files(PACKAGE), _files(Path("stages")), _files(_kinds())]),
+        # A package that is installed, replaced or removed changes the time of its folder.
+        "packages": {place: _time(Path(place)) for place in sys.path},
+        "python": [sys.version, sys.executable],
+        "environment": _environment(),
+        "machine": [
+            os.sysconf("SC_PHYS_PAGES"),
+            *map(_content, LIMITS),
+            *[Path(p).exists() for p in GPUS],
+        ],
+        "features": {path.name: _time(path) for path in sorted(features.glob("*"))},
+    }
+
+
+def last_lines(now: Surroundings) -> list[str] | None:
+    """What the last plan printed, where it would be the same now; else None.
+
+    Args:
+        now: the surroundings.
+    """
+    try:
+        last = json.loads(_record().read_text())
+        if last["surroundings"] != now:
+            return None
+        for side, patterns, found in last["data"]:
+            files = [[file.path, file.md5] for file in matching_files(patterns, side)]
+            if files != found:
+                return None
+        if any(folder_hash(name) != md5 for name, md5 in last["models"].items()):
+            return None
+        return [*last["lines"], "Nothing has changed that the plan reads."]
+    except (OSError, ValueError, KeyError, TypeError):  # of files, the plan says what is wrong
+        return None
+
+
+def remember(
+    before: Surroundings, params: dict[str, Any], models: dict[str, str], lines: list[str]
+) -> None:
+    """Notes what a plan has read, for `last_lines`.
+
+    Args:
+        before: the surroundings before anything was read: an edit since then will be found.
+        params: params.yaml.
+        models: name → hash of its folder.
+        lines: what the plan has printed.
+    """
+    data = []
+    for side in SIDES:
+        if patterns := (params.get(side) or {}).get("path"):
+            found = matching_files(patterns, side)
+            data.append([side, patterns, [[file.path, file.md5] for file in found]])
+    written = {**before["files"], "plan.json": _content("plan.json")}
+    write_json(_record(), {
+        "surroundings": {**before, "files": written}, "data": data, "models": models,
+        "lines": lines,
+    })  # fmt: skip
+
+
+def _record() -> Path:
+    return scratch_folder() / "plan" / "last.json"
+
+
+def _content(name: str) -> str | None:
+    path = Path(name)
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def _time(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
+def _kinds() -> Path:
+    try:
+        return project_file("eval_kinds")
+    except InputError:
+        return Path("eval_kinds")
+
+
+def _files(folder: Path) -> list[list[Any]]:
+    """Every file below a folder, with its size, time of change and inode."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for name in sorted(names):
+            stat = (Path(place) / name).stat()
+            found.append([f"{place}/{name}", stat.st_size, stat.st_mtime_ns, stat.st_ino])
+    return found
+
+
+def _environment() -> str:
+    """A hash of the environment: its variables may hold secrets."""
+    return content_key(sorted(item for item in os.environ.items() if item[0] not in IDLE_VARIABLES))

@@ -9,8 +9,15 @@ from dataselect.numerics import cover
 from dataselect.numerics.cover import TIE, greedy
 from tests.helpers import GOLDEN
 
-#: Of 300 vectors: no pairs are ever held; they are after some choices; they are from the start.
+#: When pairs are held, and the most that are: of 300 vectors.
 HELD = {"never": 1, "later": 5_000, "from the start": 2**24}
+
+
+@pytest.fixture(params=HELD)
+def held(request, monkeypatch):
+    monkeypatch.setattr(cover, "PAIRS", HELD[request.param])
+    monkeypatch.setattr(cover, "SHARE", 1)
+    return request.param
 
 
 def unit_vectors(seed, n=300, d=8):
@@ -45,19 +52,26 @@ def check_against_plain(unit, n):
     np.testing.assert_allclose(gains, expected_gains, rtol=1e-4, atol=2 * TIE)
 
 
-@pytest.mark.parametrize("held", HELD)
 @pytest.mark.parametrize("block", [7, 512])
 @pytest.mark.parametrize("seed", range(3))
 def test_it_is_plain_greedy(held, block, seed, monkeypatch):
-    monkeypatch.setattr(cover, "PAIRS", HELD[held])
     monkeypatch.setattr(cover, "BLOCK", block)
     check_against_plain(unit_vectors(seed), 150)
 
 
-@pytest.mark.parametrize("held", HELD)
+def test_pairs_are_held_as_soon_as_they_are_few(held, monkeypatch):
+    pairs, calls = cover._pairs, []
+    monkeypatch.setattr(cover, "_pairs", lambda *all_: calls.append(pairs(*all_)) or calls[-1])
+    greedy(unit_vectors(0), 150)
+    few = [call is not None for call in calls]
+    assert few == {"never": [False] * len(few), "from the start": [True]}.get(
+        held, [False] * (len(few) - 1) + [True]
+    )
+    assert held == "from the start" or len(few) > 3
+
+
 @pytest.mark.parametrize("pooled", ["weighted_mean", "mean", "last_token"])
-def test_it_is_plain_greedy_on_hidden_states_of_a_model(held, pooled, monkeypatch):
-    monkeypatch.setattr(cover, "PAIRS", HELD[held])
+def test_it_is_plain_greedy_on_hidden_states_of_a_model(held, pooled):
     with np.load(GOLDEN / "rds.npz") as arrays:
         vectors = arrays[f"embedding/{pooled}"]
     vectors = vectors[np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)]
@@ -65,14 +79,14 @@ def test_it_is_plain_greedy_on_hidden_states_of_a_model(held, pooled, monkeypatc
     check_against_plain(scaled(vectors), 100)
 
 
-@pytest.mark.parametrize("held", HELD)
 def test_of_two_that_represent_only_each_other_the_lower_number_is_first(held, monkeypatch):
     """Pairs k = 0 to 29, each in a plane of its own, 10 + 2k degrees apart.
 
     Either of a pair adds 1 + cos, so the first of each comes first, nearest pair first; the others
     add 1 − cos, so they come after, farthest pair first. A rotation leaves all to rounding.
     """
-    monkeypatch.setattr(cover, "PAIRS", {"later": 150}.get(held, HELD[held]))
+    if held == "later":
+        monkeypatch.setattr(cover, "PAIRS", 150)
     angles = np.deg2rad(10 + 2 * np.arange(30))
     pairs = np.zeros((60, 60))
     pairs[0::2, 0::2] = np.eye(30)
@@ -84,9 +98,7 @@ def test_of_two_that_represent_only_each_other_the_lower_number_is_first(held, m
     np.testing.assert_allclose(gains[:29:-1], 1 - np.cos(angles), atol=1e-6)
 
 
-@pytest.mark.parametrize("held", HELD)
-def test_equal_vectors_come_last_in_their_order_and_add_nothing(held, monkeypatch):
-    monkeypatch.setattr(cover, "PAIRS", HELD[held])
+def test_equal_vectors_come_last_in_their_order_and_add_nothing(held):
     unit = unit_vectors(7)
     unit[[20, 33, 250]] = unit[5]
     chosen, gains = greedy(unit, 300)
@@ -96,9 +108,7 @@ def test_equal_vectors_come_last_in_their_order_and_add_nothing(held, monkeypatc
     assert (np.diff(gains) <= TIE).all()
 
 
-@pytest.mark.parametrize("held", HELD)
 def test_threads_change_no_bit(held, monkeypatch):
-    monkeypatch.setattr(cover, "PAIRS", HELD[held])
     monkeypatch.setattr(cover, "BLOCK", 32)
     unit = unit_vectors(1)
     chosen, gains = greedy(unit, 60)
@@ -110,6 +120,7 @@ def test_threads_change_no_bit(held, monkeypatch):
 
 def test_a_sample_that_underrates_the_pairs_stops_at_twice_as_many(monkeypatch):
     monkeypatch.setattr(cover, "SAMPLE", 2)
+    monkeypatch.setattr(cover, "SHARE", 1)
     monkeypatch.setattr(cover, "BLOCK", 16)
     unit = np.eye(302, 300, dtype=np.float32)  # the first and the last are sampled
     unit[1:-1] = unit_vectors(2, d=300) @ np.diag(np.r_[0, np.ones(299)])

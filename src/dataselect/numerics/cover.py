@@ -14,6 +14,7 @@ from dataselect.report import progress
 TIE = 1e-5  # gains that differ by less are equal: rounding is less, at some 10,000s of rows
 BLOCK = 512  # vectors a side: BLOCK² similarities stay in a core's own cache
 PAIRS = 2**24  # pairs that are held, at most: 8 bytes each
+SHARE = 1 / 16  # of all pairs, at most: of more, products are as fast
 SAMPLE = 256  # vectors whose pairs are counted first
 
 #: (function, items) → its results in order, as the builtin `map`; perhaps in threads.
@@ -148,7 +149,8 @@ def _lost(similar: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndar
 def _pairs(unit: np.ndarray, covered: np.ndarray, each: Map) -> Pairs | None:
     """The pairs that still count; None where a sample says, or all say, that they are too many."""
     sample = np.linspace(0, len(unit) - 1, min(SAMPLE, len(unit)), dtype=np.int64)
-    if len(_pairs_of(unit, covered, sample)[1]) / len(sample) * len(unit) > PAIRS:
+    expected = len(_pairs_of(unit, covered, sample)[1]) / len(sample) * len(unit)
+    if expected > min(PAIRS, SHARE * len(unit) ** 2):
         return None
     blocks = np.split(np.arange(len(unit)), range(BLOCK, len(unit), BLOCK))
     parts: list[list[np.ndarray]] = [[], [], []]

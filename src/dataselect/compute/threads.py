@@ -51,7 +51,10 @@ def _pool() -> Generator[tuple[ThreadPoolExecutor, int]]:
     wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     count = int(wanted) if wanted.isdigit() and int(wanted) else cores()
     with threadpool_limits(1), ThreadPoolExecutor(count) as pool:
-        yield pool, count
+        try:
+            yield pool, count
+        finally:
+            pool.shutdown(cancel_futures=True)  # after an error nothing more is begun
 
 
 def cores() -> int:

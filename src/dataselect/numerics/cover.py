@@ -90,10 +90,10 @@ def _first_gains(unit: np.ndarray, each: Map) -> np.ndarray:
         return found
 
     gains, starts = np.zeros(len(unit)), range(0, len(unit), BLOCK)
-    with progress("compare", len(starts)) as advance:
+    with progress("compare", len(unit)) as advance:
         for first, found in zip(starts, each(sums, starts), strict=True):
             gains[first:] += found
-            advance(1)
+            advance(min(BLOCK, len(found)))
     # Of equal vectors only the first can add anything: nothing is left to rounding.
     seen: set[bytes] = set()
     for number, vector in enumerate(unit):

@@ -3,9 +3,9 @@
     python benchmarks/coverage.py [--sizes ROWS ROWS …]
 
 Made-up unit vectors in clusters, a budget of 5%, each size in a process of its own, so that one's
-peak is not another's. Afterwards, in the same process: lazy greedy (Minoux 1978), which the scorer
-was before; and at the smallest size plain greedy, which computes every gain again in every round.
-The result is `benchmarks/results/coverage.json`.
+peak is not another's. Afterwards, in the same process and on one core: lazy greedy (Minoux 1978),
+which the scorer was before; and at the smallest size plain greedy, which computes every gain again
+in every round. The result is `benchmarks/results/coverage.json`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from measuring import in_new_process, peak_mb, save_result, timed
+from threadpoolctl import threadpool_limits
 
 from dataselect.data.scores import Pool, PoolInfo, Rows
 from dataselect.numerics.cover import TIE
@@ -52,7 +53,7 @@ def measure(size: int, plain: bool) -> dict[str, Any]:
     others = {"lazy": lazy_greedy, "plain": plain_greedy}
     for name, way in others.items():
         if name == "lazy" or plain:
-            with timed(run, f"{name}_seconds"):
+            with threadpool_limits(1), timed(run, f"{name}_seconds"):
                 found = way(unit, len(chosen))
             run[f"{name}_same_order"] = found == chosen
             run[f"{name}_over_this"] = round(run[f"{name}_seconds"] / run["seconds"], 1)

@@ -130,8 +130,8 @@ def coverage(result: dict[str, Any]) -> str:
             figures.append(f"{times:.0f} × as long, {same}" if times else "–")
         lines.append(f"| {' | '.join(figures)} |")
     note = (
-        f"On {result['machine']['cores']} cores, vectors of {result['dimensions']} numbers, which "
-        "the memory includes. (`python benchmarks/coverage.py`)"
+        f"On {result['machine']['cores']} cores, lazy and plain greedy on one. The memory includes "
+        f"vectors of {result['dimensions']} numbers. (`python benchmarks/coverage.py`)"
     )
     return "\n".join([*lines, "", note])
 

@@ -119,17 +119,20 @@ def _seconds_before_evaluation(seconds: dict[str, float | None]) -> float:
 
 
 def coverage(result: dict[str, Any]) -> str:
-    """Facility location: seconds and memory by the pool's size."""
-    lines = ["| rows | chosen | seconds | peak memory | plain greedy |", "|---|---|---|---|---|"]
+    """Facility location: seconds and memory by the pool's size, and what other ways take."""
+    lines = ["| rows | chosen | seconds | peak memory | lazy greedy | plain greedy |"]
+    lines += ["|---|---|---|---|---|---|"]
     for run in result["runs"]:
-        plain = "–"
-        if run.get("same_order"):
-            plain = f"{run['plain_over_lazy']:.0f} × as long, the same rows"
-        figures = (f"{run['rows']:,}", f"{run['chosen']:,}", f"{run['seconds']:,.1f}")
-        lines.append(f"| {' | '.join(figures)} | {run['peak_mb']} MB | {plain} |")
+        figures = [f"{run['rows']:,}", f"{run['chosen']:,}", f"{run['seconds']:,.1f}"]
+        figures.append(f"{run['scorer_peak_mb']} MB")
+        for name in ("lazy", "plain"):
+            same = "the same rows" if run.get(f"{name}_same_order") else "**other rows**"
+            times = run.get(f"{name}_over_this")
+            figures.append(f"{times:.0f} × as long, {same}" if times else "–")
+        lines.append(f"| {' | '.join(figures)} |")
     note = (
-        f"One core, vectors of {result['dimensions']} numbers, which the memory includes. "
-        "(`python benchmarks/coverage.py`)"
+        f"On {result['machine']['cores']} cores, lazy and plain greedy on one. The memory includes "
+        f"vectors of {result['dimensions']} numbers. (`python benchmarks/coverage.py`)"
     )
     return "\n".join([*lines, "", note])
 

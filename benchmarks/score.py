@@ -3,8 +3,10 @@
     python benchmarks/score.py
 
 2,000,000 vectors of 1,024 numbers (fp16, as a model in 16 bits leaves them) against 500 queries of
-7 tasks, in shards as the embed stage writes them. What is read and multiplied is measured in the
-same process: the shards' bytes into memory, and a matrix product of a shard's shape.
+7 tasks, in shards as the embed stage writes them. In the same process: what is read, the shards'
+bytes into memory; what is multiplied, as many matrix products of a shard's shape, in as many
+threads; and, on a few shards in one thread, what each part of the stage costs, among them the
+conversion and the maxima by plain numpy, which the stage used before.
 """
 
 from __future__ import annotations
@@ -13,16 +15,22 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from measuring import best_of, in_new_process, save_result, temporary_folder, timed
 from safetensors.numpy import save_file
+from threadpoolctl import threadpool_limits
 
-from dataselect.data import tables
+from dataselect.compute import no_progress
+from dataselect.compute.threads import threads
+from dataselect.data import shards, tables
+from dataselect.data.scores import PoolInfo, Rows, finite_rows
 from dataselect.data.shards import ROWS_PER_SHARD
-from dataselect.score.run import ScoreSection, score
+from dataselect.numerics.half import to_float32
+from dataselect.score.cosine import cosine, unit
+from dataselect.score.run import ScoreSection, score, to_queries
 from dataselect.settings import Part
 
 POOL, DIMENSIONS, QUERIES, TASKS = 2_000_000, 1_024, 500, 7
@@ -55,11 +63,11 @@ def make(home: Path, pool: int, dimensions: int = DIMENSIONS) -> None:
     queries = rng.standard_normal((QUERIES, dimensions), dtype=np.float32)
     save_file({"vectors": queries}, features / "queries/00000.safetensors")
     names = [str(number) for number in range(QUERIES)]
-    frame = pl.DataFrame(
-        {"task": [f"t{int(n) % TASKS}" for n in names], "id": names, "messages": [TURN] * QUERIES,
-         "subtask": [None] * QUERIES},
-        schema=tables.schema("queries"),
-    )  # fmt: skip
+    columns = tables.schema("queries")
+    values: dict[str, list[Any]] = {name: [None] * QUERIES for name in columns}
+    values |= {"task": [f"t{int(n) % TASKS}" for n in names], "id": names}
+    values |= {"messages": [TURN] * QUERIES}
+    frame = pl.DataFrame(values, schema=columns)
     tables.write("queries", frame, home / "queries.parquet")
 
 
@@ -90,11 +98,53 @@ def measure(home: str) -> dict[str, Any]:
                 pass
     run["read_seconds"] = round(time.perf_counter() - start, 3)
     a = np.ones((ROWS_PER_SHARD, DIMENSIONS), dtype=np.float32)
-    b = np.ones((DIMENSIONS, QUERIES), dtype=np.float32)
-    run["product_seconds"] = round(best_of(5, lambda: [a @ b for _ in range(10)]) / 10
-                                   * run["rows"] / ROWS_PER_SHARD, 3)  # fmt: skip
+    b = np.ones((QUERIES, DIMENSIONS), dtype=np.float32).T
+    with (
+        timed(run, "product_seconds"),
+        threads(lambda: lambda job, progress: Product(a @ b)) as all_,
+    ):
+        for _ in all_(paths, no_progress):
+            pass
     slower = max(run["read_seconds"], run["product_seconds"])
-    return {**run, "share_of_the_slower": round(slower / run["seconds"], 3)}
+    run["share_of_the_slower"] = round(slower / run["seconds"], 3)
+    share = run["cpu_product_seconds"] / run["cpu_seconds"]
+    return {**run, "product_share_of_cpu": round(share, 3), "cpu_ms_per_shard": parts(folder)}
+
+
+class Product(NamedTuple):
+    """A product, as an engine's result."""
+
+    array: np.ndarray
+    rows: int = ROWS_PER_SHARD
+
+
+def parts(folder: Path) -> dict[str, float]:
+    """What each part of the work costs for a shard, in ms of one core; plain numpy's too."""
+    info = PoolInfo(ROWS_PER_SHARD, ["made up"])
+    table = tables.read("queries", folder / "queries.parquet")
+    queries = to_queries(table, shards.read_all(folder / "features/queries"))
+    score = cosine(groups="tasks").prepare(info, queries).score
+    path = shards.shard_paths(folder / "features/pool")[0]
+    features = shards.read_arrays(path)
+    rows = Rows(["id"] * len(features["vectors"]), [], features)
+    short = features["vectors"]
+    order = np.argsort([int(task[1:]) for task in queries.task], kind="stable")
+    long, by_task = unit(short), unit(queries.features["vectors"])[order]
+    products, ends = long @ by_task.T, np.arange(1, TASKS + 1) * QUERIES // TASKS
+    assert np.array_equal(to_float32(short), short.astype(np.float32))
+    work = {
+        "read": lambda: shards.read_arrays(path),
+        "check": lambda: finite_rows(features, ["vectors"]),
+        "score": lambda: score(rows),
+        "product": lambda: long @ by_task.T,
+        "convert": lambda: to_float32(short),
+        "plain_convert": lambda: short.astype(np.float32),
+        "lengths": lambda: np.einsum("bd,bd->b", long, long),
+        "maxima": lambda: np.maximum.reduceat(products, [0, *ends[:-1]], axis=1),
+        "plain_maxima": lambda: [products[:, e - 71 : e].max(axis=1) for e in ends],
+    }
+    with threadpool_limits(1):
+        return {name: round(best_of(20, f, time.thread_time) * 1e3, 3) for name, f in work.items()}
 
 
 def drop_from_cache(paths: list[Path]) -> None:

@@ -51,7 +51,7 @@ EVERYTHING = {"plan", "cli", "cli_runs", "api", "__init__"}
 
 #: A scorer's or aggregator's own file.
 PART_MAY_IMPORT = {"data.scores", "data.topk", "data.budget", "data.quotas", "numerics"}
-PART_MAY_IMPORT |= {"settings"}
+PART_MAY_IMPORT |= {"settings", "compute.threads"}
 
 #: Libraries that a file may not import at its top: they cost seconds, or few runs need them.
 HEAVY = {"torch", "transformers", "peft", "accelerate", "sklearn", "duckdb", "pyarrow", "lm_eval"}

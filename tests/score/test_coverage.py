@@ -1,11 +1,10 @@
-"""Facility location: the greedy order, worked by hand and against its plain definition."""
+"""Facility location: the greedy order worked by hand, and what it makes of a pool."""
 
 import numpy as np
 import pytest
 
 from dataselect.data.scores import Group, Pool, PoolInfo, Rows
-from dataselect.score import coverage as module
-from dataselect.score.coverage import coverage, greedy, strictly_decreasing
+from dataselect.score.coverage import coverage, strictly_decreasing
 
 
 def pool_of(vectors, ids=None, block=1_000_000):
@@ -36,21 +35,6 @@ def random_vectors(seed, n=200, d=8):
     rng = np.random.default_rng(seed)
     centres = rng.standard_normal((10, d))
     return (centres[rng.integers(10, size=n)] + rng.standard_normal((n, d))).astype(np.float32)
-
-
-def plain_greedy(vectors, n):
-    """The definition, with all gains computed in every round, in float64; of equals, the first."""
-    unit = vectors.astype(np.float64)
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    cosines = np.maximum(unit @ unit.T, 0)
-    covered, chosen, gains = np.zeros(len(unit)), [], []
-    for _ in range(n):
-        added = np.maximum(cosines - covered[:, None], 0).sum(axis=0)
-        added[chosen] = -np.inf
-        chosen.append(int(np.flatnonzero(added >= added.max() - module.TIE)[0]))
-        gains.append(added[chosen[-1]])
-        covered = np.maximum(covered, cosines[:, chosen[-1]])
-    return chosen, gains
 
 
 # Vectors at 0°, 20°, 60°, 200° (lengths do not count) and 210°. Cosines that count:
@@ -85,42 +69,6 @@ def test_rows_beyond_the_budget_are_no_candidates():
 
 def test_its_inputs():
     assert coverage(budget=3).inputs == ("vectors",)
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("rows", [7, 2_048])
-def test_lazy_greedy_is_plain_greedy(seed, rows, monkeypatch):
-    monkeypatch.setattr(module, "ROWS", rows)
-    vectors = random_vectors(seed)
-    chosen, gains = plain_greedy(vectors, 120)
-    scores = column(pool_of(vectors), 120)
-    assert order_of(scores) == chosen
-    np.testing.assert_allclose(scores[chosen], gains, rtol=1e-4, atol=1e-5)
-
-
-def test_of_two_that_represent_only_each_other_the_lower_id_is_first():
-    """Pairs k = 0 to 29, each in a plane of its own, 10 + 2k degrees apart.
-
-    Either of a pair adds 1 + cos, so the first of each comes first, nearest pair first; the others
-    add 1 − cos, so they come after, farthest pair first. A rotation leaves all to rounding.
-    """
-    angles = np.deg2rad(10 + 2 * np.arange(30))
-    pairs = np.zeros((60, 60))
-    pairs[0::2, 0::2] = np.eye(30)
-    pairs[1::2, 0::2], pairs[1::2, 1::2] = np.diag(np.cos(angles)), np.diag(np.sin(angles))
-    rotation, _ = np.linalg.qr(np.random.default_rng(11).standard_normal((60, 60)))
-    chosen, gains = greedy((pairs @ rotation).astype(np.float32), 60)
-    assert chosen.tolist() == [*range(0, 60, 2), *range(59, 0, -2)]
-    np.testing.assert_allclose(gains[:30], 1 + np.cos(angles), atol=1e-6)
-    np.testing.assert_allclose(gains[:29:-1], 1 - np.cos(angles), atol=1e-6)
-
-
-@pytest.mark.parametrize("width", [1, 3, 200])
-def test_how_many_are_evaluated_together_changes_nothing(width, monkeypatch):
-    vectors = random_vectors(9)
-    chosen = order_of(column(pool_of(vectors), 100))
-    monkeypatch.setattr(module, "WIDTH", width)
-    assert order_of(column(pool_of(vectors), 100)) == chosen
 
 
 def test_the_order_and_the_blocks_of_the_pool_change_no_score():
@@ -202,11 +150,3 @@ def test_scores_decrease_strictly_whatever_the_gains():
     tiny = np.finfo(np.float32).tiny
     assert ((scores == 0) | (np.abs(scores) >= tiny)).all()  # no library takes one for another
     assert len(strictly_decreasing(np.zeros(0))) == 0
-
-
-def test_gains_decrease():
-    unit = random_vectors(8, n=300)
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    chosen, gains = greedy(unit, 300)
-    assert sorted(chosen.tolist()) == list(range(300))
-    assert (np.diff(gains) <= module.TIE).all()

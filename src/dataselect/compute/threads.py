@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -20,8 +20,6 @@ def threads(start: StartWorker) -> Generator[Run]:
     A matrix product within a job uses one thread. So results do not depend on the number of
     threads, and no core waits between two products.
     """
-    from threadpoolctl import threadpool_limits
-
     local = threading.local()
 
     def work(job: Any) -> Any:
@@ -29,15 +27,34 @@ def threads(start: StartWorker) -> Generator[Run]:
             local.work = start()
         return local.work(job, no_progress)
 
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    count = int(wanted) if wanted.isdigit() and int(wanted) else cores()
-    with threadpool_limits(1), ThreadPoolExecutor(count) as pool:
+    with _pool() as (pool, count):
 
         def run(jobs: Iterable[Any], progress: Progress) -> Iterator[Any]:
             futures = (pool.submit(work, job) for job in jobs)
             yield from ordered_results(futures, 2 * count, Future.result, progress)
 
         yield run
+
+
+@contextmanager
+def thread_map() -> Generator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
+    """A `map` over the same threads, for a function that is called on items known beforehand."""
+    with _pool() as (pool, _):
+        yield pool.map
+
+
+@contextmanager
+def _pool() -> Generator[tuple[ThreadPoolExecutor, int]]:
+    """Threads, and how many; a matrix product in one of them uses no other."""
+    from threadpoolctl import threadpool_limits
+
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    count = int(wanted) if wanted.isdigit() and int(wanted) else cores()
+    with threadpool_limits(1), ThreadPoolExecutor(count) as pool:
+        try:
+            yield pool, count
+        finally:
+            pool.shutdown(cancel_futures=True)  # after an error nothing more is begun
 
 
 def cores() -> int:

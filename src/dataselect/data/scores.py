@@ -119,9 +119,14 @@ def _finite(rows: np.ndarray) -> np.ndarray:
     """Which rows (b d, floats) have only finite numbers.
 
     Compares their bits: without its sign, no finite number is as large as ∞. For 16-bit floats
-    this is several times as fast as `np.isfinite`.
+    this is several times as fast as `np.isfinite`. A few rows at a time stay in a core's cache.
     """
     bits = np.dtype(f"u{rows.dtype.itemsize}").type
     infinite = np.array(np.inf, dtype=rows.dtype).view(bits)
-    magnitude = rows.view(bits) & bits(np.iinfo(bits).max >> 1)
-    return magnitude.max(axis=1) < infinite
+    finite = np.empty(len(rows), dtype=bool)
+    few = max(1, 65_536 // rows.shape[1])
+    for first in range(0, len(rows), few):
+        part = slice(first, first + few)
+        magnitude = rows[part].view(bits) & bits(np.iinfo(bits).max >> 1)
+        np.less(magnitude.max(axis=1), infinite, out=finite[part])
+    return finite

@@ -38,10 +38,11 @@ def check(name: str, frame: pl.DataFrame, place: str = "in memory", first: int =
         return InputError(f"{name} table ({place}): {text}. {again}")
 
     optional = {name: dtype for name, dtype in table.optional.items() if name in frame.columns}
+    columns = frame.schema
     for column, dtype in (table.columns | optional).items():
-        if column not in frame.columns:
-            raise wrong(f"no column `{column}`; found {', '.join(frame.columns)}")
-        found = frame.schema[column]
+        if column not in columns:
+            raise wrong(f"no column `{column}`; found {', '.join(columns)}")
+        found = columns[column]
         if found != dtype and found.base_type() is not dtype:
             raise wrong(f"column `{column}`: expected {dtype}, found {found}")
         nulls = frame[column].null_count()
@@ -49,9 +50,9 @@ def check(name: str, frame: pl.DataFrame, place: str = "in memory", first: int =
             raise wrong(f"column `{column}`: expected no nulls, found {nulls}")
     if table.counter:
         expected = pl.int_range(first, first + frame.height, eager=True)
-        differing = frame.filter(frame[table.counter] != expected)
-        if not differing.is_empty():
-            rows = first_few(differing[table.counter])
+        counted = frame[table.counter]
+        if not counted.equals(expected):
+            rows = first_few(counted.filter(counted != expected))
             raise wrong(f"`{table.counter}` must count from {first}; found {rows}")
 
 
@@ -92,7 +93,8 @@ def open_writer(name: str, path: str | Path) -> Generator[Callable[[pl.DataFrame
             rows += frame.height
             known = schema(name)
             columns = [*known, *(column for column in frame.columns if column not in known)]
-            block = frame.select(columns).to_arrow(compat_level=pl.CompatLevel.oldest())
+            ordered = frame if frame.columns == columns else frame.select(columns)
+            block = ordered.to_arrow(compat_level=pl.CompatLevel.oldest())
             if writer is None:
                 options = {"compression": "zstd", **TABLES[name].storage}
                 writer = pq.ParquetWriter(temporary, block.schema, **options)

@@ -8,6 +8,7 @@ import numpy as np
 
 from dataselect.data.scores import Group, PoolInfo, Queries, Rows
 from dataselect.errors import InputError, first_few
+from dataselect.numerics.half import to_float32
 from dataselect.score import Prepared, RowScorer
 
 MIN_LENGTH = 1e-12  # no meaningful vector is shorter
@@ -28,31 +29,32 @@ def cosine(*, groups: Literal["auto", "queries", "tasks"]) -> RowScorer:
         tasks = list(dict.fromkeys(queries.task))
         vectors = unit(queries.features["vectors"])
         _check_queries(queries, vectors)
+        starts = None
         if groups == "queries" or (groups == "auto" and len(tasks) == 1):
             columns = [Group(*pair) for pair in zip(queries.id, queries.task, strict=True)]
-            return Prepared(columns, lambda rows: _scores(rows, vectors, None))
-        # Queries of a task side by side: their maximum is then found without a copy.
-        order = np.argsort([tasks.index(task) for task in queries.task], kind="stable")
-        ends = np.cumsum([queries.task.count(task) for task in tasks]).tolist()
-        spans = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
-        by_task = vectors[order]
-        return Prepared([Group(t, t) for t in tasks], lambda rows: _scores(rows, by_task, spans))
+        else:
+            # Queries of a task side by side: their maximum is then found without a copy.
+            order = np.argsort([tasks.index(task) for task in queries.task], kind="stable")
+            ends = np.cumsum([queries.task.count(task) for task in tasks]).tolist()
+            vectors, starts = vectors[order], [0, *ends[:-1]]
+            columns = [Group(task, task) for task in tasks]
+        return Prepared(columns, lambda rows: _scores(rows, vectors, starts))
 
     return RowScorer(("vectors",), prepare, uses_queries=True)
 
 
-def _scores(rows: Rows, queries: np.ndarray, tasks: list[slice] | None) -> np.ndarray:
+def _scores(rows: Rows, queries: np.ndarray, starts: list[int] | None) -> np.ndarray:
     """The cosines of a block's rows (b g).
 
     Args:
         queries: their vectors of length 1 (m d, float32).
-        tasks: the queries of each task; None: a column per query.
+        starts: the first query of each task; None: a column per query.
     """
-    vectors = rows.features["vectors"].astype(np.float32)
+    vectors = to_float32(rows.features["vectors"])
     length = np.sqrt(np.einsum("bd,bd->b", vectors, vectors))
     block = vectors @ queries.T  # b d @ d m
-    if tasks is not None:
-        block = np.stack([block[:, span].max(axis=1) for span in tasks], axis=1)
+    if starts is not None:
+        block = np.maximum.reduceat(block, starts, axis=1)
     block /= length[:, None].clip(min=MIN_LENGTH)
     block[length == 0] = -np.inf  # a row without a single token to pool
     block[np.isnan(block)] = -np.inf  # a row that overflows the model

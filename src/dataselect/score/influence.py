@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from dataselect.data.scores import Group, PoolInfo, Queries, Rows
+from dataselect.numerics.half import to_float32
 from dataselect.score import Prepared, RowScorer
 
 
@@ -28,24 +29,26 @@ def influence(*, groups: Literal["auto", "queries", "tasks"]) -> RowScorer:
         weight = queries.features["weight"]
         # Σ over checkpoints of weight · cosine is one inner product of the rows laid end to end.
         weighted = (gradients * weight[:, :, None]).reshape(len(gradients), -1)  # m, c · k
+
+        def products(rows: Rows) -> np.ndarray:
+            block = rows.features["gradients"]
+            return to_float32(block.reshape(len(block), -1)) @ weighted.T  # b m
+
         if groups == "queries":
             columns = [Group(*pair) for pair in zip(queries.id, queries.task, strict=True)]
-            subtasks = [[np.asarray([query])] for query in range(len(gradients))]
-        else:
-            tasks = list(dict.fromkeys(queries.task))
-            columns = [Group(task, task) for task in tasks]
-            subtasks = [_subtasks(queries, task) for task in tasks]
+            return Prepared(columns, products)
+        tasks = list(dict.fromkeys(queries.task))
+        subtasks = [_subtasks(queries, task) for task in tasks]
 
         def score(rows: Rows) -> np.ndarray:
-            block = rows.features["gradients"]
-            block = block.reshape(len(block), -1).astype(np.float32) @ weighted.T  # b m
+            block = products(rows)
             scores = [
                 np.max([block[:, members].mean(axis=1) for members in column], axis=0)
                 for column in subtasks
             ]
             return np.stack(scores, axis=1)
 
-        return Prepared(columns, score)
+        return Prepared([Group(task, task) for task in tasks], score)
 
     return RowScorer(("gradients",), prepare, uses_queries=True)
 

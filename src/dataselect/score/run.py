@@ -133,13 +133,14 @@ class ScoredBlock(NamedTuple):
 
 def _jobs(table: Path, features: Path, columns: tuple[str, ...]) -> Iterator[Job]:
     """A job per shard; where there are no features, one for every 65,536 rows."""
-    paths: Iterable[Path | None] = shards.shard_paths(features)
+    paths = shards.shard_paths(features)
     frames = tables.iter_batches("pool", table, columns=["id", "source", *columns])
     if paths:
         frames = tables.rebatch(frames, map(shards.row_count, paths))
-    for path, frame in zip(paths or repeat(None), frames, strict=bool(paths)):
-        numbers = read_numbers(frame, columns)
-        yield Job(path, frame["id"].to_list(), frame["source"].to_list(), numbers)
+    found = map(shards.read_ahead, paths) if paths else repeat(None)
+    for path, rows in zip(found, frames, strict=bool(paths)):
+        ids, sources = rows["id"].to_list(), rows["source"].to_list()
+        yield Job(path, ids, sources, read_numbers(rows, columns))
 
 
 def _prepare(scorer: RowScorer, out: Path, features: Path, info: PoolInfo) -> Prepared:
@@ -191,8 +192,7 @@ def _score_pool(
 
     A block may have any number of rows, and may come before or after later rows are read.
     """
-    ids: list[str] = []
-    usable = np.zeros(info.row_count, dtype=bool)
+    ids, usable = list[str](), np.zeros(info.row_count, dtype=bool)
 
     def rows() -> Iterator[Rows]:
         for block in prefetch(job.read(scorer.inputs) for job in jobs):

@@ -16,6 +16,9 @@ from dataselect.compare.scores import MEAN, Condition
 from dataselect.compare.together import Evaluated
 from dataselect.errors import first_few
 
+#: As many runs are named one by one.
+FEW = 3
+
 
 @dataclass(frozen=True)
 class Row:
@@ -112,15 +115,14 @@ def _overlaps(runs: list[Run]) -> dict[str, list[dict[str, Any]]]:
 
 def contaminated_tasks(runs: list[Run]) -> list[str]:
     """A sentence for every task that is contaminated in some runs; one for runs without a note."""
-    names: dict[str, list[str]] = defaultdict(list)
+    found: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     for run in runs:
         for task, (counts,) in _overlaps([run]).items():
-            share = f"{counts['overlapping_tests']:,} of {counts['tests']:,} tests"
-            names[task].append(f"{run.name} ({share})")
+            found[task][run.name] = counts
     remarks = [
-        f"task {task} is contaminated (*) in {first_few(found)}: rows that the model was trained "
-        "on overlap its tests, and such a score says little of other questions."
-        for task, found in names.items()
+        f"task {task} is contaminated (*) in {_where(counts, len(runs))}: rows that the model was "
+        "trained on overlap its tests, and such a score says little of other questions."
+        for task, counts in found.items()
     ]
     if unknown := [run.name for run in runs if run.scores is None]:
         remarks.append(
@@ -128,3 +130,23 @@ def contaminated_tasks(runs: list[Run]) -> list[str]:
             "contaminated is not known."
         )
     return remarks
+
+
+def _where(counts: dict[str, dict[str, Any]], runs: int) -> str:
+    """In which runs, and how many tests: each of a few runs; of more, their number and the range.
+
+    Args:
+        counts: run → what metrics/eval.json counts.
+        runs: how many are compared.
+    """
+    totals = {count["tests"] for count in counts.values()}
+    if len(counts) <= FEW or len(totals) > 1:
+        return first_few(
+            [
+                f"{name} ({count['overlapping_tests']:,} of {count['tests']:,} tests)"
+                for name, count in counts.items()
+            ]
+        )
+    numbers = [count["overlapping_tests"] for count in counts.values()]
+    span = " to ".join(f"{number:,}" for number in sorted({min(numbers), max(numbers)}))
+    return f"{len(counts)} of {runs} runs ({span} of {totals.pop():,} tests)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from dataselect.dedup.columns import file_columns
 from dataselect.dedup.filter import FILTERED, RowFilter
 from dataselect.dedup.kept_columns import pack
 from dataselect.dedup.parts import Columns, Part
-from dataselect.dedup.pool_rows import RAW_SCHEMA, SOURCE_LEFT_OUT
+from dataselect.dedup.pool_rows import SOURCE_LEFT_OUT, raw_schema, raw_table
 from dataselect.dedup.read import RawRow
 from dataselect.dedup.settings import PoolRules
 from dataselect.dedup.sources import SourceNames
@@ -24,13 +24,13 @@ READ = ("id", "source", "dataset", "messages", "tools")
 
 
 class Parsed(NamedTuple):
-    """What was parsed of a part: which of its b rows are plain, and these in `RAW_SCHEMA`.
+    """What was parsed of a part: which of its b rows are plain, and the table of these.
 
     Plain rows have `messages` with known roles and texts, and no tools.
     """
 
     plain: np.ndarray
-    rows: pl.DataFrame
+    rows: Any
 
 
 class ColumnParser:
@@ -63,20 +63,22 @@ class ColumnParser:
         """
         if "messages" not in self._names or (columns := part.columns(self._names)) is None:
             return None
-        named, plain = _name(columns, self._rules.id), _find_plain(columns)
-        if named is None or plain is None or not plain.any():
+        rows, plain = _name(columns, self._rules.id), _find_plain(columns)
+        if rows is None or plain is None or not plain.any():
             return None
         values = columns.values(self._further) if self._further else [{}] * len(part)
-        values = [row for row, is_plain in zip(values, plain, strict=True) if is_plain]
-        rows = self._find_unwanted(named.filter(pl.Series(plain)), values, columns.stem)
-        wanted = rows["reason"].is_null()
-        messages = columns.arrays["messages"].filter(_mask(plain)).filter(_mask(wanted.to_numpy()))
-        values = [row for row, is_wanted in zip(values, wanted, strict=True) if is_wanted]
-        parsed = self._parse(rows.filter(wanted), flatten(messages), values)
-        if not wanted.all():
-            rows = rows.filter(~wanted).with_columns(pl.coalesce("id", "place").alias("id"))
-            parsed = pl.concat([parsed, rows], how="diagonal").sort("number")
-        return Parsed(plain, parsed.select(list(RAW_SCHEMA)))
+        values, rows = _choose(values, plain), rows.filter(pl.Series(plain))
+        rows = self._find_unwanted(rows, values, columns.stem)
+        wanted = rows["reason"].is_null().to_numpy()
+        messages = _filter(_filter(columns.arrays["messages"], plain), wanted)
+        parsed = self._parse(
+            rows.filter(pl.Series(wanted)), flatten(messages), _choose(values, wanted)
+        )
+        if wanted.all():
+            return Parsed(plain, parsed)
+        unwanted = rows.filter(pl.Series(~wanted))
+        unwanted = unwanted.with_columns(pl.coalesce("id", "place").alias("id"))
+        return Parsed(plain, merge(wanted, parsed, raw_table(unwanted)))
 
     def _find_unwanted(
         self, rows: pl.DataFrame, values: list[dict[str, Any]], stem: str
@@ -101,23 +103,33 @@ class ColumnParser:
         reason = pl.when(pl.Series(filtered)).then(pl.lit(FILTERED)).otherwise("reason")
         return rows.with_columns(reason=reason)
 
-    def _parse(
-        self, rows: pl.DataFrame, turns: Turns, values: list[dict[str, Any]]
-    ) -> pl.DataFrame:
+    def _parse(self, rows: pl.DataFrame, turns: Turns, values: list[dict[str, Any]]) -> Any:
         """Named rows that are wanted, with their conversations."""
-        messages, reasons = turns.messages(), turns.reasons()
-        keys = [hashlib.md5(text.encode()).hexdigest() for text in turns.texts()]
+        messages = turns.messages(raw_schema().field("messages").type)
+        keys, reasons = turns.keys_and_reasons()
         key = pl.Series(keys, dtype=pl.String)
         made, own = key.str.slice(0, 20), pl.col("id")
-        return rows.with_columns(
+        rows = rows.with_columns(
             id=made if self._rules.id == "content" else pl.coalesce(own, made),
-            messages=messages,
             key=key,
             reason=_find_truncated(messages, turns, reasons, self._truncation),
             extra=pl.Series([pack(row, self._rules.keep) for row in values], dtype=pl.String),
-            detail=pl.lit(None, pl.String),
-            tool_use=pl.lit(None, pl.String),
         )
+        return raw_table(rows, messages)
+
+
+def merge(is_first: np.ndarray, first: Any, second: Any) -> Any:
+    """Two Arrow tables as the table (b) of which they are parts.
+
+    Args:
+        is_first: which rows are those of the first: bool, b.
+    """
+    import pyarrow as pa
+
+    if not second.num_rows:
+        return first
+    order = np.concatenate([np.flatnonzero(is_first), np.flatnonzero(~is_first)])
+    return pa.concat_tables([first, second]).take(pa.array(np.argsort(order)))
 
 
 def _find_plain(columns: Columns) -> np.ndarray | None:
@@ -129,7 +141,7 @@ def _find_plain(columns: Columns) -> np.ndarray | None:
 
 
 def _name(columns: Columns, ids: str) -> pl.DataFrame | None:
-    """Number, place, id (null: none of its own) and source of rows; None where types are others.
+    """Place, id (null: none of its own) and source of rows; None where types are others.
 
     Args:
         ids: the setting `pool.id`.
@@ -141,8 +153,7 @@ def _name(columns: Columns, ids: str) -> pl.DataFrame | None:
     source = pl.coalesce(*sources, pl.lit(columns.stem))
     if ids == "prefix":
         name = pl.concat_str([source, pl.lit("/"), name])
-    number = pl.int_range(len(columns.places))
-    return columns.places.to_frame("place").with_columns(id=name, source=source, number=number)
+    return columns.places.to_frame("place").with_columns(id=name, source=source)
 
 
 def _text(column: Any) -> pl.Expr | None:
@@ -156,23 +167,29 @@ def _text(column: Any) -> pl.Expr | None:
         column = column.dictionary_decode()
     if not (is_text(column.type) or types.is_integer(column.type)):
         return None
-    return pl.lit(pl.Series(pl.from_arrow(column)).cast(pl.String))  # ty: ignore
+    return pl.lit(pl.Series(pl.from_arrow(column)).cast(pl.String))
 
 
 def _find_truncated(
-    messages: pl.Series, turns: Turns, reasons: pl.Series, truncation: Truncation
+    messages: Any, turns: Turns, reasons: pl.Series, truncation: Truncation
 ) -> pl.Series:
     """The reasons of rows, with those of whose response the model would see nothing."""
     doubtful = np.flatnonzero(reasons.is_null().to_numpy() & truncation.doubtful(turns))
     if not len(doubtful):
         return reasons
     found = reasons.to_list()
-    for place, cut in zip(doubtful, truncation(messages[doubtful].to_list()), strict=True):
+    rows = messages.take(doubtful).to_pylist()
+    for place, cut in zip(doubtful, truncation(rows), strict=True):
         found[place] = cut if isinstance(cut, str) else CUT_OFF if cut else None
     return pl.Series(found, dtype=pl.String)
 
 
-def _mask(rows: np.ndarray) -> Any:
+def _choose(values: list[Any], rows: np.ndarray) -> list[Any]:
+    return list(compress(values, rows))
+
+
+def _filter(column: Any, rows: np.ndarray) -> Any:
+    """An Arrow array's values in some rows; without a copy where that is all."""
     import pyarrow as pa
 
-    return pa.array(rows)
+    return column if rows.all() else column.filter(pa.array(rows))

@@ -41,6 +41,28 @@ RAW_SCHEMA = {
 }
 
 
+def raw_schema() -> Any:
+    """`RAW_SCHEMA` as Arrow's schema."""
+    return pl.DataFrame(schema=RAW_SCHEMA).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+
+
+def raw_table(rows: pl.DataFrame, messages: Any = None) -> Any:
+    """Rows as an Arrow table of `RAW_SCHEMA`.
+
+    Args:
+        rows: columns that the table does not have are left out; those that are missing are null.
+        messages: this column as an Arrow array, where the rows do not have it.
+    """
+    columns = [
+        pl.col(name) if name in rows.columns else pl.lit(None, dtype).alias(name)
+        for name, dtype in RAW_SCHEMA.items()
+    ]
+    table = rows.select(columns).to_arrow(compat_level=pl.CompatLevel.oldest())
+    if messages is None:
+        return table
+    return table.set_column(table.schema.get_field_index("messages"), "messages", messages)
+
+
 @dataclass
 class NamedRow:
     """A row of a file with its names.

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from dataselect.compute.prefetch import prefetch
-from dataselect.dedup.columnar import ColumnParser
+from dataselect.dedup.columnar import ColumnParser, merge
 from dataselect.dedup.columns import read_pool_parts
 from dataselect.dedup.filter import RowFilter
 from dataselect.dedup.kept_columns import ColumnSearch, named_columns
@@ -22,6 +22,8 @@ from dataselect.dedup.pool_rows import (
     left_out,
     name_rows,
     parse_row,
+    raw_schema,
+    raw_table,
 )
 from dataselect.dedup.read import RawRow
 from dataselect.dedup.settings import PoolRules
@@ -53,7 +55,6 @@ def write_raw(
     """
     import pyarrow.parquet as pq
 
-    oldest = pl.CompatLevel.oldest()
     parser = BlockParser(rules, truncation)
     search = ColumnSearch(named_columns(rules))
     parts = read_pool_parts(paths, rules.columns, tuple(search.missing))
@@ -63,10 +64,9 @@ def write_raw(
         for block in prefetch(blocks_of_parts(parts, ROWS_PER_BLOCK)):
             for part in block:
                 search.look(part)
-            yield parser(block).to_arrow(compat_level=oldest)
+            yield parser(block)
 
-    schema = pl.DataFrame(schema=RAW_SCHEMA).to_arrow(compat_level=oldest).schema
-    with pq.ParquetWriter(raw, schema, compression="lz4") as writer:
+    with pq.ParquetWriter(raw, raw_schema(), compression="lz4") as writer:
         for table in prefetch(tables()):
             writer.write_table(table)
             progress(table.num_rows)
@@ -90,14 +90,16 @@ class BlockParser:
         self._meets_condition = RowFilter(rules.where)
         self._parse_columns = ColumnParser(rules, self._sources, self._meets_condition, truncation)
 
-    def __call__(self, parts: list[Part]) -> pl.DataFrame:
-        """The rows of a block (b) in their order.
+    def __call__(self, parts: list[Part]) -> Any:
+        """The rows of a block in their order: an Arrow table of `RAW_SCHEMA`.
 
         Raises:
             InputError: a bad row, unless they are dropped; a condition that cannot be computed.
         """
+        import pyarrow as pa
+
         try:
-            block = pl.concat([self._parse(part) for part in parts])
+            block = pa.concat_tables([self._parse(part) for part in parts])
         except InputError:
             # Of several mistakes in a block, the one that is found row by row is named.
             block = self._parse_rows([raw for part in parts for raw in part.rows()])
@@ -109,25 +111,24 @@ class BlockParser:
         self._sources.check()
         self._unusable.check(self._rules.most_dropped)
 
-    def _parse(self, part: Part) -> pl.DataFrame:
+    def _parse(self, part: Part) -> Any:
         parsed = self._parse_columns(part)
         if parsed is None:
             return self._parse_rows(part.rows())
-        if parsed.plain.all():
-            return parsed.rows
-        others = np.flatnonzero(~parsed.plain)
-        rows = pl.concat([parsed.rows, self._parse_rows(part.rows(others.tolist()))])
-        return rows[np.argsort(np.concatenate([np.flatnonzero(parsed.plain), others]))]
+        others = np.flatnonzero(~parsed.plain).tolist()
+        rows = self._parse_rows(part.rows(others)) if others else raw_schema().empty_table()
+        return merge(parsed.plain, parsed.rows, rows)
 
-    def _parse_rows(self, block: list[RawRow]) -> pl.DataFrame:
+    def _parse_rows(self, block: list[RawRow]) -> Any:
         named = name_rows(block, self._rules, self._sources, self._meets_condition)
         rows = [left_out(row) if row.reason else parse_row(row, self._rules) for row in named]
         _mark_truncated(rows, self._truncation)
         columns = {name: [getattr(row, name) for row in rows] for name in RAW_SCHEMA}
-        return pl.DataFrame(columns, schema=RAW_SCHEMA)
+        return raw_table(pl.DataFrame(columns, schema=RAW_SCHEMA))
 
-    def _count_unusable(self, parts: list[Part], block: pl.DataFrame) -> None:
-        reasons = block.select(pl.int_range(pl.len()).alias("place"), "reason", "detail")
+    def _count_unusable(self, parts: list[Part], block: Any) -> None:
+        reasons = pl.DataFrame(pl.from_arrow(block.select(["reason", "detail"])))
+        reasons = reasons.with_row_index("place")
         wanted = reasons.filter(~pl.col("reason").is_in(NOT_WANTED).fill_null(False))
         faulty = wanted.filter(pl.col("reason").is_not_null())
         self._unusable.count_usable(wanted.height - faulty.height)

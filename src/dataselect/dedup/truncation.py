@@ -10,7 +10,7 @@ import numpy as np
 
 from dataselect.data.tables import Message
 from dataselect.data.tool_use import ToolConversation
-from dataselect.dedup.turns import Turns
+from dataselect.dedup.turns import PLAIN_ROLES, Turns
 from dataselect.dedup.unusable import NO_FORM
 from dataselect.models.settings import TokenizerSettings
 
@@ -126,9 +126,9 @@ def _bytes(row: list[Message]) -> int:
 
 def _most_bytes(turns: Turns) -> np.ndarray:
     """The bound of `_bytes` for many conversations (int64, n)."""
-    before = np.concatenate([[0], np.cumsum(turns.content.str.len_bytes().to_numpy())])
-    first, end = turns.edges[:-1], turns.edges[1:]
-    replies = np.append(np.flatnonzero((turns.role == "assistant").to_numpy()), len(turns.role))
+    before, first, end = turns.offsets, turns.edges[:-1], turns.edges[1:]
+    is_reply = turns.roles == PLAIN_ROLES.index("assistant")
+    replies = np.append(np.flatnonzero(is_reply), len(turns.roles))
     # The first reply behind the beginning, unless the conversation ends before it.
     reply = replies[np.searchsorted(replies, first)]
     headers = np.minimum(reply + 1, end) - first

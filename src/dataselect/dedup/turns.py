@@ -2,82 +2,132 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from dataselect.data.schemas import MESSAGES
-
 #: The roles of turns without tool use.
 PLAIN_ROLES = ("system", "developer", "user", "assistant")
+
+#: What stands before the content of a first turn, and of the others, in a conversation's key.
+_HEADS = [f"{role}: ".encode() for role in PLAIN_ROLES]
+_FURTHER_HEADS = [b"\n" + head for head in _HEADS]
 
 #: What a turn that calls tools has.
 CALLS = ("tool_calls", "function_call")
 
-#: What `str.strip` removes: Polars' own white space lacks the four separators of ASCII.
+#: All that `str.strip` removes.
 WHITE_SPACE = (
     "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
     "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
 
 
+def _is_edge_of_white_space() -> np.ndarray:
+    """Of each byte, whether white space begins or ends with it in UTF-8: bool, 256."""
+    edges = np.zeros(256, dtype=bool)
+    for character in WHITE_SPACE:
+        encoded = character.encode()
+        edges[[encoded[0], encoded[-1]]] = True
+    return edges
+
+
+_EDGE_OF_WHITE_SPACE = _is_edge_of_white_space()
+
+
 @dataclass(frozen=True)
 class Turns:
-    """The turns of n conversations, t in all, one conversation behind the other.
+    """The turns of n plain conversations, t in all, one conversation behind the other.
 
     Attributes:
-        role: text, t.
-        content: text, t.
         edges: where each conversation begins, and the end of the last: int64, n + 1.
-        stripped: the content without white space around it: text, t.
+        roles: places in `PLAIN_ROLES`: int32, t.
+        role: an Arrow array of large strings, t.
+        content: likewise.
     """
 
-    role: pl.Series
-    content: pl.Series
     edges: np.ndarray
-    stripped: pl.Series
+    roles: np.ndarray
+    role: Any
+    content: Any
 
-    def count(self, holds: pl.Series) -> np.ndarray:
+    @property
+    def offsets(self) -> np.ndarray:
+        """Where each content begins in the bytes of all, and the end of the last: int64, t + 1."""
+        _, offsets, _ = self.content.buffers()
+        first = self.content.offset
+        return np.frombuffer(offsets, np.int64)[first : first + len(self.content) + 1]
+
+    def count(self, holds: np.ndarray) -> np.ndarray:
         """How many turns of each conversation something holds for (int64, n).
 
         Args:
-            holds: for each turn: bool, t; null is False.
+            holds: for each turn: bool, t.
         """
-        before = np.concatenate([[0], np.cumsum(holds.fill_null(False).to_numpy())])
-        return before[self.edges[1:]] - before[self.edges[:-1]]
+        return np.diff(_sums(holds)[self.edges])
 
-    def messages(self) -> pl.Series:
-        """The conversations as a column of a table: `schemas.MESSAGES`, n."""
+    def messages(self, kind: Any) -> Any:
+        """The conversations as an Arrow array (n).
+
+        Args:
+            kind: its type: lists of objects with role and content.
+        """
         import pyarrow as pa
 
-        turns = pl.DataFrame({"role": self.role, "content": self.content}).to_struct()
-        oldest = pl.CompatLevel.oldest()
-        lists = pa.LargeListArray.from_arrays(self.edges, turns.to_arrow(compat_level=oldest))
-        return pl.Series(pl.from_arrow(lists)).cast(MESSAGES)  # ty: ignore
+        turns = pa.StructArray.from_arrays([self.role, self.content], ["role", "content"])
+        return pa.LargeListArray.from_arrays(pa.array(self.edges), turns).cast(kind)
 
-    def texts(self) -> pl.Series:
-        """What conversations must share to be duplicates (text, n): see `duplicate_key`."""
-        import pyarrow as pa
+    def keys_and_reasons(self) -> tuple[list[str], pl.Series]:
+        """Of each conversation (n) its `duplicate_key`, and its `reason_to_drop` (text or null)."""
+        begins, ends = self._stripped()
+        return self._keys(begins.tolist(), ends.tolist()), self._reasons(ends > begins)
 
-        line = pl.concat_str([self.role, pl.lit(": "), self.stripped])
-        lines = pl.select(line).to_series().to_arrow(compat_level=pl.CompatLevel.oldest())
-        lists = pa.LargeListArray.from_arrays(self.edges, lines)
-        return pl.Series(pl.from_arrow(lists)).list.join("\n")  # ty: ignore
+    def _keys(self, begins: list[int], ends: list[int]) -> list[str]:
+        """The MD5 of each conversation's `role: content` lines, without a copy of the texts."""
+        text, roles, keys = memoryview(self.content.buffers()[2] or b""), self.roles.tolist(), []
+        for first, end in pairwise(self.edges.tolist()):
+            key, heads = hashlib.md5(), _HEADS
+            for turn in range(first, end):
+                key.update(heads[roles[turn]])
+                key.update(text[begins[turn] : ends[turn]])
+                heads = _FURTHER_HEADS
+            keys.append(key.hexdigest())
+        return keys
 
-    def reasons(self) -> pl.Series:
-        """Why nothing can be learned from a conversation (text or null, n): `reason_to_drop`."""
-        filled, assistant = self.stripped.str.len_bytes() > 0, self.role == "assistant"
-        reason = (
-            pl.when(pl.lit(pl.Series(self.count(filled) == 0)))
-            .then(pl.lit("empty"))
-            .when(pl.lit(pl.Series(self.count(assistant) == 0)))
-            .then(pl.lit("no assistant turn"))
-            .when(pl.lit(pl.Series(self.count(filled & assistant) == 0)))
-            .then(pl.lit("empty response"))
-        )
-        return pl.select(reason).to_series()
+    def _stripped(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where each content begins and ends without white space around it (int64, t each)."""
+        offsets = self.offsets
+        begins, ends = offsets[:-1].copy(), offsets[1:].copy()
+        data = self.content.buffers()[2] or b""
+        text = np.frombuffer(data, np.uint8)
+        filled = np.flatnonzero(ends > begins)
+        edge = _EDGE_OF_WHITE_SPACE
+        for place in filled[edge[text[begins[filled]]] | edge[text[ends[filled] - 1]]].tolist():
+            content = bytes(memoryview(data)[begins[place] : ends[place]]).decode().lstrip()
+            begins[place] = ends[place] - len(content.encode())
+            ends[place] = begins[place] + len(content.rstrip().encode())
+        return begins, ends
+
+    def _reasons(self, filled: np.ndarray) -> pl.Series:
+        """Why nothing can be learned from a conversation (text or null, n).
+
+        Args:
+            filled: whether each turn has a content other than white space: bool, t.
+        """
+        response = self.roles == PLAIN_ROLES.index("assistant")
+        found = {
+            "empty": self.count(filled) == 0,
+            "no assistant turn": self.count(response) == 0,
+            "empty response": self.count(filled & response) == 0,
+        }
+        reasons = pl.Series([None], dtype=pl.String).new_from_index(0, len(self.edges) - 1)
+        for reason, holds in reversed(found.items()):
+            reasons = reasons.set(pl.Series(holds), reason)
+        return reasons
 
 
 def find_plain(messages: Any) -> np.ndarray | None:
@@ -102,14 +152,11 @@ def find_plain(messages: Any) -> np.ndarray | None:
     ):
         return None
     edges, columns = _flatten(messages)
-    plain = _series(columns["role"]).is_in(PLAIN_ROLES) & _series(columns["content"]).is_not_null()
-    plain = plain.fill_null(False).to_numpy()
+    plain = (_role_places(columns["role"]) >= 0) & _is_valid(columns["content"])
     for name in CALLS:
         if name in columns:
-            plain = plain & columns[name].is_null().to_numpy(zero_copy_only=False)
-    before = np.concatenate([[0], np.cumsum(~plain)])
-    is_list = messages.is_valid().to_numpy(zero_copy_only=False)
-    return is_list & (before[edges[1:]] == before[edges[:-1]])
+            plain = plain & ~_is_valid(columns[name])
+    return _is_valid(messages) & (np.diff(_sums(~plain)[edges]) == 0)
 
 
 def flatten(messages: Any) -> Turns:
@@ -118,30 +165,42 @@ def flatten(messages: Any) -> Turns:
     Args:
         messages: an Arrow array, n.
     """
+    import pyarrow as pa
+
     edges, columns = _flatten(messages)
-    role, content = _series(columns["role"]), _series(columns["content"])
-    return Turns(role, content, edges, content.str.strip_chars(WHITE_SPACE))
+    role, content = (columns[name].cast(pa.large_string()) for name in ("role", "content"))
+    return Turns(edges, _role_places(role), role, content)
 
 
 def is_text(kind: Any) -> bool:
     """Whether Arrow's type is a text's."""
     import pyarrow as pa
 
-    types = pa.types
-    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _flatten(messages: Any) -> tuple[np.ndarray, dict[str, Any]]:
     """Where each conversation begins and ends (int64, n + 1), and the fields of all turns."""
+    sizes = messages.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    turns = messages.flatten()
+    names = [field.name for field in turns.type]
+    # Of a turn that is null, all fields are null.
+    return _sums(sizes), dict(zip(names, turns.flatten(), strict=True))
+
+
+def _role_places(role: Any) -> np.ndarray:
+    """The place of each role in `PLAIN_ROLES` (int32, t); -1 where it is no such role."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    sizes = pc.fill_null(pc.list_value_length(messages), 0).to_numpy(zero_copy_only=False)
-    turns = messages.flatten()
-    # Of a turn that is null, all fields are null.
-    names = [field.name for field in turns.type]
-    edges = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-    return edges, dict(zip(names, turns.flatten(), strict=True))
+    places = pc.index_in(role, pa.array(PLAIN_ROLES, role.type))  # ty: ignore
+    return places.fill_null(-1).to_numpy(zero_copy_only=False)
 
 
-def _series(column: Any) -> pl.Series:
-    return pl.Series(pl.from_arrow(column), dtype=pl.String)  # ty: ignore
+def _is_valid(column: Any) -> np.ndarray:
+    return column.is_valid().to_numpy(zero_copy_only=False)
+
+
+def _sums(numbers: np.ndarray) -> np.ndarray:
+    """The sum of the numbers before each, and of all: int64, one more than the numbers."""
+    return np.concatenate([[0], np.cumsum(numbers, dtype=np.int64)])

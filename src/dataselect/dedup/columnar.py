@@ -179,8 +179,8 @@ def _find_truncated(
         return reasons
     found = reasons.to_list()
     rows = messages.take(doubtful).to_pylist()
-    for place, cut in zip(doubtful, truncation(rows), strict=True):
-        found[place] = cut if isinstance(cut, str) else CUT_OFF if cut else None
+    for place, result in zip(doubtful, truncation(rows), strict=True):
+        found[place] = result if isinstance(result, str) else CUT_OFF if result else None
     return pl.Series(found, dtype=pl.String)
 
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from dataselect.dedup.turns import CALLS
 
 #: What stands for a line that is not regular.
@@ -14,6 +16,7 @@ SKIPPED = b"{}\n"
 
 #: Words that Arrow's parser takes for numbers, and Python's does not.
 _NOT_NUMBERS = re.compile(rb"[:,\[]\s*-?(?:Inf|NaN)")
+_WORDS = (b"Inf", b"NaN")
 
 #: Python's json refuses longer whole numbers: `sys.int_info.default_max_str_digits`.
 _MOST_DIGITS = 4_300
@@ -24,27 +27,53 @@ _TWO_DIGITS = re.compile(rb"\d\d")
 _MOST_LEVELS = 500
 
 
-def is_regular(line: bytes) -> bool:
-    """Whether Arrow reads a line as Python's json does, or both refuse it."""
-    stripped = line.strip()
+def find_regular(lines: list[bytes]) -> np.ndarray:
+    """Which lines Arrow reads as Python's json does, or refuses as it does (bool, n)."""
+    data = b"".join(lines)
     # So one line is one object: nowhere inside a value may `{` follow a `}`.
-    if stripped[:1] != b"{" or stripped[-1:] != b"}" or b"\0" in line:
-        return False
-    if not line.isascii():
-        try:
-            line.decode()
-        except UnicodeDecodeError:
-            return False
-    if (b"Inf" in line or b"NaN" in line) and _NOT_NUMBERS.search(line):
-        return False
-    return not (_has_long_number(line) or line.count(b"[") + line.count(b"{") > _MOST_LEVELS)
+    regular = [line.startswith(b"{") and line.endswith((b"}\n", b"}\r\n", b"}")) for line in lines]
+    found = np.asarray(regular, dtype=bool)
+    doubtful = np.arange(len(lines)) if _may_be_odd(data) else _find_doubtful(lines, data)
+    for place in doubtful.tolist():
+        found[place] = regular[place] and _is_regular(lines[place])
+    return found
 
 
-def _has_long_number(line: bytes) -> bool:
-    if len(line) < _MOST_DIGITS:
+def _may_be_odd(data: bytes) -> bool:
+    """Whether bytes that are not UTF-8, or a very long number, may be in some lines."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return True
+    # Of the bytes of a long number, two of these lie behind each other.
+    return b"\0" in data or bool(_TWO_DIGITS.search(data[:: _MOST_DIGITS // 2]))
+
+
+def _find_doubtful(lines: list[bytes], data: bytes) -> np.ndarray:
+    """The places of lines with many brackets, or words that may stand for numbers (int64)."""
+    letters = np.frombuffer(data, np.uint8)
+    ends = np.cumsum([len(line) for line in lines])
+    brackets = np.flatnonzero(letters & 0xDF == ord("["))  # and {
+    counts = np.diff(np.searchsorted(brackets, ends), prepend=0)
+    places = [np.flatnonzero(counts > _MOST_LEVELS)]
+    for word in _WORDS:
+        begins = np.flatnonzero(letters[:-2] == word[0])
+        begins = begins[(letters[begins + 1] == word[1]) & (letters[begins + 2] == word[2])]
+        places.append(np.searchsorted(ends, begins, side="right"))
+    return np.unique(np.concatenate(places))
+
+
+def _is_regular(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
         return False
-    # Most lines are done with these few bytes: a long number has two of them in a row.
-    return bool(_TWO_DIGITS.search(line[:: _MOST_DIGITS // 2]) and _LONG_NUMBER.search(line))
+    return not (
+        b"\0" in line
+        or line.count(b"[") + line.count(b"{") > _MOST_LEVELS
+        or _NOT_NUMBERS.search(line)
+        or _LONG_NUMBER.search(line)
+    )
 
 
 def read_columns(lines: list[bytes], names: Mapping[str, str]) -> dict[str, Any] | None:

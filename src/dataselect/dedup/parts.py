@@ -11,7 +11,7 @@ import polars as pl
 
 from dataselect.compute.prefetch import batched
 from dataselect.dedup.fields import BadRow
-from dataselect.dedup.json_columns import SKIPPED, is_regular, read_columns
+from dataselect.dedup.json_columns import SKIPPED, find_regular, read_columns
 from dataselect.dedup.read import (
     COLUMNS,
     ROWS_PER_BATCH,
@@ -171,19 +171,16 @@ class LinesPart:
         return _names(self.rows())
 
     def columns(self, names: Mapping[str, str]) -> Columns | None:
-        regular = [is_regular(line) for _, line in self.lines]
+        lines = [line for _, line in self.lines]
+        regular = find_regular(lines)
         arrays = read_columns(
-            [
-                line if fits else SKIPPED
-                for (_, line), fits in zip(self.lines, regular, strict=True)
-            ],
-            names,
+            [line if fits else SKIPPED for line, fits in zip(lines, regular, strict=True)], names
         )
         if arrays is None:
             return None
         return Columns(
             arrays,
-            np.asarray(regular),
+            regular,
             _places(self.file, pl.Series([number for number, _ in self.lines], dtype=pl.Int64)),
             stem_of(self.file),
             lambda wanted: [

@@ -70,20 +70,22 @@ def input_errors(name: str) -> Generator[None]:
 
 def is_parquet(name: str) -> bool:
     """Whether a file is a parquet file, by its name."""
-    return _kind(name).endswith((".parquet", ".pq"))
+    return _without_compression(name).endswith((".parquet", ".pq"))
 
 
 def is_json_lines(name: str) -> bool:
     """Whether a file has a JSON object per line, by its name and its first character."""
-    return _kind(name).endswith((".jsonl", ".json", ".ndjson")) and not _is_array(name)
+    return _without_compression(name).endswith((".jsonl", ".json", ".ndjson")) and not _is_array(
+        name
+    )
 
 
-def _kind(name: str) -> str:
+def _without_compression(name: str) -> str:
     return name.removesuffix(".gz").removesuffix(".zst")
 
 
 def _records(name: str, wanted: Collection[str]) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
-    kind = _kind(name)
+    kind = _without_compression(name)
     if is_parquet(name):
         yield from enumerate(_parquet(name, wanted), 1)
     elif is_json_lines(name):

@@ -265,9 +265,10 @@ def test_threads_change_nothing(here):
     script = (
         "from pathlib import Path; from dataselect.dedup.steps import write_pool;"
         "from dataselect.dedup.settings import NearDuplicateSettings, PoolRules;"
-        "from tests.dedup import NONE_CUT_OFF;"
+        "from dataselect.dedup.truncation import Truncation;"
         "write_pool(['a.jsonl'], Path(OUT), rules=PoolRules(), progress=lambda *_: None,"
-        "truncation=NONE_CUT_OFF, near_duplicates=NearDuplicateSettings())"
+        "truncation=Truncation(lambda rows: [False] * len(rows)),"
+        "near_duplicates=NearDuplicateSettings())"
     )
     for threads in ("1", "3"):
         counts = {"POLARS_MAX_THREADS": threads, "RAYON_NUM_THREADS": threads}

@@ -1,16 +1,20 @@
 """Measures the dedup stage on made-up rows of real lengths, against plain DuckDB on the same file.
 
-    python benchmarks/dedup.py [--rows 5800000]
+    python benchmarks/dedup.py [--rows 5800000] [--compared 300000]
 
 Text is random words; lengths are drawn like those of instruction rows (log-normal, 1,000
 characters at the median); one row in a hundred repeats another. Plain DuckDB does the minimum that
 finds duplicates: the same key, the first row of each, written to parquet; nothing is checked.
-`--rows` other than the default saves no result.
+
+On the first `--compared` rows, as parquet and as JSON lines, the stage is also run with every row
+read by itself, as it reads rows with tools or a fault: how many times as fast are columns?
+Options other than the defaults save no result.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,31 +25,58 @@ from measuring import in_new_process, save_result, temporary_folder, timed
 
 from dataselect.compute import no_progress
 from dataselect.data import tables
+from dataselect.dedup import columns, parts, raw
 from dataselect.dedup.settings import PoolRules
 from dataselect.dedup.steps import write_pool
+from dataselect.dedup.truncation import find_truncated
+from dataselect.models.settings import TokenizerSettings
 
 ROWS = 5_800_000
+COMPARED = 300_000
 BLOCK_ROWS = 50_000
 WORDS = 4_000
 REPEATED = 100  # every hundredth row
 
 
 def main() -> None:
-    """Makes the file, and runs both on it, each in a process of its own."""
+    """Makes the files, and runs all on them, each in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
-    rows = parser.parse_args().rows
+    parser.add_argument("--compared", type=int, default=COMPARED)
+    given = parser.parse_args()
     with temporary_folder() as home:
         path = str(home / "raw.parquet")
-        make(Path(path), rows)
+        make(Path(path), given.rows)
         size = round(Path(path).stat().st_size / 1e6)
         ours = in_new_process("dedup", "stage", path=path, out=str(home / "out"))
         plain = in_new_process("dedup", "plain", path=path, out=str(home / "plain.parquet"))
-    result = {"rows": rows, "file_mb": size, "stage": ours, "duckdb": plain}
-    result["stage_over_duckdb"] = round(ours["seconds"] / plain["seconds"], 2)
-    result["same_rows"] = ours["kept"] == plain["kept"]
-    if rows == ROWS:
+        result = {"rows": given.rows, "file_mb": size, "stage": ours, "duckdb": plain}
+        result["stage_over_duckdb"] = round(ours["seconds"] / plain["seconds"], 2)
+        result["same_rows"] = ours["kept"] == plain["kept"]
+        result["columns"] = {"rows": given.compared, **compare(home, given.compared)}
+    if (given.rows, given.compared) == (ROWS, COMPARED):
         save_result("dedup", result)
+
+
+def compare(home: Path, rows: int) -> dict[str, Any]:
+    """The stage by whole columns and row by row, on parquet and on JSON lines."""
+    make(home / "few.parquet", rows)
+    pl.scan_parquet(home / "few.parquet").sink_ndjson(home / "few.jsonl")
+    found = {}
+    for kind in ("parquet", "jsonl"):
+        path, outs = str(home / f"few.{kind}"), [str(home / f"{kind}-{way}") for way in range(2)]
+        by_row = in_new_process("dedup", "stage", path=path, out=outs[0], by_row=True)
+        by_column = in_new_process("dedup", "stage", path=path, out=outs[1])
+        same = all(
+            Path(outs[0], name).read_bytes() == Path(outs[1], name).read_bytes()
+            for name in ("pool.parquet", "dropped.parquet")
+        )
+        found[kind] = {"by_row": by_row, "by_column": by_column, "same_bytes": same}
+        for clock in ("seconds", "cpu_seconds"):
+            found[kind][f"by_row_over_by_column_{clock}"] = round(
+                by_row[clock] / by_column[clock], 2
+            )
+    return found
 
 
 def make(path: Path, rows: int) -> None:
@@ -87,18 +118,29 @@ def _block(texts: pl.DataFrame, first: int) -> pl.DataFrame:
     )
 
 
-def stage(path: str, out: str) -> dict[str, Any]:
-    """The stage's work, but for the tokenizer that finds which rows are truncated."""
+def stage(path: str, out: str, by_row: bool = False) -> dict[str, Any]:
+    """The stage's work; no row is so long that a tokenizer must say whether it is truncated.
+
+    Args:
+        by_row: whether each row is read by itself.
+    """
     run: dict[str, Any] = {}
+    if by_row:
+        raw.read_pool_parts = _read_rows  # ty: ignore
     with timed(run):
         counts = write_pool(
             [path],
             Path(out),
             rules=PoolRules(),
-            truncation=lambda rows: [False] * len(rows),
+            truncation=find_truncated(TokenizerSettings(name="")),
             progress=no_progress,
         )
     return {**run, "kept": counts.kept, "rows_per_second": round(counts.read / run["seconds"])}
+
+
+def _read_rows(*given: Any) -> Iterator[parts.Part]:
+    for part in columns.read_pool_parts(*given):
+        yield parts.RecordPart(part.rows())
 
 
 def plain(path: str, out: str) -> dict[str, Any]:

@@ -33,6 +33,8 @@ from dataselect.data import tables
 from dataselect.dedup.sequences import unique_in_rows, word_sequences
 from dataselect.dedup.settings import NearDuplicateSettings, PoolRules
 from dataselect.dedup.steps import write_pool
+from dataselect.dedup.truncation import find_truncated
+from dataselect.models.settings import TokenizerSettings
 
 SIMILARITY = 0.8
 SAMPLED_REMOVED = 2_000
@@ -90,7 +92,7 @@ def ours(path: str, out: str, near: int) -> dict[str, Any]:
             [path],
             Path(out),
             rules=PoolRules(),
-            truncation=lambda rows: [False] * len(rows),
+            truncation=find_truncated(TokenizerSettings(name=""), keep=True),
             progress=no_progress,
             near_duplicates=NearDuplicateSettings(similarity=SIMILARITY) if near else None,
         )

@@ -3,6 +3,11 @@
 import json
 from pathlib import Path
 
+from dataselect.dedup.truncation import Truncation
+
+#: Finds no row that `max_tokens` cuts off.
+NONE_CUT_OFF = Truncation(lambda rows: [False] * len(rows))
+
 
 def write(name, rows):
     """A file of JSON lines in the working directory."""

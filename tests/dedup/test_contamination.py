@@ -15,7 +15,7 @@ from dataselect.dedup.contamination import Contamination, overlapping_queries
 from dataselect.dedup.pool import RawPool
 from dataselect.dedup.settings import DecontaminateSettings, PoolRules
 from dataselect.dedup.steps import write_pool
-from tests.dedup import row, turns, write
+from tests.dedup import NONE_CUT_OFF, row, turns, write
 from tests.dedup.test_overlaps import LONG, WORDS, table
 
 REPORT, DROP = DecontaminateSettings(), DecontaminateSettings(action="drop")
@@ -32,7 +32,7 @@ def run(rows, tests, settings, out="out"):
         [write("a.jsonl", rows)],
         Path(out),
         rules=PoolRules(),
-        truncation=lambda rows: [False] * len(rows),
+        truncation=NONE_CUT_OFF,
         progress=no_progress,
         tests=tests,
         decontaminate=settings,
@@ -103,7 +103,7 @@ def test_rows_that_are_left_out_later_for_another_reason_are_not_listed(here):
         [write("a.jsonl", ROWS)],
         here / "raw.parquet",
         PoolRules(),
-        lambda rows: [False] * len(rows),
+        NONE_CUT_OFF,
         no_progress,
     )
     pool = RawPool(here / "raw.parquet")

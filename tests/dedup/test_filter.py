@@ -15,7 +15,7 @@ from dataselect.dedup.read import RawRow
 from dataselect.dedup.settings import PoolRules
 from dataselect.dedup.steps import write_pool
 from dataselect.plan.sample import sample_pool
-from tests.dedup import row, write
+from tests.dedup import NONE_CUT_OFF, row, write
 from tests.helpers import change, mistake, planned
 
 
@@ -164,7 +164,7 @@ def test_filtered_rows_are_dropped_with_the_reason_whatever_else_is_wrong_with_t
         ["a.jsonl"],
         in_scratch / "out",
         rules=PoolRules(where="x > 1"),
-        truncation=lambda rows: [False] * len(rows),
+        truncation=NONE_CUT_OFF,
         progress=no_progress,
     )
     pool, dropped = (pl.read_parquet(f"out/{name}.parquet") for name in ("pool", "dropped"))

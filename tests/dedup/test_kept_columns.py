@@ -11,10 +11,11 @@ import pytest
 from dataselect.compute import no_progress
 from dataselect.dedup.conversations import BadRow
 from dataselect.dedup.kept_columns import ColumnSearch, check_keep, column_types, pack, unpack
+from dataselect.dedup.parts import RecordPart
 from dataselect.dedup.read import RawRow
 from dataselect.dedup.settings import PoolRules
 from dataselect.dedup.steps import write_pool
-from tests.dedup import row, write
+from tests.dedup import NONE_CUT_OFF, row, write
 from tests.helpers import mistake
 
 NAN, INF = float("nan"), float("inf")
@@ -91,15 +92,19 @@ def test_names_that_clash_are_refused(names, message):
     assert message in mistake(check_keep, places)
 
 
+def part(*records):
+    return RecordPart([RawRow("a:1", "a", record) for record in records])
+
+
 def test_a_column_that_no_row_has_is_named_with_the_nearest():
     search = ColumnSearch({"license": "pool.keep", "judge_scor": "pool.where"})
-    search.look([RawRow("a:1", "a", {"judge_score": 3}), RawRow("a:2", "a", BadRow("not JSON"))])
-    search.look([RawRow("a:3", "a", {"license": None, "id": 1})])
+    search.look(part({"judge_score": 3}, BadRow("not JSON")))
+    search.look(part({"license": None, "id": 1}))
     assert mistake(search.check) == (
         "pool.where: no row of the pool has a column `judge_scor`. Did you mean `judge_score`? "
         "There are: judge_score, license, id. A text stands in single quotes. Fix it."
     )
-    search.look([RawRow("a:4", "a", {"judge_scor": 3})])
+    search.look(part({"judge_scor": 3}))
     search.check()
 
 
@@ -110,7 +115,7 @@ def pool_of(folder, *names, **rules):
         list(names),
         folder,
         rules=rules,
-        truncation=lambda rows: [False] * len(rows),
+        truncation=NONE_CUT_OFF,
         progress=no_progress,
     )
     return [pl.read_parquet(folder / f"{name}.parquet") for name in ("pool", "dropped")]

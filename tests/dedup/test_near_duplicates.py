@@ -17,7 +17,7 @@ from dataselect.dedup import minhash, raw, sequence_sets, similar_rows
 from dataselect.dedup.pool import NearDuplicateCounts
 from dataselect.dedup.settings import NearDuplicateSettings, PoolRules
 from dataselect.dedup.steps import write_pool
-from tests.dedup import row, write
+from tests.dedup import NONE_CUT_OFF, row, write
 from tests.helpers import ROOT, change, mistake, planned
 
 
@@ -34,7 +34,7 @@ def run(rows, out="out", **settings):
         [path],
         folder,
         rules=PoolRules(most_dropped=1.0),
-        truncation=lambda block: [False] * len(block),
+        truncation=NONE_CUT_OFF,
         progress=no_progress,
         near_duplicates=NearDuplicateSettings(**settings) if settings else None,
     )
@@ -265,8 +265,10 @@ def test_threads_change_nothing(here):
     script = (
         "from pathlib import Path; from dataselect.dedup.steps import write_pool;"
         "from dataselect.dedup.settings import NearDuplicateSettings, PoolRules;"
+        "from dataselect.dedup.truncation import Truncation;"
         "write_pool(['a.jsonl'], Path(OUT), rules=PoolRules(), progress=lambda *_: None,"
-        "truncation=lambda rows: [False] * len(rows), near_duplicates=NearDuplicateSettings())"
+        "truncation=Truncation(lambda rows: [False] * len(rows)),"
+        "near_duplicates=NearDuplicateSettings())"
     )
     for threads in ("1", "3"):
         counts = {"POLARS_MAX_THREADS": threads, "RAYON_NUM_THREADS": threads}

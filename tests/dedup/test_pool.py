@@ -9,7 +9,8 @@ from dataselect.data import tables
 from dataselect.dedup.pool import PoolCounts
 from dataselect.dedup.settings import PoolRules
 from dataselect.dedup.steps import write_pool
-from tests.dedup import row, turns, write
+from dataselect.dedup.truncation import Truncation
+from tests.dedup import NONE_CUT_OFF, row, turns, write
 from tests.helpers import mistake
 
 
@@ -18,11 +19,7 @@ def here(in_scratch):
     return in_scratch
 
 
-def none_truncated(rows):
-    return [False] * len(rows)
-
-
-def run(here, *paths, truncation=none_truncated, out="out", **rules):
+def run(here, *paths, truncation=NONE_CUT_OFF, out="out", **rules):
     """The pool of the files, however many of their rows are dropped: counts, pool, dropped."""
     counts = write_pool(
         list(paths),
@@ -153,7 +150,7 @@ def test_progress_counts_every_row(here):
         ["a.jsonl"],
         here / "out",
         rules=PoolRules(),
-        truncation=none_truncated,
+        truncation=NONE_CUT_OFF,
         progress=rows.append,
     )
     assert rows == [8_192, 1_808]
@@ -167,7 +164,7 @@ def test_truncated_rows_are_dropped_and_rows_dropped_already_are_not_checked(her
         return [turns[0]["content"] == "long" for turns in rows]
 
     write("a.jsonl", [row("long", "y", id="l"), row("no answer"), row("x", "y", id="s")])
-    counts, pool, dropped = run(here, "a.jsonl", truncation=long)
+    counts, pool, dropped = run(here, "a.jsonl", truncation=Truncation(long))
     assert seen == ["long", "x"]
     assert pool["id"].to_list() == ["s"]
     reason = "response entirely cut off by max_tokens"

@@ -15,7 +15,7 @@ from dataselect.dedup import raw
 from dataselect.dedup.conversations import duplicate_key
 from dataselect.dedup.raw import write_raw
 from dataselect.dedup.settings import PoolRules
-from tests.dedup import row, turns, write
+from tests.dedup import NONE_CUT_OFF, row, turns, write
 from tests.helpers import mistake
 
 
@@ -30,7 +30,7 @@ def read(*files, fields=("id", "source", "reason"), **rules):
         list(files),
         "raw.parquet",
         PoolRules(**{"most_dropped": 1, **rules}),
-        lambda rows: [False] * len(rows),
+        NONE_CUT_OFF,
         no_progress,
     )
     return pl.read_parquet("raw.parquet").select(fields).rows()
@@ -124,7 +124,7 @@ def test_a_bad_row_names_the_column_that_it_lacks(monkeypatch):
     monkeypatch.setattr(raw, "ROWS_PER_BLOCK", 1)  # in a long file, before its end is seen
     path = write("m.jsonl", [{"qestion": "x", "answer": "y"}])
     rules = PoolRules(columns={"prompt": "question", "response": "answer"})
-    message = mistake(write_raw, [path], "raw.parquet", rules, len, no_progress)
+    message = mistake(write_raw, [path], "raw.parquet", rules, NONE_CUT_OFF, no_progress)
     assert message.startswith("m.jsonl:1: no messages: expected a column `messages`, ")
     assert (
         "found qestion, answer, prompt (empty), response; no column `question`, which "

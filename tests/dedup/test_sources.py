@@ -38,7 +38,7 @@ def test_an_entry_that_matches_no_source():
         names.rename(source)
     assert mistake(names.check) == (
         "pool.sources: `sciense*` matches no source of the pool. Did you mean `science`? There "
-        "are: science, flan, hard_coded. Fix or remove it."
+        "are: flan, hard_coded, science. Fix or remove it."
     )
 
 

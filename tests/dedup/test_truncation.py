@@ -1,11 +1,15 @@
 """Rows whose response `max_tokens` cuts off entirely."""
 
+import random
 from dataclasses import replace
 
 import polars as pl
 import pytest
 
-from dataselect.dedup.truncation import find_truncated
+from dataselect.data.schemas import MESSAGES
+from dataselect.dedup.truncation import OPENING_BYTES, find_truncated
+from dataselect.dedup.truncation import _bytes as most_bytes
+from dataselect.dedup.turns import flatten
 from dataselect.errors import InputError
 from dataselect.models.chat import Chat, load_chat
 from dataselect.models.load import load_tokenizer
@@ -113,3 +117,24 @@ def test_rows_with_tools_are_left_out_where_the_format_loses_them(monkeypatch):
         tokenizer.chat_template = template
         chat = Chat(tokenizer, "model", 512)
         assert truncated([WEATHER, plain], chat="model", max_tokens=512) == [expected, False]
+
+
+@pytest.mark.parametrize("changes", [{}, {"chat": "alpaca"}, {"chat": "model"}])
+@pytest.mark.parametrize("keep", [False, True])
+def test_which_rows_are_doubtful_is_seen_alike_in_columns(changes, keep):
+    """The bound for many rows at once is that for each; without doubt nothing is cut off."""
+    draw = random.Random(0)
+    roles = ("system", "user", "assistant")
+    talks = [
+        turns(*((draw.choice(roles), "é" * draw.randrange(90)) for _ in range(draw.randrange(5))))
+        for _ in range(200)
+    ]
+    column = pl.Series(talks, dtype=MESSAGES).to_arrow(compat_level=pl.CompatLevel.oldest())
+    check = find_truncated(replace(TOKENIZER, max_tokens=300, **changes), keep=keep)
+    doubtful = check.doubtful(flatten(column)).tolist()
+    if changes.get("chat") == "model":
+        assert all(doubtful)
+        return
+    limit = 300 - OPENING_BYTES.get(changes.get("chat"), 0)
+    assert doubtful == [not keep and most_bytes(talk) >= limit for talk in talks]
+    assert 20 < sum(doubtful) < 180 or keep

@@ -15,7 +15,10 @@ def counted(*reasons):
     rows = UnusableRows()
     for number, reason in enumerate(reasons, 1):
         raw = RawRow(f"a.jsonl:{number}", "a", {"text": f"row {number}", "unread": None})
-        rows.count(raw, reason, None)
+        if reason is None:
+            rows.count_usable(1)
+        else:
+            rows.count(lambda raw=raw: raw, reason, None)
     return rows
 
 
@@ -68,7 +71,7 @@ SHOWN = {
 def test_rows_are_shown_whatever_they_hold(name):
     record, shown = SHOWN[name]
     rows = UnusableRows()
-    rows.count(RawRow("a:1", "a", record), "bad row", "why")
+    rows.count(lambda: RawRow("a:1", "a", record), "bad row", "why")
     expected = '\n    {"n": NaN, "b": "b\'\\\\xff\'", "t": "ü"}' if shown is None else shown
     message = mistake(rows.check, 0.5)
     assert f"  a:1: bad row: why{expected}\nFix the rows" in message

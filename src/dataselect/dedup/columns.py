@@ -7,7 +7,8 @@ from functools import cache
 from typing import Any
 
 from dataselect.dedup.fields import FORMS, POOL_COLUMNS, SYNONYMS, BadRow
-from dataselect.dedup.read import RawRow, read_rows
+from dataselect.dedup.parts import Part, read_parts
+from dataselect.dedup.read import RawRow
 from dataselect.errors import InputError, did_you_mean, first_few
 
 #: So many of a file's columns are named in a message.
@@ -36,6 +37,14 @@ def check_columns(columns: dict[str, str]) -> None:
 def read_pool_rows(
     files: list[str], columns: dict[str, str], extra: Collection[str] = ()
 ) -> Iterator[RawRow]:
+    """The rows of `read_pool_parts`, one by one."""
+    for part in read_pool_parts(files, columns, extra):
+        yield from part.rows()
+
+
+def read_pool_parts(
+    files: list[str], columns: dict[str, str], extra: Collection[str] = ()
+) -> Iterator[Part]:
     """The rows of the files as they are, with the columns that `columns` names among them.
 
     Args:
@@ -46,18 +55,30 @@ def read_pool_rows(
         InputError: a file has rows, and lacks a column of `columns` in all of them.
     """
     for path in files:
-        lacking, names = set(columns.values()), dict[str, Any]()
-        for row in read_rows([path], extra=(*columns.values(), *extra)):
-            if lacking and isinstance(row.record, dict):
-                lacking -= row.record.keys()
-                names |= row.record if len(names) < NAMED else {}
-            yield row
+        lacking, names = set(columns.values()), dict[str, None]()
+        for part in read_parts(path, (*columns.values(), *extra)):
+            for header in part.names() if lacking else ():
+                lacking -= set(header)
+                names |= dict.fromkeys(header) if len(names) < NAMED else {}
+                if not lacking:
+                    break
+            yield part
         if lacking and names:
             absent = next(theirs for theirs in columns.values() if theirs in lacking)
             raise InputError(
                 f"{path}: no column `{absent}`, which `pool.columns` in params.yaml names. "
                 f"The file has {first_few(names, NAMED)}. Fix the name there."
             )
+
+
+def file_columns(columns: dict[str, str]) -> dict[str, str]:
+    """The columns that `rename` leaves: our name → the files'.
+
+    Args:
+        columns: our name → the files' name, where it is another.
+    """
+    unread = _unread(tuple(columns)) if columns else set()
+    return {name: name for name in POOL_COLUMNS if name not in unread} | columns
 
 
 def rename(record: dict[str, Any], columns: dict[str, str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dataselect.data import tables
 from dataselect.data.schemas import TOOL_USE
 from dataselect.dedup.condition import needed_columns
 from dataselect.dedup.fields import BadRow
-from dataselect.dedup.read import RawRow
+from dataselect.dedup.parts import Part
 from dataselect.dedup.settings import PoolRules
 from dataselect.errors import InputError, did_you_mean
 
@@ -33,12 +33,11 @@ class ColumnSearch:
         self.missing = dict(settings)
         self._found: dict[str, None] = {}
 
-    def look(self, rows: Iterable[RawRow]) -> None:
+    def look(self, part: Part) -> None:
         """Notes the columns of further rows."""
         if self.missing:
-            for row in rows:
-                if not isinstance(row.record, BadRow):
-                    self.add(row.record)
+            for names in part.names():
+                self.add(names)
 
     def add(self, names: Iterable[str]) -> None:
         """Notes columns."""

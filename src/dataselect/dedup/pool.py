@@ -151,15 +151,22 @@ class RawPool:
         if keep:
             types = column_types((block.rows["extra"] for block in self.blocks(["extra"])), keep)
             columns.append("extra")
-        count, turns = 0, Counter()
-        with tables.open_writer("pool", path) as put:
+        turns = Counter()
+
+        def blocks() -> Iterator[pl.DataFrame]:
+            count = 0
             for _, rows in self.blocks(columns):
                 numbers = pl.Series("row", range(count, count + rows.height), pl.Int64)
                 if keep:
                     rows = rows.drop("extra").with_columns(unpack(rows["extra"], types))
-                put(rows.insert_column(0, numbers))
-                count += rows.height
                 turns.update(_unusual_turns(rows["messages"]))
+                count += rows.height
+                yield rows.insert_column(0, numbers)
+
+        with tables.open_writer("pool", path) as put:
+            # A thread makes the next block while this one is written.
+            for block in prefetch(blocks()):
+                put(block)
         return {name: rows for name, rows in turns.items() if rows}
 
     def _any_tool_use(self) -> bool:

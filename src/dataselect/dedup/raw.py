@@ -2,95 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from dataselect.compute.prefetch import batched, prefetch
-from dataselect.data import tables
-from dataselect.data.schemas import TOOL_USE
-from dataselect.data.tables import Message
-from dataselect.data.tool_use import to_column
-from dataselect.dedup.columns import note_lacking, read_pool_rows, rename
-from dataselect.dedup.conversations import duplicate_key, parse_messages, reason_to_drop
-from dataselect.dedup.fields import BadRow, NoMessages, name_field
-from dataselect.dedup.filter import FILTERED, RowFilter
-from dataselect.dedup.kept_columns import ColumnSearch, named_columns, pack
+from dataselect.compute.prefetch import prefetch
+from dataselect.dedup.columnar import ColumnParser, merge
+from dataselect.dedup.columns import read_pool_parts
+from dataselect.dedup.filter import RowFilter
+from dataselect.dedup.kept_columns import ColumnSearch, named_columns
+from dataselect.dedup.parts import Part, blocks_of_parts
+from dataselect.dedup.pool_rows import (
+    NOT_WANTED,
+    RAW_SCHEMA,
+    PoolRow,
+    left_out,
+    name_rows,
+    parse_row,
+    raw_schema,
+    raw_table,
+)
 from dataselect.dedup.read import RawRow
 from dataselect.dedup.settings import PoolRules
 from dataselect.dedup.sources import SourceNames
+from dataselect.dedup.truncation import CUT_OFF, Truncation
 from dataselect.dedup.unusable import UnusableRows
 from dataselect.errors import InputError
 from dataselect.report import Progress
 
-#: Conversations → of each, whether `max_tokens` leaves nothing of its first response; or, as text,
-#: why the model cannot read it at all.
-Truncation = Callable[[list[list[Message]]], list[bool | str]]
-
 #: Rows that are written together: some tens of MB.
 ROWS_PER_BLOCK = 8_192
-
-#: Why a row is not in the pool where the user left out its source: no fault of the row.
-SOURCE_LEFT_OUT = "source left out"
-
-#: Reasons that are no fault of a row.
-NOT_WANTED = (SOURCE_LEFT_OUT, FILTERED)
-
-#: The pool before its duplicates are removed: every row read, kept or (with a reason) not.
-RAW_SCHEMA = {
-    "id": pl.String,
-    "source": pl.String,
-    "messages": tables.MESSAGES,
-    "key": pl.String,
-    "place": pl.String,
-    "reason": pl.String,
-    "detail": pl.String,
-    **TOOL_USE,
-    "extra": pl.String,
-}
-
-
-@dataclass
-class NamedRow:
-    """A row of a file with its names.
-
-    Attributes:
-        raw: the row.
-        record: its columns, with our names beside the file's.
-        id: as `pool.id` makes it of the row's own; None where it has none.
-        source: as `pool.sources` names it.
-        reason: why the row is not wanted; None where it is.
-        error: what is wrong with it so far.
-    """
-
-    raw: RawRow
-    record: dict[str, Any]
-    id: str | None
-    source: str
-    reason: str | None
-    error: BadRow | None
-
-
-@dataclass
-class PoolRow:
-    """A row of `RAW_SCHEMA`."""
-
-    id: str
-    source: str
-    messages: list[Message] | None
-    key: str | None
-    place: str
-    reason: str | None
-    detail: str | None = None
-    extra: str | None = None
-
-    @property
-    def tool_use(self) -> str | None:
-        """The column `tool_use`."""
-        return to_column(self.messages or [])
 
 
 def write_raw(
@@ -111,100 +55,94 @@ def write_raw(
     """
     import pyarrow.parquet as pq
 
-    oldest = pl.CompatLevel.oldest()
-    sources, unusable = SourceNames(rules.sources), UnusableRows()
-    meets_condition = RowFilter(rules.where)
+    parser = BlockParser(rules, truncation)
     search = ColumnSearch(named_columns(rules))
-    extra = tuple(search.missing)
+    parts = read_pool_parts(paths, rules.columns, tuple(search.missing))
 
-    def blocks() -> Iterator[Any]:
-        for block in batched(read_pool_rows(paths, rules.columns, extra), ROWS_PER_BLOCK):
-            search.look(block)
-            rows = [
-                _left_out(row) if row.reason else parse_row(row, rules)
-                for row in name_rows(block, rules, sources, meets_condition)
-            ]
-            _mark_truncated(rows, truncation)
-            for raw_row, row in zip(block, rows, strict=True):
-                if row.reason not in NOT_WANTED:
-                    unusable.count(raw_row, row.reason, row.detail)
-            columns = {name: [getattr(row, name) for row in rows] for name in RAW_SCHEMA}
-            yield pl.DataFrame(columns, schema=RAW_SCHEMA).to_arrow(compat_level=oldest)
+    def tables() -> Iterator[Any]:
+        # One thread reads the next rows, another makes a table of these, this one writes.
+        for block in prefetch(blocks_of_parts(parts, ROWS_PER_BLOCK)):
+            for part in block:
+                search.look(part)
+            yield parser(block)
 
-    schema = pl.DataFrame(schema=RAW_SCHEMA).to_arrow(compat_level=oldest).schema
-    with pq.ParquetWriter(raw, schema, compression="lz4") as writer:
-        # A thread reads the next rows while these are packed and written.
-        for table in prefetch(blocks()):
+    with pq.ParquetWriter(raw, raw_schema(), compression="lz4") as writer:
+        for table in prefetch(tables()):
             writer.write_table(table)
             progress(table.num_rows)
-    sources.check()
-    unusable.check(rules.most_dropped)
+    parser.check()
     search.check()
 
 
-def name_rows(
-    block: list[RawRow], rules: PoolRules, sources: SourceNames, meets_condition: RowFilter
-) -> list[NamedRow]:
-    """Rows of files with their ids and sources, and the reasons of those that are not wanted.
+class BlockParser:
+    """Makes rows of `RAW_SCHEMA` of rows of files.
 
-    Raises:
-        InputError: the condition cannot be computed for a row whose source is wanted.
+    Columns are read whole where a file allows; rows with tools, of other forms, or with a fault
+    are read one by one. Both ways have the same results.
+
+    Args:
+        rules: how rows are read, and which are left out.
     """
-    named = [_named_row(raw, rules, sources) for raw in block]
-    wanted = [row for row in named if row.reason is None]
-    # A row that is not wanted need not be right: neither for the condition nor for the parser.
-    for row, meets in zip(wanted, meets_condition([row.raw for row in wanted]), strict=True):
-        row.reason = None if meets else FILTERED
-    return named
+
+    def __init__(self, rules: PoolRules, truncation: Truncation) -> None:
+        self._rules, self._truncation = rules, truncation
+        self._sources, self._unusable = SourceNames(rules.sources), UnusableRows()
+        self._meets_condition = RowFilter(rules.where)
+        self._parse_columns = ColumnParser(rules, self._sources, self._meets_condition, truncation)
+
+    def __call__(self, parts: list[Part]) -> Any:
+        """The rows of a block in their order: an Arrow table of `RAW_SCHEMA`.
+
+        Raises:
+            InputError: a bad row, unless they are dropped; a condition that cannot be computed.
+        """
+        import pyarrow as pa
+
+        try:
+            block = pa.concat_tables([self._parse(part) for part in parts])
+        except InputError:
+            # Of several mistakes in a block, the one that is found row by row is named.
+            block = self._parse_rows([raw for part in parts for raw in part.rows()])
+        self._count_unusable(parts, block)
+        return block
+
+    def check(self) -> None:
+        """Raises: InputError: an entry of `sources` stands for none; too many unusable rows."""
+        self._sources.check()
+        self._unusable.check(self._rules.most_dropped)
+
+    def _parse(self, part: Part) -> Any:
+        parsed = self._parse_columns(part)
+        if parsed is None:
+            return self._parse_rows(part.rows())
+        others = np.flatnonzero(~parsed.plain).tolist()
+        rows = self._parse_rows(part.rows(others)) if others else raw_schema().empty_table()
+        return merge(parsed.plain, parsed.rows, rows)
+
+    def _parse_rows(self, block: list[RawRow]) -> Any:
+        named = name_rows(block, self._rules, self._sources, self._meets_condition)
+        rows = [left_out(row) if row.reason else parse_row(row, self._rules) for row in named]
+        _mark_truncated(rows, self._truncation)
+        columns = {name: [getattr(row, name) for row in rows] for name in RAW_SCHEMA}
+        return raw_table(pl.DataFrame(columns, schema=RAW_SCHEMA))
+
+    def _count_unusable(self, parts: list[Part], block: Any) -> None:
+        reasons = pl.DataFrame(pl.from_arrow(block.select(["reason", "detail"])))
+        reasons = reasons.with_row_index("place")
+        wanted = reasons.filter(~pl.col("reason").is_in(NOT_WANTED).fill_null(False))
+        faulty = wanted.filter(pl.col("reason").is_not_null())
+        self._unusable.count_usable(wanted.height - faulty.height)
+        for place, reason, detail in faulty.iter_rows():
+            self._unusable.count(lambda place=place: _row(parts, place), reason, detail)
 
 
-def _named_row(raw: RawRow, rules: PoolRules, sources: SourceNames) -> NamedRow:
-    name, source, error = None, raw.stem, None
-    if isinstance(raw.record, BadRow):
-        record, error = {}, raw.record
-    else:
-        record = rename(raw.record, rules.columns)
-    try:
-        name = name_field(record, "id")
-        source = name_field(record, "source", "dataset") or source
-    except BadRow as wrong:
-        error = wrong
-    if name and rules.id == "prefix":
-        name = f"{source}/{name}"
-    renamed = sources.rename(source)
-    reason = SOURCE_LEFT_OUT if renamed is None else None
-    return NamedRow(raw, record, name, renamed or source, reason, error)
-
-
-def parse_row(row: NamedRow, rules: PoolRules) -> PoolRow:
-    """A wanted row of a file as a row of `RAW_SCHEMA`.
-
-    Raises:
-        InputError: a bad row, unless they are dropped.
-    """
-    raw, place = row.raw, row.raw.place
-    try:
-        if row.error is not None:
-            raise row.error
-        assert not isinstance(raw.record, BadRow)
-        turns, extra = parse_messages(row.record), pack(raw.record, rules.keep)
-    except BadRow as error:
-        reason = f"{error}{note_lacking(raw.record, rules.columns)}"
-        if rules.on_bad_row == "error":
-            named = ", name its columns in `pool.columns`" if isinstance(error, NoMessages) else ""
-            raise InputError(
-                f"{place}: {reason}. Fix the row{named}, or set `pool.on_bad_row: drop` in "
-                "params.yaml to leave such rows out."
-            ) from None
-        return PoolRow(row.id or place, row.source, None, None, place, "bad row", reason)
-    key = duplicate_key(turns)
-    name = key[:20] if rules.id == "content" or not row.id else row.id
-    return PoolRow(name, row.source, turns, key, place, reason_to_drop(turns), extra=extra)
-
-
-def _left_out(row: NamedRow) -> PoolRow:
-    place = row.raw.place
-    return PoolRow(row.id or place, row.source, None, None, place, row.reason)
+def _row(parts: list[Part], place: int) -> RawRow:
+    """The row at a place of a block."""
+    for part in parts:
+        if place < len(part):
+            return part.rows([place])[0]
+        place -= len(part)
+    raise IndexError(place)
 
 
 def _mark_truncated(rows: list[PoolRow], truncation: Truncation) -> None:
@@ -213,6 +151,4 @@ def _mark_truncated(rows: list[PoolRow], truncation: Truncation) -> None:
     truncated = truncation([row.messages or [] for row in kept])
     for row, reason in zip(kept, truncated, strict=True):
         if reason:
-            row.reason = (
-                reason if isinstance(reason, str) else "response entirely cut off by max_tokens"
-            )
+            row.reason = reason if isinstance(reason, str) else CUT_OFF

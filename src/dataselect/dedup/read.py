@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -48,25 +49,51 @@ def read_rows(files: list[str], extra: Collection[str] = ()) -> Iterator[RawRow]
         InputError: a file is of no known kind, or damaged.
     """
     for name in files:
-        stem = Path(name).name.split(".")[0]
-        try:
+        with input_errors(name):
             for number, record in _records(name, COLUMNS.union(extra)):
-                yield RawRow(f"{name}:{number}", stem, record)
-        except (OSError, EOFError) as error:
-            raise InputError(f"{name}: cannot be read: {error}. Replace the file.") from None
+                yield RawRow(f"{name}:{number}", stem_of(name), record)
+
+
+def stem_of(name: str) -> str:
+    """A file's name up to its first dot."""
+    return Path(name).name.split(".")[0]
+
+
+@contextmanager
+def input_errors(name: str) -> Generator[None]:
+    """Raises: InputError: the file cannot be read."""
+    try:
+        yield
+    except (OSError, EOFError) as error:
+        raise InputError(f"{name}: cannot be read: {error}. Replace the file.") from None
+
+
+def is_parquet(name: str) -> bool:
+    """Whether a file is a parquet file, by its name."""
+    return _without_compression(name).endswith((".parquet", ".pq"))
+
+
+def is_json_lines(name: str) -> bool:
+    """Whether a file has a JSON object per line, by its name and its first character."""
+    return _without_compression(name).endswith((".jsonl", ".json", ".ndjson")) and not _is_array(
+        name
+    )
+
+
+def _without_compression(name: str) -> str:
+    return name.removesuffix(".gz").removesuffix(".zst")
 
 
 def _records(name: str, wanted: Collection[str]) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
-    kind = name.removesuffix(".gz").removesuffix(".zst")
-    if kind.endswith((".parquet", ".pq")):
+    kind = _without_compression(name)
+    if is_parquet(name):
         yield from enumerate(_parquet(name, wanted), 1)
+    elif is_json_lines(name):
+        for number, line in read_lines(name):
+            yield number, line_to_record(line)
     elif kind.endswith((".jsonl", ".json", ".ndjson")):
-        array = _is_array(name)
         with _open(name) as file:
-            if array:
-                yield from enumerate(_array(name, file), 1)
-            else:
-                yield from _lines(file)
+            yield from enumerate(_array(name, file), 1)
     elif delimiter := next((d for end, d in DELIMITERS.items() if kind.endswith(end)), None):
         with _open(name) as file:
             yield from read_separated(name, file, delimiter)
@@ -78,6 +105,19 @@ def _records(name: str, wanted: Collection[str]) -> Iterator[tuple[int, dict[str
 
 
 def _parquet(name: str, wanted: Collection[str]) -> Iterator[dict[str, Any] | BadRow]:
+    for names, batch in read_batches(name, wanted):
+        yield from batch_to_records(names, batch)
+
+
+def read_batches(name: str, wanted: Collection[str]) -> Iterator[tuple[list[str], Any]]:
+    """The rows of a parquet file as Arrow's record batches, with the names of all its columns.
+
+    Args:
+        wanted: the columns that are read; a file may lack them.
+
+    Raises:
+        InputError: it is not a parquet file.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -86,20 +126,27 @@ def _parquet(name: str, wanted: Collection[str]) -> Iterator[dict[str, Any] | Ba
         with pq.ParquetFile(name, pre_buffer=False) as file:
             names = file.schema_arrow.names
             columns = [column for column in names if column in wanted]
-            # Named, so that an error can say what the file has.
-            unread = dict.fromkeys(names) if len(columns) < len(names) else {}
             for batch in file.iter_batches(batch_size=ROWS_PER_BATCH, columns=columns):
-                for row in _to_records(batch):
-                    yield unread | row if unread and isinstance(row, dict) else row
+                yield names, batch
     except pa.ArrowException as error:
         raise InputError(f"{name}: not a parquet file: {error}. Replace the file.") from None
 
 
-def _to_records(batch: Any) -> list[dict[str, Any] | BadRow]:
+def batch_to_records(names: list[str], batch: Any) -> list[dict[str, Any] | BadRow]:
+    """The rows of a record batch.
+
+    Args:
+        names: of all columns of the file: those that were not read are None in every row, so that
+            an error can say what the file has.
+    """
+    unread = dict.fromkeys(names) if batch.num_columns < len(names) else {}
     try:
-        return batch.to_pylist()
+        records = batch.to_pylist()
     except UnicodeDecodeError:
-        return [_to_record(batch.slice(number, 1)) for number in range(batch.num_rows)]
+        records = [_to_record(batch.slice(number, 1)) for number in range(batch.num_rows)]
+    if not unread:
+        return records
+    return [unread | row if isinstance(row, dict) else row for row in records]
 
 
 def _to_record(batch: Any) -> dict[str, Any] | BadRow:
@@ -143,13 +190,16 @@ def _array(name: str, file: IO[bytes]) -> Iterator[dict[str, Any] | BadRow]:
     yield from (_record(value) for value in records)
 
 
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
-    for number, line in enumerate(file, 1):
-        if line.strip():
-            yield number, _line(line)
+def read_lines(name: str) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file that are not blank, each with its number, from 1."""
+    with _open(name) as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield number, line
 
 
-def _line(line: bytes) -> dict[str, Any] | BadRow:
+def line_to_record(line: bytes) -> dict[str, Any] | BadRow:
+    """A line of JSON as a record, or what is wrong with it."""
     try:
         return _record(json.loads(line))
     except json.JSONDecodeError as error:

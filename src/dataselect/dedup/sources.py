@@ -51,7 +51,7 @@ class SourceNames:
                 )
             raise InputError(
                 f"pool.sources: `{entry}` matches no source of the pool. "
-                f"{did_you_mean(entry, self._entry_of)} Fix or remove it."
+                f"{did_you_mean(entry, sorted(self._entry_of))} Fix or remove it."
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 
 from dataselect.dedup.read import RawRow
 from dataselect.errors import InputError
@@ -23,19 +24,22 @@ class UnusableRows:
         self._reasons: Counter[str] = Counter()
         self._first: list[str] = []
 
-    def count(self, raw: RawRow, reason: str | None, detail: str | None) -> None:
-        """Counts a row.
+    def count_usable(self, rows: int) -> None:
+        """Counts rows that can be used."""
+        self._read += rows
+
+    def count(self, read: Callable[[], RawRow], reason: str, detail: str | None) -> None:
+        """Counts a row that cannot be used.
 
         Args:
-            reason: why it cannot be used; None: it can.
+            read: a function that reads the row; called for the first few only.
+            reason: why it cannot be used.
             detail: more about it.
         """
         self._read += 1
-        if reason is None:
-            return
         self._reasons[reason] += 1
         if len(self._first) < SHOWN:
-            why = f"{reason}: {detail}" if detail else reason
+            raw, why = read(), f"{reason}: {detail}" if detail else reason
             self._first.append(f"  {raw.place}: {why}{_beginning(raw)}")
 
     def check(self, limit: float) -> None:

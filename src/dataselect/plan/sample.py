@@ -19,7 +19,8 @@ from dataselect.data.schemas import TOOL_USE
 from dataselect.dedup import tasks
 from dataselect.dedup.columns import read_pool_rows
 from dataselect.dedup.filter import RowFilter
-from dataselect.dedup.raw import ROWS_PER_BLOCK, NamedRow, PoolRow, name_rows, parse_row
+from dataselect.dedup.pool_rows import NamedRow, PoolRow, name_rows, parse_row
+from dataselect.dedup.raw import ROWS_PER_BLOCK
 from dataselect.dedup.settings import PoolRules
 from dataselect.dedup.sources import SourceNames
 from dataselect.dedup.truncation import find_truncated

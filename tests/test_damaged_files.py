@@ -130,7 +130,7 @@ def use_reply(key):
 
 def use_part(key):
     parts = Parts(scratch_folder() / "fetch" / "set" / "commit")
-    rows, state = parts.progress()
+    rows, _ = parts.progress()
     if not rows:
         parts.add(pa.table({"a": list(range(50))}), {"at": key})
     return Parts(scratch_folder() / "fetch" / "set" / "commit").progress(), not rows

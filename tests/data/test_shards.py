@@ -152,10 +152,12 @@ def test_a_changed_row_is_computed_again_with_its_shard(in_scratch):
 
 
 WORK = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 import numpy as np
 from dataselect.data import shards
+
+os.fsync = lambda handle: None  # a busy disk takes its time
 
 def compute(rows, side, progress):
     time.sleep(float(sys.argv[2]))

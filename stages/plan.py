@@ -10,8 +10,9 @@ def main() -> None:
     if lines is not None:
         print("\n".join(lines))  # noqa: T201 - what prints the other lines takes longer to load
         return
-    from dataselect.stage import collect_less
+    from dataselect.stage import begin, collect_less
 
+    begin()
     collect_less()
     from dataselect.plan.command import make_plan
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from dataselect import report
 from dataselect.data import files
-from dataselect.errors import InputError, disk_is_full
+from dataselect.errors import InputError, disk_fails, disk_is_full
 
 if TYPE_CHECKING:
     from dataselect.compute import Engine
@@ -53,11 +53,13 @@ def stage(name: str, section: type[S]) -> Generator[StageRun[S]]:
     Args:
         section: the dataclass of the stage's section of plan.json.
     """
-    report.quiet_libraries()
     start = time.perf_counter()
     try:
+        begin()
         with _exclusive(name):
             files.remove_partials(Path("out"))
+            for folder in ("metrics", "metrics/plots"):  # where the user may have files, in git
+                files.remove_partials(Path(folder), ".*.json.????????")
             run = StageRun(_section(name, section))
             yield run
             seconds = time.perf_counter() - start
@@ -66,6 +68,15 @@ def stage(name: str, section: type[S]) -> Generator[StageRun[S]]:
     except BaseException as error:
         end_with_message(name, error)
     report.console.print(f"{name}: {seconds:.1f} s")
+
+
+def begin() -> None:
+    """Quiets libraries; and fails where a test says: see `crash_points`."""
+    report.quiet_libraries()
+    if setting := os.environ.get("DATASELECT_FAIL_AT"):
+        from dataselect.data import crash_points
+
+        crash_points.start(setting)
 
 
 def read_section(name: str) -> Any:
@@ -142,6 +153,12 @@ def end_with_message(name: str, error: BaseException) -> NoReturn:
             f"the disk is full: {error}. {free} are free in {Path.cwd()}. Finished work is kept "
             f"in {files.scratch_folder()}. Free some space (`dvc gc -w` removes what older runs "
             "left in DVC's cache) and run `dvc repro` again: it continues from here.",
+        )
+    if isinstance(error, Exception) and (reason := disk_fails(error)):
+        _end(
+            name,
+            f"the disk fails: {reason}. Finished work is kept in {files.scratch_folder()}. Check "
+            "the disk (`dmesg` may say more) and run `dvc repro` again: it continues from here.",
         )
     raise error
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataselect.compute import memory
+from dataselect.data.checksums import read_checked
 from dataselect.plan import unchanged
 from dataselect.plan.command import make_plan
 from dataselect.plan.unchanged import last_lines, surroundings
@@ -102,7 +103,7 @@ def test_it_does_not_hold_in_another_environment_or_machine(planned, monkeypatch
 
 
 def test_a_model_in_a_folder_is_compared_too(planned):
-    last = json.loads(unchanged._record().read_text())
+    last = read_checked(unchanged._record())
     (name,) = last["models"]
     last["models"][name] = "another"
     unchanged._record().write_text(json.dumps(last))

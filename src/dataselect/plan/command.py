@@ -33,10 +33,10 @@ def make_plan(before: Surroundings) -> None:
     Raises:
         InputError: a mistake in params.yaml or methods.yaml, or a file that is not there.
     """
-    report.quiet_libraries()
     params = read_yaml("params.yaml")
     sections = plan(params, read_yaml("methods.yaml"))
     memory = training_memory(sections, (params.get("train") or {}).get("memory"))
+    files.remove_partial(Path("plan.json"))
     files.write_json(Path("plan.json"), asdict(sections))
     notes: list[str | None] = [f"method {params['method']}, budget {sections.eval.run.budget}"]
     notes += [remove_stale(), ignored_keys(params, sections), features_size(sections)]

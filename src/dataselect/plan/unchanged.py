@@ -8,13 +8,13 @@ Where that cannot be told at once (`plan.command`), nothing is remembered, and a
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from dataselect.data.files import content_key, scratch_folder, write_json
+from dataselect.data.checksums import read_checked, write_checked
+from dataselect.data.files import content_key, scratch_folder
 from dataselect.data.fingerprint import folder_hash, matching_files
 from dataselect.data.project_files import PACKAGE, project_file
 from dataselect.errors import InputError
@@ -63,8 +63,8 @@ def last_lines(now: Surroundings) -> list[str] | None:
         now: the surroundings.
     """
     try:
-        last = json.loads(_record().read_text())
-        if last["surroundings"] != now:
+        last = read_checked(_record())
+        if last is None or last["surroundings"] != now:
             return None
         for side, patterns, found in last["data"]:
             files = [[file.path, file.md5] for file in matching_files(patterns, side)]
@@ -94,7 +94,7 @@ def remember(
             found = matching_files(patterns, side)
             data.append([side, patterns, [[file.path, file.md5] for file in found]])
     written = {**before["files"], "plan.json": _content("plan.json")}
-    write_json(_record(), {
+    write_checked(_record(), {
         "surroundings": {**before, "files": written}, "data": data, "models": models,
         "lines": lines,
     })  # fmt: skip

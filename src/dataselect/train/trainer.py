@@ -21,6 +21,7 @@ from dataselect.train.optimizers import optimizer_class
 from dataselect.train.order import FilledOrder, Order, order_by_length, random_order
 from dataselect.train.packing import packing_collator
 from dataselect.train.sharding import full_value, sharded_trainer
+from dataselect.train.token_files import row_lengths
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -79,8 +80,7 @@ def make_trainer(
     trainer.skip_steps = recipe.skip_steps
     if recipe.group_by_length:
         seed = derived_seed(recipe.seed, "order by length")
-        lengths = [len(row.ids) for row in rows]
-        trainer.length_order = order_by_length(lengths, recipe.batch_size, seed)
+        trainer.length_order = order_by_length(row_lengths(rows), recipe.batch_size, seed)
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     return trainer
@@ -101,6 +101,9 @@ def _trainer_class() -> Any:
 
         def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
             super().log(divergence.step_log(logs), *args, **kwargs)
+
+        def floating_point_ops(self, inputs: Any) -> int:
+            return 0  # else it walks through all parameters, for every micro-batch
 
         def _save_checkpoint(self, model: Any, *args: Any, **kwargs: Any) -> None:
             divergence.check_weights(model, self.state.global_step)

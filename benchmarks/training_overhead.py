@@ -108,7 +108,7 @@ def _figures(
     ours: list[Ticks], bare: list[Ticks], parts: dict[str, list[float]], steps: int
 ) -> dict[str, Any]:
     milliseconds = {part: round(min(values), 2) for part, values in parts.items()}
-    whole = sum(milliseconds.values())
+    total = sum(milliseconds.values())
     pairs = list(zip(ours, bare, strict=True))
     return {
         "cpu_ratio": round(statistics.median(a.cpu / b.cpu for a, b in pairs), 3),
@@ -117,7 +117,7 @@ def _figures(
         "cpu_ms_a_step": round(1e3 * min(ticks.cpu for ticks in ours) / (steps - 1), 1),
         "bare_cpu_ms_a_step": round(1e3 * min(ticks.cpu for ticks in bare) / (steps - 1), 1),
         "parts_cpu_ms": milliseconds,
-        "models_share": round(sum(milliseconds[part] for part in MODELS) / whole, 3),
+        "models_share": round(sum(milliseconds[part] for part in MODELS) / total, 3),
     }
 
 
@@ -245,8 +245,8 @@ def _timed(
     return timed
 
 
-def _with_rest(seconds: dict[str, float], whole: float) -> dict[str, float]:
-    return {**seconds, "rest": whole - sum(seconds.values())}
+def _with_rest(seconds: dict[str, float], total: float) -> dict[str, float]:
+    return {**seconds, "rest": total - sum(seconds.values())}
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
     OMP_NUM_THREADS=1 python benchmarks/training.py [--small]
 
 Real rows of ../shared (not shipped), Llama shapes with random weights: full fine-tuning and LoRA,
-each with and without gradient checkpointing, and full with packed rows. On a GPU the shapes have
-1 B and 7 B parameters, there are more ways (bf16, 8-bit AdamW and nf4: bitsandbytes is needed), and
-the peak of its memory stands beside the plan's estimate; elsewhere the shape has 14 M. The first
-step, which sets things up, is not counted. Needed FLOPs are those of `models.flops`; what padding
-takes, and what checkpointing computes again, is not needed. Without a GPU seconds are those of the
-processor: others may use the machine meanwhile.
+each with and without gradient checkpointing, full with packed rows, and under autocast to bf16,
+against a matrix product in bf16. On a GPU the shapes have 1 B and 7 B parameters, there are more
+ways (bf16, 8-bit AdamW and nf4: bitsandbytes is needed), and the peak of its memory stands beside
+the plan's estimate; elsewhere the shape has 14 M. The first step, which sets things up, is not
+counted. Needed FLOPs are those of `models.flops`; what padding takes, and what checkpointing
+computes again, is not needed. Without a GPU seconds are those of the processor: others may use the
+machine meanwhile.
 """
 
 from __future__ import annotations
@@ -54,6 +55,11 @@ WAYS: dict[str, dict[str, Any]] = {
     "lora, checkpointing": LORA | SAVING,
     "full, packed": {"packed": True},
 }
+#: Those of a processor beside them: a GPU computes in bf16 where nothing is said.
+PROCESSOR_WAYS: dict[str, dict[str, Any]] = {
+    "full, bf16 autocast": {"dtype": "bfloat16"},
+    "lora, bf16 autocast": LORA | {"dtype": "bfloat16"},
+}
 #: Those of a GPU beside them. The full ones of 7 B are in bf16: with fp32 it is larger than most.
 GPU_WAYS: dict[str, dict[str, Any]] = {
     "full, bf16": BF16,
@@ -85,7 +91,7 @@ def main() -> None:
         return
     size = "tiny" if small else "14M"
     results["threads"] = os.environ.get("OMP_NUM_THREADS")
-    for way, settings in WAYS.items():
+    for way, settings in (WAYS | PROCESSOR_WAYS).items():
         run = in_new_process("training", "train_all", size=size, ways={way: settings})
         results.setdefault(size, {})[way] = {**run[way], "peak_mb": run["peak_mb"]}
     if not small:
@@ -121,7 +127,7 @@ def train(folder: str, size: str, settings: dict[str, Any]) -> dict[str, Any]:
         fit(net, load_tokenizer(model), encoded, Path(home), recipe, [clock])
     return {
         "micro_batch_size": recipe.micro_batch_size,
-        **_speed(net, encoded, clock.seconds, steps),
+        **_speed(net, encoded, clock.seconds, steps, recipe),
         **_memory(model, recipe, max(len(row.ids) for row in encoded)),
     }
 
@@ -140,12 +146,13 @@ def _memory(model: ModelSettings, recipe: Recipe, longest: int) -> dict[str, Any
     return found
 
 
-def _speed(net: Any, encoded: list[Any], seconds: list[float], steps: int) -> dict[str, Any]:
-    on_gpu = torch.cuda.is_available()
+def _speed(
+    net: Any, encoded: list[Any], seconds: list[float], steps: int, recipe: Recipe
+) -> dict[str, Any]:
     tokens = sum(len(row.ids) for row in encoded)
     # Rows are drawn in random order: every step has much the same number of tokens.
     per_second = tokens * (steps - 1) / steps / (seconds[-1] - seconds[0])
-    dtype = torch.bfloat16 if on_gpu else torch.float32
+    dtype = torch.bfloat16 if computes_in_bfloat16(recipe) else torch.float32
     flops = training_flops(net, 1) * per_second
     peak = product_flops(dtype, _clock())
     return {

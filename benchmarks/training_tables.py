@@ -41,10 +41,11 @@ def training(result: dict[str, Any]) -> str:
             lines.append(f"| {size} | {way} | {figures} | {run['peak_mb'] / 1e3:.1f} GB |")
     (run, *_), processor = sizes[0][1].values(), result["machine"]["processor"]
     note = (
-        f"Per second of one core's time ({processor}, which others used meanwhile), in fp32, with "
-        f"{run['rows']} real rows of {run['tokens']:,} tokens, micro-batches of "
-        f"{run['micro_batch_size']} rows, without the first step. What padding takes, and what "
-        "checkpointing computes again, does not count as work. (`python benchmarks/training.py`)"
+        f"Per second of one core's time ({processor}, which others used meanwhile), in fp32 where "
+        f"nothing else is said, with {run['rows']} real rows of {run['tokens']:,} tokens, "
+        f"micro-batches of {run['micro_batch_size']} rows, without the first step. What "
+        "padding takes, and what checkpointing computes again, does not count as work. "
+        "(`python benchmarks/training.py`)"
     )
     return "\n".join([*lines, "", note])
 
@@ -74,5 +75,28 @@ def training_gpu(result: dict[str, Any]) -> str:
         f"One {result['gpu']}; steps of real rows of some 160 tokens, without the first step. The "
         f"estimate is {min(ratios):.2f} to {max(ratios):.2f} times the peak of what torch had "
         "allocated. (`python benchmarks/training.py`)"
+    )
+    return "\n".join([*lines, "", note])
+
+
+def overhead(result: dict[str, Any]) -> str:
+    """A step of training against a bare loop's, and what its parts take."""
+    lines = [
+        "| model, way | tokens a step | of a bare loop's time | the model's share "
+        "| tokens, padding | log, curve | checks | checkpoint | rest |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for case, run in result["cases"].items():
+        parts = run["parts_cpu_ms"]
+        total = sum(parts.values())
+        shares = [parts[name] / total for name in ("batch", "log", "finite", "checkpoint", "rest")]
+        lines.append(
+            f"| {case} | {run['tokens_a_step']} | {run['cpu_ratio']:.2f} | "
+            f"{run['models_share']:.1%} | {' | '.join(f'{share:.1%}' for share in shares)} |"
+        )
+    note = (
+        f"One core's time ({result['machine']['processor']}), in fp32; {result['steps']} steps "
+        f"without the first, {result['rounds']} rounds in turn, the median; a checkpoint in each. "
+        "(`python benchmarks/training_overhead.py`)"
     )
     return "\n".join([*lines, "", note])

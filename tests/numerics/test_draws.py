@@ -3,6 +3,7 @@
 import ast
 
 import numpy as np
+import polars as pl
 
 from dataselect.numerics.draws import derived_seed, random_scores, shuffled_rows
 from tests.helpers import ROOT
@@ -59,6 +60,7 @@ def test_a_draw_depends_on_the_id_and_not_on_its_place():
     np.testing.assert_array_equal(random_scores(IDS[::-1], 3, "x"), scores[::-1])
     order = shuffled_rows(IDS, 3, "x")
     assert sorted(order.tolist()) == list(range(len(IDS)))
+    assert order.tolist() == shuffled_rows(pl.Series(IDS), 3, "x").tolist()
     assert [IDS[row] for row in order] == [
         IDS[::-1][row] for row in shuffled_rows(IDS[::-1], 3, "x")
     ]

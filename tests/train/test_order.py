@@ -16,16 +16,16 @@ def test_an_order_is_filled_up_to_whole_micro_batches():
 
 
 def test_rows_of_like_length_are_in_one_step():
-    lengths = np.random.default_rng(0).integers(1, 500, 400).tolist()
+    lengths = np.random.default_rng(0).integers(1, 500, 400)
     rows = list(order_by_length(lengths, 8, seed=3)(0))
     assert sorted(rows) == list(range(400))
     assert lengths[rows[0]] == max(lengths)
-    spread = np.ptp(np.asarray(lengths)[rows].reshape(50, 8), axis=1)
+    spread = np.ptp(lengths[rows].reshape(50, 8), axis=1)
     assert np.median(spread) < 50  # of random rows some 390
 
 
 def test_an_epochs_order_depends_on_its_number_and_the_seed_alone():
-    lengths = list(range(1, 41))
+    lengths = np.arange(1, 41)
     orders = [list(order_by_length(lengths, 4, seed=0)(epoch)) for epoch in range(3)]
     again = order_by_length(lengths, 4, seed=0)
     assert [list(again(epoch)) for epoch in (2, 1)] == [orders[2], orders[1]]

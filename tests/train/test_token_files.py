@@ -12,7 +12,7 @@ import pytest
 
 from dataselect.models.tokens import Encoded
 from dataselect.train.rows import encode_file
-from dataselect.train.token_files import stored_rows
+from dataselect.train.token_files import row_lengths, stored_rows
 
 
 def row(number, length):
@@ -33,7 +33,7 @@ def test_rows_come_back_in_the_order_of_their_places(tmp_path):
     assert [r.ids.tolist() for r in rows] == [[40, 41, 42, 43, 44], [10, 11, 12], [30, 31]]
     assert [r.response.tolist() for r in rows[1:]] == [[False, False, True], [False, True]]
     assert rows.dropped == 1  # a first token is not predicted
-    assert rows.lengths.tolist() == [5, 3, 2]
+    assert row_lengths(list(rows)).tolist() == row_lengths(rows).tolist() == [5, 3, 2]
     assert [r.dtype for r in rows[0][:2]] == [np.int32, np.bool_]
     with pytest.raises(IndexError):
         rows[3]
@@ -100,7 +100,7 @@ import sys, time
 from pathlib import Path
 import numpy as np
 from dataselect.models.tokens import Encoded
-from dataselect.train.token_files import stored_rows
+from dataselect.train.token_files import row_lengths, stored_rows
 
 home, name = Path(sys.argv[1]), sys.argv[2]
 

@@ -6,9 +6,18 @@ Every draw has a name of its own: two draws with the same seed are independent.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import numpy as np
+
+
+class Ids(Protocol):
+    """The ids of some rows: a list, or a column of a table."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __getitem__(self, row: int, /) -> str: ...
 
 
 def random_scores(ids: Iterable[str], seed: int, name: str) -> np.ndarray:
@@ -22,7 +31,7 @@ def random_scores(ids: Iterable[str], seed: int, name: str) -> np.ndarray:
     return -((_draws(ids, seed, name).astype(np.float64) + 1) / 2**64).astype(np.float32)
 
 
-def shuffled_rows(ids: list[str], seed: int, name: str) -> np.ndarray:
+def shuffled_rows(ids: Ids, seed: int, name: str) -> np.ndarray:
     """Row numbers (int64, b) in a random order that does not depend on the pool's order.
 
     Args:
@@ -50,4 +59,5 @@ def _draws(ids: Iterable[str], seed: int, name: str) -> np.ndarray:
         hashlib.blake2b(f"{name}\n{seed}\n{row_id}".encode(), digest_size=8).digest()
         for row_id in ids
     )
-    return np.frombuffer(b"".join(hashes), dtype=">u8").astype(np.uint64)
+    numbers = (int.from_bytes(digest, "big") for digest in hashes)
+    return np.fromiter(numbers, dtype=np.uint64)  # one after the other: no list of all

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataselect.numerics.draws import derived_seed
+
+if TYPE_CHECKING:
+    import numpy as np
 
 #: The number of an epoch → its rows in order.
 Order = Callable[[int], Iterable[int]]
@@ -24,13 +27,13 @@ def random_order(rows: Any, seed: int) -> Order:
     return order
 
 
-def order_by_length(lengths: list[int], batch_size: int, seed: int) -> Order:
+def order_by_length(lengths: np.ndarray, batch_size: int, seed: int) -> Order:
     """The number of an epoch → its rows: random, but rows of like length beside each other.
 
     It does not depend on how many epochs came before: a run that resumes has the same.
 
     Args:
-        lengths: the tokens of each row.
+        lengths: the tokens of each row (int64, n).
         batch_size: rows of a step.
         seed: with the epoch, of the order.
 
@@ -43,7 +46,8 @@ def order_by_length(lengths: list[int], batch_size: int, seed: int) -> Order:
         from transformers.trainer_pt_utils import LengthGroupedSampler
 
         generator = torch.Generator().manual_seed(derived_seed(seed, f"epoch {epoch}"))
-        return LengthGroupedSampler(batch_size, lengths=lengths, generator=generator)
+        sampler: Any = LengthGroupedSampler  # which takes any sequence as `lengths`
+        return sampler(batch_size, lengths=lengths, generator=generator)
 
     return order
 

@@ -14,13 +14,12 @@ from dataselect.models.sharded import save_whole
 from dataselect.train.adapters import save_adapter, trainable_parameters
 from dataselect.train.divergence import skipped_steps
 from dataselect.train.fit import Recipe, check_batch, fit, fit_distributed, mean_loss
+from dataselect.train.loss_curve import loss_curve
 from dataselect.train.memory_limits import TRAIN_SETTINGS, check_memory
 from dataselect.train.nets import check_types, load_trainable, merged
 from dataselect.train.rows import encode_file
 
 if TYPE_CHECKING:
-    from transformers import TrainerCallback
-
     from dataselect.models.chat import Chat
     from dataselect.train.token_files import TokenRows
 
@@ -121,7 +120,8 @@ def _train_in_process(
 
     chat = load_chat(model)
     net = load_trainable(model, recipe)
-    trainer = fit(net, chat.tokenizer, rows, home, recipe, [_loss_curve(curve)])
+    with loss_curve(curve) as callback:
+        trainer = fit(net, chat.tokenizer, rows, home, recipe, [callback])
     epochs = recipe.passes(len(rows))
     tokens = int(rows.lengths.sum() * epochs)
     trained = Trained(
@@ -138,35 +138,6 @@ def _train_in_process(
     )
     _save(net, chat, model, out, recipe)  # merges adapters: after parameters were counted
     return trained
-
-
-def _loss_curve(folder: Path) -> TrainerCallback:
-    """A callback that writes the loss of every step as it happens.
-
-    A resumed run first writes the losses from before the kill again.
-    """
-    from dvclive import Live
-    from transformers import TrainerCallback
-
-    class LossCurve(TrainerCallback):
-        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            self.live = Live(str(folder), dvcyaml=None, report=None, save_dvc_exp=False)
-            for entry in state.log_history:
-                self._write(entry)
-
-        def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            self._write(state.log_history[-1])
-
-        def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            self.live.end()
-
-        def _write(self, entry: dict[str, Any]) -> None:
-            if "loss" in entry:
-                self.live.step = entry["step"]
-                self.live.log_metric("loss", entry["loss"], timestamp=False)
-                self.live.sync()
-
-    return LossCurve()
 
 
 def _save(net: Any, chat: Chat, model: ModelSettings, out: Path, recipe: Recipe) -> None:

@@ -69,6 +69,13 @@ class TokenRows(Sequence[Encoded]):
         shutil.rmtree(self.folder)
 
 
+def row_lengths(rows: Sequence[Encoded]) -> np.ndarray:
+    """The tokens of each row (int64, n); of rows in files without reading their tokens."""
+    if isinstance(rows, TokenRows):
+        return rows.lengths
+    return np.asarray([len(row.ids) for row in rows], dtype=np.int64)
+
+
 def stored_rows(
     folder: Path, encode: Callable[[], Iterable[list[Encoded]]], places: np.ndarray | None = None
 ) -> TokenRows:

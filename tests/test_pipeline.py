@@ -268,7 +268,7 @@ IDLE_EDITS = {
     "a wider table": ("report.py", "80", "100"),
     "a docstring": ("embed/hidden_states.py", '"""', '"""Another sentence. '),
     "a comment": ("data/shards.py", "from __future__", "# A comment.\nfrom __future__"),
-    "the trainer": ("train/trainer.py", "save_total_limit=1", "save_total_limit=2"),
+    "the trainer": ("train/trainer.py", "logging_steps=1", "logging_steps=2"),
 }
 
 

@@ -99,15 +99,29 @@ def install_extra(name: str) -> str:
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+#: Those of a disk, or a shared folder, that cannot be read or written, or not any more.
+FAILS = (errno.EIO, errno.EROFS, errno.ESTALE, errno.ENXIO)
+
+
 def disk_is_full(error: BaseException | None) -> bool:
     """Whether an error, or one that caused it, means that nothing more can be written."""
+    return _of_system(error, FULL) is not None
+
+
+def disk_fails(error: BaseException | None) -> str | None:
+    """What an error, or one that caused it, says of a disk that fails; None where it is another."""
+    return _of_system(error, FAILS)
+
+
+def _of_system(error: BaseException | None, codes: tuple[int, ...]) -> str | None:
+    """The first of an error and its causes that has one of the system's numbers, as text."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         # Libraries in other languages pass on the number, or only the system's text.
-        if getattr(error, "errno", None) in FULL:
-            return True
-        if any(os.strerror(code) in str(error) for code in FULL):
-            return True
+        if getattr(error, "errno", None) in codes:
+            return str(error)
+        if any(os.strerror(code) in str(error) for code in codes):
+            return str(error)
         error = error.__cause__ or error.__context__
-    return False
+    return None

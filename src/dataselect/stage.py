@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from dataselect import report
 from dataselect.data import files
-from dataselect.errors import InputError, disk_is_full
+from dataselect.errors import InputError, disk_fails, disk_is_full
 from dataselect.settings import Part, from_json, load_part
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def stage(name: str, section: type[S]) -> Generator[StageRun[S]]:
     report.quiet_libraries()
     start = time.perf_counter()
     try:
+        count_crash_points()
         with _exclusive(name):
             files.remove_partials(Path("out"))
             run = StageRun(_section(name, section))
@@ -67,6 +68,14 @@ def stage(name: str, section: type[S]) -> Generator[StageRun[S]]:
     except BaseException as error:
         end_with_message(name, error)
     report.console.print(f"{name}: {seconds:.1f} s")
+
+
+def count_crash_points() -> None:
+    """Fails where a test says: see `crash_points`, which nothing else imports."""
+    if setting := os.environ.get("DATASELECT_FAIL_AT"):
+        from dataselect.data import crash_points
+
+        crash_points.start(setting)
 
 
 def read_section(name: str) -> Any:
@@ -123,6 +132,12 @@ def end_with_message(name: str, error: BaseException) -> NoReturn:
             f"the disk is full: {error}. {free} are free in {Path.cwd()}. Finished work is kept "
             f"in {files.scratch_folder()}. Free some space (`dvc gc -w` removes what older runs "
             "left in DVC's cache) and run `dvc repro` again: it continues from here.",
+        )
+    if isinstance(error, Exception) and (reason := disk_fails(error)):
+        _end(
+            name,
+            f"the disk fails: {reason}. Finished work is kept in {files.scratch_folder()}. Check "
+            "the disk (`dmesg` may say more) and run `dvc repro` again: it continues from here.",
         )
     raise error
 

@@ -15,6 +15,7 @@ import pytest
 
 from dataselect.data import shards, tables
 from dataselect.data.files import scratch_folder
+from dataselect.data.shard_records import read_record
 
 
 def pool(count, start=0):
@@ -208,6 +209,6 @@ def test_a_shard_says_beside_it_what_it_took_and_what_decides_it(in_scratch):
     (folder,) = (scratch_folder() / "embed").iterdir()
     assert json.loads((folder / shards.KEY_FILE).read_text()) == ["settings"]
     for shard in folder.glob("*.safetensors"):
-        record = json.loads(shard.with_suffix(".json").read_text())
+        record = read_record(shard)
         assert set(record) == {"seconds", "tokens", "flops", "versions"}
         assert record["versions"]["torch"] is not None

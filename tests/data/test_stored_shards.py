@@ -19,8 +19,10 @@ NAME = "shard.safetensors"
 def wider(home, name="wide", arrays=ARRAYS, columns=(0, 2), cost=0.5):
     """A folder with a shard of four columns."""
     (home / name).mkdir()
-    save_file(arrays, home / name / NAME)
-    write_record(home / name / NAME, 10, 5.0, 3.0, {"torch": "1"})
+    path = home / name / NAME
+    save_file(arrays, path)
+    record = {"tokens": 10, "flops": 5.0, "seconds": 3.0, "versions": {"torch": "1"}}
+    write_record(path, record, path)
     return WiderFolder(home / name, ("nll", "vectors"), 4, columns, cost)
 
 
@@ -66,7 +68,11 @@ def test_a_torn_shard_or_none_is_passed_over(length, tmp_path):
 def test_every_folder_of_shards_has_a_key(in_scratch):
     home = files.scratch_folder() / "embed"
     assert list(stored_keys()) == []
-    for name in ("a", "b"):
-        files.write_json(home / name / KEY_FILE, ["key", name])
+    keys = {files.content_key(["key", name]): ["key", name] for name in ("a", "b")}
+    for name, key in keys.items():
+        files.write_json(home / name / KEY_FILE, key)
     (home / "none").mkdir()
-    assert list(stored_keys()) == [(home / "a", ["key", "a"]), (home / "b", ["key", "b"])]
+    files.write_json(home / "of another folder" / KEY_FILE, ["key", "a"])
+    (home / "torn").mkdir()
+    (home / "torn" / KEY_FILE).write_bytes(bytes(20))
+    assert dict(stored_keys()) == {home / name: key for name, key in keys.items()}

@@ -10,6 +10,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from dataselect.data import files, shards, tables
+from dataselect.data.files import content_key
+from dataselect.data.shard_records import read_record, write_record
 from dataselect.embed.run import EmbedSection, embed
 from dataselect.plan.adopt import adopt, adopt_features
 from dataselect.plan.stored import mixed_versions
@@ -62,6 +64,7 @@ def change_every_shard(difference):
         arrays["tokens"][0] += difference
         path.unlink()
         save_file(arrays, path)
+        write_record(path, read_record(path), path)
 
 
 def test_a_shard_that_differs_is_named_by_its_rows_and_nothing_is_kept(out):
@@ -109,13 +112,15 @@ def test_arrays_that_are_nan_in_both_are_equal(out):
 def test_versions_that_mix_are_a_warning(out):
     assert mixed_versions(SECTION) is None
     record = stored_shards()[0].with_suffix(".json")
-    content = json.loads(record.read_text())
+    content = read_record(stored_shards()[0])
     content["versions"]["torch"] = "1.0"
-    record.write_text(json.dumps(content))
+    record.write_text(json.dumps(content))  # as earlier versions wrote it
     assert "torch 1.0, 2" in mixed_versions(SECTION)
     assert mixed_versions(replace(SECTION, features=Part("losses", {}))) is None
     # What other code computed is not the section's, and keys of another form are left alone.
     assert mixed_versions(replace(SECTION, code="other")) is None
     key = record.parent / shards.KEY_FILE
-    key.write_text(json.dumps([*json.loads(key.read_text()), "more"]))
+    longer = [*json.loads(key.read_text()), "more"]
+    key.write_text(json.dumps(longer))
+    record.parent.rename(record.parent.with_name(content_key(longer)))
     assert mixed_versions(SECTION) is None

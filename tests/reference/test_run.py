@@ -6,7 +6,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from dataselect.data import tables
+from dataselect.data import checksums, tables
 from dataselect.data.budget import TokenBudget
 from dataselect.data.checkpoints import Checkpoint, Fitted, read_checkpoints
 from dataselect.data.mix import MixSettings
@@ -32,8 +32,10 @@ def fits(in_scratch, monkeypatch):
     def fit(model, pool, home):
         fits.append(model)
         for name in ("00", "01"):
-            (home / "checkpoints" / name).mkdir(parents=True)
-            (home / "checkpoints" / name / "weights").write_text(f"{name} {len(fits)}")
+            folder = home / "checkpoints" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "weights").write_text(f"{name} {len(fits)}")
+            checksums.seal(folder, folder)
         (home / "checkpoint-7").mkdir()  # the trainer's own
         checkpoints = [Checkpoint(home / "checkpoints" / name, 0.5) for name in ("00", "01")]
         return Fitted(checkpoints, rows=2, tokens=3, steps=4, flops=5.0)
@@ -59,8 +61,8 @@ def test_it_is_fitted_once_and_linked_in_training_order(in_scratch, fits):
     assert [(path.name, rate) for path, rate in found] == [("00", 0.5), ("01", 0.5)]
     assert [(path / "weights").read_text() for path, _ in found] == ["00 1", "01 1"]
     assert not list(in_scratch.rglob("checkpoint-7"))
-    (seconds,) = in_scratch.rglob("seconds.json")
-    seconds.write_text("12.5")
+    (path,) = in_scratch.rglob(stage.FINISHED)
+    checksums.write_checked(path, checksums.read_checked(path) | {"seconds": 12.5})
     again = fit(in_scratch)
     assert again.fitted == fitted
     assert again.resumed_seconds == 12.5

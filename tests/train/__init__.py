@@ -31,7 +31,7 @@ def kill_at_checkpoint(command, home, steps):
     """Starts a command, and kills it when it has a checkpoint; `steps`: a pattern of its step."""
     process = subprocess.Popen(command, env=one_thread())
     deadline = time.monotonic() + 120
-    while not list(Path(home).glob(f"*/checkpoint-{steps}/trainer_state.json")):
+    while not list(Path(home).glob(f"*/checkpoint-{steps}/checksums.json")):
         assert process.poll() is None, "ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -10,6 +10,7 @@ import transformers
 from safetensors.numpy import load_file, save_file
 
 from dataselect.compute import distributed
+from dataselect.data import checksums
 from dataselect.data.files import scratch_folder
 from dataselect.errors import InputError
 from dataselect.models.chat import load_chat
@@ -178,6 +179,7 @@ def test_a_checkpoint_with_nan_weights_is_not_resumed_from(tmp_path):
         folder.mkdir()
         (folder / "trainer_state.json").write_text("{}")
         save_file({"w": np.asarray([0.0, number])}, folder / "model.safetensors")
+        checksums.seal(folder, folder)
     assert last_complete_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-2"]
 

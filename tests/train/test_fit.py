@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from dataselect.data import checksums
 from dataselect.errors import InputError
 from dataselect.models.load import load_causal
 from dataselect.settings import check_settings
@@ -77,9 +78,12 @@ def test_lora_modules_that_the_model_has_not_are_named():
 
 def test_a_checkpoint_that_was_not_written_to_its_end_is_removed(tmp_path):
     assert last_complete_checkpoint(tmp_path) is None
-    for step, state in {9: "{}", 10: "{}", 11: '{"half": '}.items():
-        (tmp_path / f"checkpoint-{step}").mkdir()
-        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
+    for step in (9, 10, 11):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "trainer_state.json").write_text("{}")
+        if step < 11:
+            checksums.seal(folder, folder)
     (tmp_path / "checkpoint-12").mkdir()
     assert last_complete_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-9"]

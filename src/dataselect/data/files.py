@@ -1,19 +1,25 @@
-"""Paths, atomic writes, and the scratch folder, where long work survives a kill.
+"""Paths, durable writes, and the scratch folder, where long work survives a kill or a power cut.
 
 DVC deletes a stage's outs before its command runs, and removes the workspaces of failed
 experiments. Work that must outlive both goes to `<repo root>/.dvc/tmp/scratch`: one folder for the
 main workspace and all experiments, so that no two of them compute the same thing.
+
+What gets its name by a rename is on the disk before: after a power cut a file is whole or not
+there. `dataselect.write` and `dataselect.sync` are audit events, which cost nothing: see
+`crash_points`.
 """
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +70,46 @@ def atomic_write(path: Path) -> Generator[Path]:
     temporary = Path(name)
     try:
         yield temporary
+        sys.audit("dataselect.write", name)  # by a library of another language, perhaps
         temporary.chmod(0o644)
+        sync(temporary)
         temporary.replace(path)
+        sync(path.parent)
+    except BaseException:
+        with suppress(OSError):  # the disk that fails here failed before
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def sync(path: Path) -> None:
+    """Waits until a file's content, or the names in a folder, are on the disk."""
+    sys.audit("dataselect.sync", str(path))
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system without it
+            raise
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until a folder, and all that is in it, is on the disk."""
+    for path in (*sorted(folder.rglob("*")), folder):
+        sync(path)
+
+
+def rename_folder(partial: Path, folder: Path) -> None:
+    """Gives a folder that is written its name, in place of one that has it.
+
+    What is in it must be on the disk: see `checksums.seal`.
+    """
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    sync(folder.parent)
 
 
 def remove_partial(path: Path) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataselect.data.files import content_key, repo_root, resolve, scratch_folder, write_json
+from dataselect.data.checksums import read_checked, write_checked
+from dataselect.data.files import content_key, repo_root, resolve, scratch_folder
 from dataselect.errors import InputError
 
 
@@ -76,10 +76,7 @@ def folder_hash(path: str) -> str:
 def file_hashes(paths: list[str]) -> list[str]:
     """The MD5 of each file, remembered by its path, size, time of change and inode."""
     memory = scratch_folder() / "plan" / "hashes.json"
-    try:
-        known: dict[str, list] = json.loads(memory.read_text())
-    except (OSError, ValueError):
-        known = {}
+    known: dict[str, list] = read_checked(memory) or {}
     hashes, changed = [], False
     for path in map(resolve, paths):
         stat = Path(path).stat()
@@ -91,5 +88,5 @@ def file_hashes(paths: list[str]) -> list[str]:
             changed = True
         hashes.append(known[name][1])
     if changed:
-        write_json(memory, known)
+        write_checked(memory, known)
     return hashes

@@ -1,4 +1,4 @@
-"""What is noted beside a shard: what it took, and the versions that computed it."""
+"""What is noted beside a shard: its checksum, what it took, and the versions that computed it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from dataselect.data import files
+from dataselect.data.checksums import Sum, file_sum, read_checked, write_checked
 
 #: The libraries whose versions may change the last bits of a feature.
 LIBRARIES = ("torch", "transformers", "tokenizers")
+
+#: What a record holds, where nothing is known; and the key of the shard's length and checksum.
+EMPTY: Mapping[str, Any] = {"seconds": 0.0, "tokens": 0, "flops": 0.0, "versions": {}}
+SUM = "length_and_crc32"
 
 
 @dataclass
@@ -59,22 +63,49 @@ def versions_of(featurizer: Callable[..., Any]) -> Mapping[str, str | None]:
     return featurizer.versions if is_remote else library_versions()
 
 
-def write_record(
-    path: Path, tokens: int, flops: float, seconds: float, versions: Mapping[str, str | None]
-) -> None:
-    """Notes beside a shard what it took, and the versions that computed it.
+def write_record(path: Path, record: Mapping[str, Any], written: Path) -> None:
+    """Notes beside a shard what it took; its length and checksum. To be done before it is there.
 
     Not in the shard itself, whose bytes are the same whenever they are computed.
+
+    Args:
+        record: what `read_record` returns.
+        written: the shard, under the name that it has before it is renamed.
     """
-    record = {"tokens": tokens, "flops": flops, "seconds": seconds}
-    files.write_json(path.with_suffix(".json"), {**record, "versions": dict(versions)})
+    write_checked(path.with_suffix(".json"), {**record, SUM: file_sum(written)})
 
 
 def read_record(path: Path) -> dict[str, Any]:
     """What a shard took: `seconds`, `tokens`, `flops`; and `versions` of libraries."""
-    record = path.with_suffix(".json")
-    empty = {"seconds": 0.0, "tokens": 0, "flops": 0.0, "versions": {}}
-    return empty | (json.loads(record.read_text()) if record.exists() else {})
+    record = _record(path) or {}
+    return {name: record.get(name, empty) for name, empty in EMPTY.items()}
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a shard is there, and as it was written. One without a checksum is not."""
+    try:
+        found: Sum = file_sum(path)
+    except FileNotFoundError:
+        return False
+    return (_record(path) or {}).get(SUM) == found
+
+
+def is_changed(path: Path) -> bool:
+    """Whether a shard has a checksum, and is not as it was written."""
+    known = (_record(path) or {}).get(SUM)
+    return known is not None and known != file_sum(path)
+
+
+def _record(path: Path) -> dict[str, Any] | None:
+    """The record of a shard: checked, or of an earlier version, whose records have no checksum."""
+    file = path.with_suffix(".json")
+    if (record := read_checked(file)) is not None:
+        return record
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and "crc32" not in found else None
 
 
 def library_versions() -> dict[str, str | None]:

@@ -27,10 +27,12 @@ from dataselect.compute import Engine, Run, Work
 from dataselect.compute.local import local
 from dataselect.compute.memory import is_out_of_memory
 from dataselect.data import files, tables
+from dataselect.data.checksums import print_changed
 from dataselect.data.chunking import chunks
 from dataselect.data.examples import content_columns, examples
-from dataselect.data.shard_records import ShardTotals, read_record, versions_of, write_record
-from dataselect.data.stored_shards import KEY_FILE, WiderFolder, take_columns
+from dataselect.data.shard_records import ShardTotals, is_whole, read_record, write_record
+from dataselect.data.shard_records import versions_of as versions
+from dataselect.data.stored_shards import KEY_FILE, WiderFolder, read_key, take_columns
 from dataselect.data.tables import Message
 from dataselect.errors import InputError
 from dataselect.report import Progress
@@ -80,7 +82,7 @@ def open_writer(
         wider: folders whose shards hold what is wanted, and more: nothing of it is computed again.
     """
     folder = shards_folder(key, home)
-    if not (folder / KEY_FILE).exists():
+    if read_key(folder) is None:
         files.write_json(folder / KEY_FILE, key)
     with (engine or local(workers=1)).open(partial(_start_worker, load, wider)) as run:
         yield partial(_write, run, folder)
@@ -132,9 +134,11 @@ def _write(
         def missing() -> Iterator[Job]:
             for job in shard_jobs(home, side, table, rows):
                 finished.append(Shard(job.path, job.block.height, computed=False))
-                if job.path.exists():
+                if is_whole(job.path):
                     progress(job.block.height)
                 else:
+                    if job.path.exists():
+                        print_changed(job.path)
                     yield job._replace(block=job.block.select(content_columns(side, job.block)))
 
         computed = {shard.path for shard in run(missing(), progress) if shard.computed}
@@ -158,6 +162,7 @@ def _link_shards(finished: list[Shard], computed: set[Path], folder: Path) -> Sh
         totals.flops += record["flops"]
     for path in shard_paths(folder)[len(finished) :]:  # left by a pool with more shards
         path.unlink()
+    files.sync(folder)
     return totals
 
 
@@ -169,18 +174,19 @@ def _start_worker(load: Callable[[], Featurizer], wider: Sequence[WiderFolder]) 
         nonlocal featurizer
         with FileLock(job.path.with_suffix(".lock")):
             start = time.perf_counter()
-            if missing := not job.path.exists():
+            if missing := not is_whole(job.path):
                 files.remove_partial(job.path)
                 missing = not take_columns(job.path, job.block.height, wider)
             if missing:
                 featurizer = featurizer or _load_featurizer(load)
                 meter = Meter(progress)
                 arrays = featurizer(examples(job.block), job.side, meter)
-                seconds = round(time.perf_counter() - start, 2)
-                versions = versions_of(featurizer)
-                write_record(job.path, meter.tokens, meter.flops, seconds, versions)
+                record = {"tokens": meter.tokens, "flops": meter.flops}
+                record["seconds"] = round(time.perf_counter() - start, 2)
+                record["versions"] = dict(versions(featurizer))
                 with files.atomic_write(job.path) as temporary:
                     save_file(arrays, temporary)
+                    write_record(job.path, record, temporary)
             else:
                 progress(job.block.height)
         job.path.with_suffix(".lock").unlink(missing_ok=True)

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from dataselect.data import files
-from dataselect.data.shard_records import read_record, write_record
+from dataselect.data.shard_records import is_whole, read_record, write_record
 
 #: A file in a folder of shards that holds the key whose hash names the folder.
 KEY_FILE = "key.json"
@@ -43,9 +42,19 @@ class WiderFolder:
 
 
 def stored_keys() -> Iterator[tuple[Path, list[Any]]]:
-    """Every folder of shards in the scratch folder, with its key."""
+    """Every folder of shards in the scratch folder, with its key; not where the key is torn."""
     for path in sorted((files.scratch_folder() / "embed").glob(f"*/{KEY_FILE}")):
-        yield path.parent, json.loads(path.read_text())
+        if (key := read_key(path.parent)) is not None:
+            yield path.parent, key
+
+
+def read_key(folder: Path) -> list[Any] | None:
+    """The key of a folder of shards; None where there is none, or not the one of its name."""
+    try:
+        key = json.loads((folder / KEY_FILE).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return key if files.content_key(key) == folder.name else None
 
 
 def take_columns(path: Path, rows: int, folders: Iterable[WiderFolder]) -> bool:
@@ -54,8 +63,8 @@ def take_columns(path: Path, rows: int, folders: Iterable[WiderFolder]) -> bool:
     Args:
         path: the shard to write; a wider one has the same name.
         rows: how many rows it has.
-        folders: where to look, in order. A shard that cannot be read, or is of another shape, is
-            passed over.
+        folders: where to look, in order. One that is not as it was written, or is of another
+            shape, is passed over.
 
     Returns:
         Whether it is written.
@@ -65,21 +74,21 @@ def take_columns(path: Path, rows: int, folders: Iterable[WiderFolder]) -> bool:
         if arrays is None:
             continue
         record = read_record(source.folder / path.name)
-        tokens, flops = round(record["tokens"] * source.cost), record["flops"] * source.cost
-        seconds = round(record["seconds"] * source.cost, 2)
-        write_record(path, tokens, flops, seconds, record["versions"])
+        record["tokens"] = round(record["tokens"] * source.cost)
+        record["flops"] *= source.cost
+        record["seconds"] = round(record["seconds"] * source.cost, 2)
         with files.atomic_write(path) as temporary:
             save_file(arrays, temporary)
+            write_record(path, record, temporary)
         return True
     return False
 
 
 def _wanted_arrays(source: WiderFolder, name: str, rows: int) -> dict[str, np.ndarray] | None:
     """The arrays of a wider shard with the wanted columns; None where there is no such shard."""
-    try:
-        arrays = load_file(source.folder / name)
-    except (FileNotFoundError, SafetensorError):  # the latter: torn, by a disk that was full, say
+    if not is_whole(source.folder / name):
         return None
+    arrays = load_file(source.folder / name)
     if any(len(array) != rows for array in arrays.values()):
         return None
     for wide in source.arrays:

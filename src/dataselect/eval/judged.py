@@ -6,7 +6,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataselect.data import files, fingerprint, tables
+from filelock import FileLock
+
+from dataselect.data import checksums, files, fingerprint, tables
 from dataselect.data.project_files import project_file
 from dataselect.eval.judge import read_key
 from dataselect.eval.judge_prompt import Pair, read_prompt
@@ -86,10 +88,14 @@ def _evaluation(
         *(asdict(model), asdict(replace(options, judge=None)), tests.to_dicts()),
         *(fingerprint.folder_hash(str(project_file(KINDS_FOLDER))), code),
     )
-    path = files.scratch_folder() / "eval" / f"{key}.parquet"
-    if not path.exists():
-        tables.write("evaluation", evaluate(model, tests, options), path)
-    return tables.read("evaluation", path)
+    folder = files.scratch_folder() / "eval" / key
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not checksums.is_sealed(folder):
+            frame = evaluate(model, tests, options)
+            tables.write("evaluation", frame, folder / "evaluation.parquet")
+            checksums.seal(folder, folder)
+    return tables.read("evaluation", folder / "evaluation.parquet")
 
 
 def _judged_tests(frame: pl.DataFrame, tests: pl.DataFrame) -> list[JudgedTest]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from dataselect import report
 from dataselect.data import files
+from dataselect.data.checksums import read_checked, write_checked
 from dataselect.errors import InputError
 from dataselect.eval.judge import JudgeSettings
 from dataselect.eval.judge_client import Endpoint, NoReplyError, Reply
@@ -153,15 +153,15 @@ def _ask(endpoint: Endpoint, pair: Pair, body: dict[str, Any]) -> Reply:
         again = endpoint.ask(body)
         reply = Reply(again.text, again.model, reply.tokens + again.tokens, again.refusal)
     if reply.refusal is None:  # a filter, or the endpoint's limits, may change
-        files.write_json(_path(endpoint.settings, body), asdict(reply))
+        write_checked(_path(endpoint.settings, body), asdict(reply))
     return reply
 
 
 def _load(settings: JudgeSettings, body: dict[str, Any]) -> Reply | None:
     """A reply that an earlier run got."""
     try:
-        return Reply(**json.loads(_path(settings, body).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # none, or another version's
+        return Reply(**(read_checked(_path(settings, body)) or {}))
+    except TypeError:  # none, or another version's
         return None
 
 

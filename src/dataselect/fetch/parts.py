@@ -8,6 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from dataselect.data.checksums import file_sum, read_checked, write_checked
 from dataselect.data.files import atomic_write
 from dataselect.errors import InputError
 
@@ -63,6 +64,7 @@ class Parts:
         with atomic_write(path) as temporary:
             table = rows.replace_schema_metadata({STATE: json.dumps(state)})
             pq.write_table(table, temporary, compression="zstd")
+            write_checked(path.with_suffix(".sum"), file_sum(temporary))
         self._paths.append(path)
 
     def finish(self) -> None:
@@ -112,10 +114,5 @@ def _as(table: Any, schema: Any) -> Any:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a part can be read to its end: a power cut may have torn it."""
-    import pyarrow.parquet as pq
-
-    try:
-        return STATE in (pq.read_schema(path).metadata or {})
-    except (OSError, ValueError):
-        return False
+    """Whether a part is as it was written: a power cut may have torn it."""
+    return read_checked(path.with_suffix(".sum")) == file_sum(path)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 
 from dataselect import report
 from dataselect.compute import no_progress
@@ -21,6 +22,7 @@ from dataselect.compute.placement import placed
 from dataselect.data import files, shards
 from dataselect.data.checkpoints import read_checkpoints
 from dataselect.data.examples import content_columns, examples
+from dataselect.data.shard_records import is_changed, read_record, write_record
 from dataselect.data.shards import Job
 from dataselect.data.stored_shards import KEY_FILE
 from dataselect.embed.run import EmbedSection, load_feature, shard_key
@@ -104,11 +106,11 @@ def adopt_features(
     jobs = (job for job in _jobs(section, out, home, rows) if job.path.name in checked)
     _compare(section, out, jobs, stored, tolerance)
     for name in kept:
-        for path in (stored / name).with_suffix(".json"), stored / name:  # the shard itself last
-            if path.exists():
-                files.hardlink_or_copy(path, home / path.name)
+        write_record(home / name, read_record(stored / name), stored / name)
+        files.hardlink_or_copy(stored / name, home / name)  # the shard itself last
     if not (home / KEY_FILE).exists():
         files.write_json(home / KEY_FILE, key)
+    files.sync(home)
     return Adopted(len(kept), present, len(names) - present - len(kept))
 
 
@@ -125,7 +127,14 @@ def _count(names: list[str], folder: Path) -> int:
 
 
 def _only_in(stored: Path, home: Path, name: str) -> bool:
-    return (stored / name).exists() and not (home / name).exists()
+    """Whether a shard is stored, whole, and not there. Earlier versions stored no checksums."""
+    if not (stored / name).exists() or (home / name).exists():
+        return False
+    try:
+        shards.row_count(stored / name)
+    except SafetensorError:
+        return False
+    return not is_changed(stored / name)
 
 
 def _compare(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 from dataselect.data import files
+from dataselect.data.checksums import read_checked, write_checked
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -53,10 +53,7 @@ class _Cache:
 
     def __init__(self) -> None:
         self.path = files.scratch_folder() / "plan" / "code.json"
-        try:
-            self.known: dict[str, list] = json.loads(self.path.read_text())
-        except (OSError, ValueError):
-            self.known = {}
+        self.known: dict[str, list] = read_checked(self.path) or {}
         self.changed = False
 
     def look_up(self, path: Path) -> tuple[str, list[str]]:
@@ -71,7 +68,7 @@ class _Cache:
 
     def save(self) -> None:
         if self.changed:
-            files.write_json(self.path, self.known)
+            write_checked(self.path, self.known)
 
 
 @cache

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
-from dataselect.data import files, fingerprint, tables
+from dataselect.data import checksums, files, fingerprint, tables
 from dataselect.data.budget import Budget, TokenBudget, budget_rows
-from dataselect.data.checkpoints import REFERENCE_FILE, Fitted, read_checkpoints, write_checkpoints
+from dataselect.data.checkpoints import REFERENCE_FILE, Checkpoint, Fitted, write_checkpoints
 from dataselect.data.mix import MixSettings
 from dataselect.data.quotas import check_sources
 from dataselect.models.settings import ModelSettings
 from dataselect.reference import Reference
 from dataselect.settings import Part, load_part
+
+#: The file, in the scratch folder of a reference, that says what came of fitting it.
+FINISHED = "finished.json"
 
 
 @dataclass(frozen=True)
@@ -80,24 +83,38 @@ def fit_reference(section: ReferenceSection, pool: Path, dropped: Path, out: Pat
         return Outcome()
     home = files.scratch_folder() / "reference" / _key(section, pool)
     home.mkdir(parents=True, exist_ok=True)
-    finished = home / "fitted.json"
     with FileLock(home.with_suffix(".lock")):
-        resumed_seconds = 0.0
-        if finished.exists():
-            resumed_seconds = json.loads((home / "seconds.json").read_text())
-        else:
-            _fit(section, pool, home, finished)
-    figures = json.loads(finished.read_text())
-    for name, _ in figures.pop("checkpoints"):
-        for path in sorted((home / "checkpoints" / name).iterdir()):
-            files.hardlink_or_copy(path, out / name / path.name)
-    files.hardlink_or_copy(finished, out / REFERENCE_FILE)
-    fitted = Fitted(read_checkpoints(out), **figures)
-    return Outcome(section.reference.name, fitted, resumed_seconds)
+        finished = _finished(home)
+        resumed_seconds = finished["seconds"] if finished else 0.0
+        figures = (finished or _fit(section, pool, home))["figures"]
+        _remove_trainer_checkpoints(home)
+    checkpoints = [Checkpoint(out / name, rate) for name, rate in figures.pop("checkpoints")]
+    for folder, _ in checkpoints:
+        for path in sorted((home / "checkpoints" / folder.name).iterdir()):
+            if path.name != checksums.SEAL:
+                files.hardlink_or_copy(path, folder / path.name)
+        files.sync(folder)
+    write_checkpoints(out / REFERENCE_FILE, checkpoints, **figures)
+    return Outcome(section.reference.name, Fitted(checkpoints, **figures), resumed_seconds)
 
 
-def _fit(section: ReferenceSection, pool: Path, home: Path, finished: Path) -> None:
-    """Fits the reference in its scratch folder; writes the file `finished` last."""
+def _finished(home: Path) -> dict[str, Any] | None:
+    """What `_fit` returned in an earlier run, if its checkpoints are as they were written."""
+    finished = checksums.read_checked(home / FINISHED)
+    if finished is None:
+        return None
+    for name, _ in finished["figures"]["checkpoints"]:
+        if not checksums.is_sealed(home / "checkpoints" / name):
+            return None
+    return finished
+
+
+def _fit(section: ReferenceSection, pool: Path, home: Path) -> dict[str, Any]:
+    """Fits the reference in its scratch folder; writes what it returns to a file there, last.
+
+    Returns:
+        `seconds`; and `figures`: a `Fitted`, its checkpoints by the names of their folders.
+    """
     from dataselect.compute.threads import use_threads
 
     assert section.reference is not None and section.model is not None  # plan gives both or none
@@ -105,10 +122,11 @@ def _fit(section: ReferenceSection, pool: Path, home: Path, finished: Path) -> N
     use_threads(section.threads)
     start = time.perf_counter()
     fitted = reference.fit(section.model, pool, home)
-    files.write_json(home / "seconds.json", round(time.perf_counter() - start, 2))
-    _remove_trainer_checkpoints(home)
     figures = fitted._asdict()
-    write_checkpoints(finished, figures.pop("checkpoints"), **figures)
+    figures["checkpoints"] = [[folder.name, rate] for folder, rate in fitted.checkpoints]
+    finished = {"seconds": round(time.perf_counter() - start, 2), "figures": figures}
+    checksums.write_checked(home / FINISHED, finished)
+    return finished
 
 
 def _key(section: ReferenceSection, pool: Path) -> str:

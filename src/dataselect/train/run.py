@@ -103,6 +103,7 @@ def train(section: TrainSection, rows: Path, out: Path, curve: Path) -> Trained:
             trained = fit_distributed(
                 _train_in_process, section.model, examples, home, out, curve, recipe=recipe
             )
+        files.sync_folder(out)  # before the checkpoints go
         shutil.rmtree(home)
     return trained
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataselect.compute import distributed
+from dataselect.data import checksums, files
 from dataselect.data.checkpoints import Checkpoint, Fitted
 from dataselect.models.sharded import save_whole
 from dataselect.train.divergence import check_weights
@@ -54,7 +55,21 @@ def fit_with_snapshots(
     with encode_rows(pool, load_chat(model), rows, home / "tokens") as encoded:
         longest, where = int(encoded.lengths.max()), "the reference in methods.yaml"
         check_memory(model, recipe, longest, where, REFERENCE_SETTINGS)
+        _remove_changed(home)
         return fit_distributed(_fit_in_process, model, encoded, home, count, save, recipe=recipe)
+
+
+def _remove_changed(home: Path) -> None:
+    """Removes checkpoints that are not as they were written; then the fit starts anew.
+
+    The last step to resume from goes first: a fit that resumed behind a checkpoint that is gone
+    would not write it.
+    """
+    kept = sorted((home / "checkpoints").glob("[0-9]*"))
+    if all(checksums.is_sealed(folder) for folder in kept):
+        return
+    for folder in (*home.glob("checkpoint-*"), home / "checkpoints"):
+        shutil.rmtree(folder)
 
 
 def _fit_in_process(
@@ -112,8 +127,8 @@ def snapshots(home: Path, count: int, tokenizer: Any, save: Save) -> TrainerCall
                 partial.mkdir(parents=True)
             save(kwargs["model"], tokenizer, kwargs["optimizer"], partial)
             if main:
-                shutil.rmtree(folder, ignore_errors=True)
-                partial.rename(folder)
+                checksums.seal(partial, folder)
+                files.rename_folder(partial, folder)
 
     return Snapshots()
 

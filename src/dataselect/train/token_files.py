@@ -10,7 +10,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from dataselect.data.files import write_json
+from dataselect.data import checksums, files
 from dataselect.models.tokens import Encoded
 
 
@@ -72,7 +72,8 @@ class TokenRows(Sequence[Encoded]):
 def stored_rows(
     folder: Path, encode: Callable[[], Iterable[list[Encoded]]], places: np.ndarray | None = None
 ) -> TokenRows:
-    """The rows in a folder; where they are not there yet, they are written, whole or not at all.
+    """The rows in a folder; where they are not there yet, or not as they were
+    written, they are written, whole or not at all.
 
     Args:
         folder: its path must name all that decides the rows.
@@ -84,13 +85,14 @@ def stored_rows(
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
-        if not folder.exists():
+        if not checksums.is_sealed(folder):
             partial = folder.with_name(f".{folder.name}")
             shutil.rmtree(partial, ignore_errors=True)  # of a killed process
             partial.mkdir()
             try:
                 _write(partial, encode(), places)
-                partial.rename(folder)
+                checksums.seal(partial, folder)
+                files.rename_folder(partial, folder)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
     return TokenRows(folder)
@@ -112,7 +114,7 @@ def _write(folder: Path, blocks: Iterable[list[Encoded]], places: np.ndarray | N
         spans[places] = spans.copy()
     kept_spans = spans[spans[:, 1] > spans[:, 0]]
     np.save(folder / "spans.npy", kept_spans)
-    write_json(folder / "dropped.json", len(spans) - len(kept_spans))
+    files.write_json(folder / "dropped.json", len(spans) - len(kept_spans))
 
 
 def _mapped(path: Path, dtype: Any) -> np.ndarray:

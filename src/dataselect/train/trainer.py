@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ import numpy as np
 
 from dataselect import report
 from dataselect.compute import distributed
+from dataselect.data import checksums
 from dataselect.numerics.draws import derived_seed
 from dataselect.train import divergence
 from dataselect.train.nets import computes_in_bfloat16
@@ -65,7 +65,7 @@ def make_trainer(
     """
     from transformers import PrinterCallback, ProgressCallback
 
-    trainer_class = _trainer_class()
+    trainer_class = _trainer_class(home)
     if recipe.sharding == "full":
         trainer_class = sharded_trainer(trainer_class)
     trainer = trainer_class(
@@ -86,7 +86,7 @@ def make_trainer(
     return trainer
 
 
-def _trainer_class() -> Any:
+def _trainer_class(home: Path) -> Any:
     """transformers' Trainer: ends where it diverges, shares epochs among processes."""
     import torch
     from transformers import Trainer
@@ -105,6 +105,8 @@ def _trainer_class() -> Any:
         def _save_checkpoint(self, model: Any, *args: Any, **kwargs: Any) -> None:
             divergence.check_weights(model, self.state.global_step)
             super()._save_checkpoint(model, *args, **kwargs)
+            if distributed.is_main_process():
+                _keep_alone(home / f"checkpoint-{self.state.global_step}")
 
         def _save_rng_state(self, output_dir: str) -> None:
             super()._save_rng_state(output_dir)
@@ -160,7 +162,6 @@ def _arguments(home: Path, recipe: Recipe, row_count: int) -> Any:
         data_seed=derived_seed(recipe.seed, "order of training"),
         save_strategy="steps",
         save_steps=recipe.save_steps,
-        save_total_limit=1,
         logging_steps=1,
         logging_nan_inf_filter=False,  # else a loss that is NaN is logged as the mean of others
         report_to=[],
@@ -208,14 +209,19 @@ def progress_bar() -> Any:
 
 
 def last_complete_checkpoint(home: Path) -> str | None:
-    """The newest checkpoint that is whole; removes what was not written to its end, or diverged."""
-    for folder in home.glob("checkpoint-*"):
-        try:
-            json.loads((folder / "trainer_state.json").read_text())  # what is written last
-        except (OSError, ValueError):
-            shutil.rmtree(folder)
+    """The newest checkpoint that is as it was written; removes newer ones, and what diverged."""
     for folder in sorted(home.glob("checkpoint-*"), key=lambda p: -int(p.name.split("-")[1])):
-        if divergence.has_finite_weights(folder):
+        if not distributed.is_main_process():  # which has looked at it before
+            return str(folder)
+        if checksums.is_sealed(folder) and divergence.has_finite_weights(folder):
             return str(folder)
         shutil.rmtree(folder)
     return None
+
+
+def _keep_alone(folder: Path) -> None:
+    """Finishes a checkpoint; once it is on the disk, older ones go."""
+    checksums.seal(folder, folder)
+    for other in folder.parent.glob("checkpoint-*"):
+        if other != folder:
+            shutil.rmtree(other)

@@ -152,7 +152,11 @@ def test_a_changed_row_is_computed_again_with_its_shard(in_scratch):
 
 
 WORK = """
-import sys, time
+import errno, fcntl, socket, sys, time
+if sys.argv[3:]:  # another machine, on a file system without locks
+    def missing(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+    fcntl.flock, socket.gethostname = missing, lambda: sys.argv[3]
 from pathlib import Path
 import numpy as np
 from dataselect.data import shards
@@ -167,8 +171,8 @@ shards.write("pool", Path("pool.parquet"), Path(sys.argv[1]), lambda: compute, [
 
 
 @contextmanager
-def started(name, pause):
-    command = [sys.executable, "-c", WORK, name, str(pause)]
+def started(name, pause, *machine):
+    command = [sys.executable, "-c", WORK, name, str(pause), *machine]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         yield process
 
@@ -194,9 +198,10 @@ def test_a_killed_process_leaves_whole_shards_only(in_scratch, pause):
 
 
 @pytest.mark.slow
-def test_two_processes_share_the_work(in_scratch):
+@pytest.mark.parametrize("machines", [((), ()), (["node7"], ["node8"])], ids=["one", "two"])
+def test_two_processes_share_the_work_on_one_machine_or_two(in_scratch, machines):
     tables.write("pool", pool(80), in_scratch / "pool.parquet")
-    with started("one", 0.05) as one, started("two", 0.05) as two:
+    with started("one", 0.05, *machines[0]) as one, started("two", 0.05, *machines[1]) as two:
         computed = [*lines(one), *lines(two)]
     # Each shard once, by either.
     assert len(computed) == len(set(computed)) == len(sizes(in_scratch, 80))

@@ -37,6 +37,14 @@ def pytest_unconfigure():
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_power_cut():
+    """Lets no test wait for the disk, which takes milliseconds a file, and seconds a busy one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def hashes_of_code():
     """Keeps the digests of the package's files from test to test.
 

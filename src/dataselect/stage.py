@@ -58,7 +58,8 @@ def stage(name: str, section: type[S]) -> Generator[StageRun[S]]:
     try:
         count_crash_points()
         with _exclusive(name):
-            files.remove_partials(Path("out"))
+            for folder in ("out", "metrics", "metrics/plots"):
+                files.remove_partials(Path(folder))
             run = StageRun(_section(name, section))
             yield run
             seconds = time.perf_counter() - start

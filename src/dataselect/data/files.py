@@ -119,7 +119,7 @@ def remove_partial(path: Path) -> None:
 
 
 def remove_partials(folder: Path) -> None:
-    """Removes the temporary files and folders that a killed stage left in its out folder."""
+    """Removes the temporary files and folders that a killed stage left in a folder."""
     import shutil
 
     for path in folder.glob(".*"):

@@ -8,7 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from dataselect.data.checksums import file_sum, read_checked, write_checked
+from dataselect.data.checksums import file_sum, print_changed, read_checked, write_checked
 from dataselect.data.files import atomic_write
 from dataselect.errors import InputError
 
@@ -34,6 +34,7 @@ class Parts:
         written = sorted(folder.glob("[0-9]*.parquet"))
         self._paths = list(takewhile(_is_whole, written))
         for path in written[len(self._paths) :]:  # fetched again, from the last whole part on
+            print_changed(path)
             path.unlink()
             self._finished.unlink(missing_ok=True)
 

@@ -125,7 +125,6 @@ def _train(section: TrainSection, rows: Path, home: Path, out: Path, curve: Path
         trained = fit_distributed(
             _train_in_process, section.model, examples, home, out, curve, recipe=section.recipe
         )
-    files.sync_folder(out)  # before the checkpoints go
     return trained
 
 
@@ -194,19 +193,22 @@ def _loss_curve(folder: Path) -> TrainerCallback:
 def _save(net: Any, chat: Chat, model: ModelSettings, out: Path, recipe: Recipe) -> None:
     """Saves the model and its tokenizer, with the template of the conversations it learned from.
 
-    Called in every process; the main one writes.
+    Called in every process; the main one writes, whole or not at all.
     """
-    main = distributed.is_main_process()
+    partial, main = out.with_name(f".{out.name}"), distributed.is_main_process()
     if main:
-        out.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)  # of a killed run
+        partial.mkdir(parents=True)
     if recipe.method == "lora":
         if not main:
             return
-        save_adapter(net, out / "adapter", model)
-        net = merged(net, model, recipe, out / "adapter")
+        save_adapter(net, partial / "adapter", model)
+        net = merged(net, model, recipe, partial / "adapter")
     net.config.use_cache = True
-    save_whole(net, out)
+    save_whole(net, partial)
     if not main:
         return
     chat.tokenizer.chat_template = chat.jinja_template
-    chat.tokenizer.save_pretrained(out)
+    chat.tokenizer.save_pretrained(partial)
+    files.sync_folder(partial)
+    files.rename_folder(partial, out)

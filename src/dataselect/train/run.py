@@ -122,10 +122,9 @@ def _train(section: TrainSection, rows: Path, home: Path, out: Path, curve: Path
     with encode_file(rows, load_chat(section.model), home / "tokens") as examples:
         longest = int(examples.lengths.max())
         check_memory(section.model, section.recipe, longest, "train", TRAIN_SETTINGS)
-        trained = fit_distributed(
+        return fit_distributed(
             _train_in_process, section.model, examples, home, out, curve, recipe=section.recipe
         )
-    return trained
 
 
 def _train_in_process(

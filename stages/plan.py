@@ -24,6 +24,7 @@ def main() -> None:
     params = read_yaml("params.yaml")
     sections = plan(params, read_yaml("methods.yaml"))
     memory = training_memory(sections, (params.get("train") or {}).get("memory"))
+    files.remove_partial(Path("plan.json"))
     files.write_json(Path("plan.json"), asdict(sections))
     report.console.print(f"method {params['method']}, budget {sections.eval.run.budget}")
     notes = [remove_stale(), ignored_keys(params, sections), features_size(sections)]

@@ -57,12 +57,12 @@ def try_points(home, stage, every):
 def test_dedup_and_aggregate_go_on_from_every_point(project, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
     run("python", "stages/plan.py", cwd=project)
-    found = try_points(project, "dedup", every=8)
+    found = try_points(project, "dedup", every=16)
     assert found["failures"] == []
     assert found["points"] > 60
     for stage in ("reference", "embed", "score"):
         run("python", f"stages/{stage}.py", cwd=project)
-    found = try_points(project, "aggregate", every=8)
+    found = try_points(project, "aggregate", every=16)
     assert found["failures"] == []
     assert found["points"] > 40
 

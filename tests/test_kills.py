@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dataselect.errors import InputError, disk_is_full
+from dataselect.errors import InputError, disk_fails, disk_is_full
 from dataselect.stage import end_with_message
 from tests.helpers import run
 from tests.test_pipeline import repro, small_project
@@ -182,6 +182,9 @@ def test_what_libraries_say_of_a_full_disk_is_understood():
     except ValueError as error:
         assert disk_is_full(error)
     assert not disk_is_full(OSError(13, "Permission denied"))
+    assert disk_fails(OSError(5, "Input/output error", "out/pool.parquet"))
+    assert disk_fails(RuntimeError("pwrite: Input/output error"))
+    assert not disk_fails(OSError(28, "No space left on device"))
     with pytest.raises(SystemExit):
         end_with_message("any", InputError("a mistake"))
 

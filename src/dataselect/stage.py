@@ -58,8 +58,9 @@ def stage(name: str, section: type[S]) -> Generator[StageRun[S]]:
     try:
         count_crash_points()
         with _exclusive(name):
-            for folder in ("out", "metrics", "metrics/plots"):
-                files.remove_partials(Path(folder))
+            files.remove_partials(Path("out"))
+            for folder in ("metrics", "metrics/plots"):  # where the user may have files, in git
+                files.remove_partials(Path(folder), ".*.json.????????")
             run = StageRun(_section(name, section))
             yield run
             seconds = time.perf_counter() - start

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from dataselect.data import tables
+from dataselect.data.checksums import SEAL
 from dataselect.data.scores import PoolInfo, Rows
 from dataselect.models.chat import load_chat
 from dataselect.numerics.draws import derived_seed, shuffled_rows
@@ -56,7 +57,7 @@ def test_a_checkpoint_per_epoch_with_moments_by_name(home, fitted):
     assert fitted.steps == 3 * -(-fitted.rows // 4)
     before = None
     for checkpoint in fitted.checkpoints:
-        files = {path.name for path in checkpoint.folder.iterdir()}
+        files = {path.name for path in checkpoint.folder.iterdir()} - {SEAL}
         assert files == {"adapter_config.json", "adapter_model.safetensors", "adam.safetensors"}
         adapters = load_file(checkpoint.folder / "adapter_model.safetensors")
         moments = load_file(checkpoint.folder / "adam.safetensors")

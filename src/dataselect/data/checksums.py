@@ -59,23 +59,34 @@ def write_checked(path: Path, value: Any, place: Path | None = None) -> None:
     files.write_json(path, {"crc32": _json_sum(value, place or path), "value": value})
 
 
-def read_checked(path: Path) -> Any:
+def read_checked(path: Path, quietly: bool = False) -> Any:
     """What `write_checked` wrote; None where there is none, and where it is not as it was written.
 
-    The latter is printed. A file of an earlier version, without a checksum, counts as none.
+    A file of an earlier version, without a checksum, counts as none.
+
+    Args:
+        quietly: does not print that it is not as it was written.
     """
-    try:
-        stored = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        stored = {"crc32": None}
-    if not isinstance(stored, dict) or "crc32" not in stored:
-        return None
-    if stored["crc32"] is not None and stored["crc32"] == _json_sum(stored.get("value"), path):
+    stored = _read(path)
+    if isinstance(stored, dict) and stored.get("crc32") == _json_sum(stored.get("value"), path):
         return stored["value"]
-    print_changed(path)
+    if not quietly and path.exists() and read_unchecked(path) is None:
+        print_changed(path)
     return None
+
+
+def read_unchecked(path: Path) -> dict[str, Any] | None:
+    """What an earlier version wrote, without a checksum; None where there is no such file."""
+    stored = _read(path)
+    return stored if isinstance(stored, dict) and "crc32" not in stored else None
+
+
+def _read(path: Path) -> Any:
+    """A JSON file; None where there is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def print_changed(path: Path) -> None:
@@ -98,11 +109,9 @@ def is_sealed(folder: Path) -> bool:
     """Whether a folder is as it was sealed; prints that it is not, unless it has no seal."""
     if not (folder / SEAL).exists():
         return False
-    sums = read_checked(folder / SEAL)
-    if sums is None:
-        return False
-    if same := sums == _sums(folder):
-        return same
+    sums = read_checked(folder / SEAL, quietly=True)
+    if is_same := sums is not None and sums == _sums(folder):
+        return is_same
     print_changed(folder)
     return False
 

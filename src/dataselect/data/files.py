@@ -118,11 +118,15 @@ def remove_partial(path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def remove_partials(folder: Path) -> None:
-    """Removes the temporary files and folders that a killed stage left in a folder."""
+def remove_partials(folder: Path, pattern: str = ".*") -> None:
+    """Removes the temporary files and folders that a killed stage left in a folder.
+
+    Args:
+        pattern: what is temporary there; by default all that is hidden.
+    """
     import shutil
 
-    for path in folder.glob(".*"):
+    for path in folder.glob(pattern):
         if path.name == ".gitignore":  # DVC's
             continue
         if path.is_dir():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from dataselect.data.checksums import Sum, file_sum, read_checked, write_checked
+from dataselect.data.checksums import Sum, file_sum, read_checked, read_unchecked, write_checked
 
 #: The libraries whose versions may change the last bits of a feature.
 LIBRARIES = ("torch", "transformers", "tokenizers")
@@ -99,13 +98,7 @@ def is_changed(path: Path) -> bool:
 def _record(path: Path) -> dict[str, Any] | None:
     """The record of a shard: checked, or of an earlier version, whose records have no checksum."""
     file = path.with_suffix(".json")
-    if (record := read_checked(file)) is not None:
-        return record
-    try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and "crc32" not in found else None
+    return read_checked(file, quietly=True) or read_unchecked(file)
 
 
 def library_versions() -> dict[str, str | None]:

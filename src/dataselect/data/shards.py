@@ -174,7 +174,8 @@ def _start_worker(load: Callable[[], Featurizer], wider: Sequence[WiderFolder]) 
         with locks.exclusive(job.path.with_suffix(".lock"), "a part of the features"):
             start = time.perf_counter()
             if missing := not is_whole(job.path):
-                files.remove_partial(job.path)
+                for path in (job.path, job.path.with_suffix(".json")):
+                    files.remove_partial(path)
                 missing = not take_columns(job.path, job.block.height, wider)
             if missing:
                 featurizer = featurizer or _load_featurizer(load)

@@ -10,7 +10,7 @@ from typing import Any
 
 from dataselect import report
 from dataselect.data import files
-from dataselect.data.checksums import read_checked, write_checked
+from dataselect.data.checksums import read_checked, read_unchecked, write_checked
 from dataselect.errors import InputError
 from dataselect.eval.judge import JudgeSettings
 from dataselect.eval.judge_client import Endpoint, NoReplyError, Reply
@@ -158,10 +158,11 @@ def _ask(endpoint: Endpoint, pair: Pair, body: dict[str, Any]) -> Reply:
 
 
 def _load(settings: JudgeSettings, body: dict[str, Any]) -> Reply | None:
-    """A reply that an earlier run got."""
+    """A reply that an earlier run got. One of an earlier version, without a checksum, counts."""
+    path = _path(settings, body)
     try:
-        return Reply(**(read_checked(_path(settings, body)) or {}))
-    except TypeError:  # none, or another version's
+        return Reply(**(read_checked(path) or read_unchecked(path) or {}))
+    except TypeError:  # none, or of other fields
         return None
 
 

@@ -72,8 +72,7 @@ class TokenRows(Sequence[Encoded]):
 def stored_rows(
     folder: Path, encode: Callable[[], Iterable[list[Encoded]]], places: np.ndarray | None = None
 ) -> TokenRows:
-    """The rows in a folder; where they are not there yet, or not as they were
-    written, they are written, whole or not at all.
+    """The rows in a folder; where they are not there, or torn, they are written, whole.
 
     Args:
         folder: its path must name all that decides the rows.

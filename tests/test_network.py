@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.helpers import ROOT, run
@@ -41,6 +42,24 @@ def test_nor_do_the_processes_that_it_starts(tmp_path, python):
     done = run(python, "-c", connect, cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert f"tests reach this machine only, not {NAME}" in done.stderr
+
+
+READ = """
+from dataselect import report
+report.quiet_libraries()
+import datasets, sys
+assert datasets.load_dataset("parquet", data_files=sys.argv[1], cache_dir="cache", split="train")
+"""
+
+
+@pytest.mark.slow
+def test_no_one_is_told_that_a_local_file_is_read(tmp_path, monkeypatch):
+    """The library `datasets`, with which lm-eval reads the tests, would count it at a server."""
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "a.parquet")
+    monkeypatch.setenv(sitecustomize.LOG, str(tmp_path / "log"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    run(sys.executable, "-c", READ, "a.parquet", cwd=tmp_path)
+    assert not (tmp_path / "log").exists()
 
 
 def without_network():

@@ -209,6 +209,18 @@ def test_two_processes_share_the_work_on_one_machine_or_two(in_scratch, machines
         assert len(shards.read_all(in_scratch / name / "pool")["vectors"]) == 80
 
 
+def test_two_clones_may_share_a_scratch_folder_by_a_link(in_scratch, monkeypatch):
+    (in_scratch / "shared").mkdir()
+    for clone in ("one", "two"):
+        (in_scratch / clone / ".dvc/tmp").mkdir(parents=True)
+        (in_scratch / clone / ".dvc/tmp/scratch").symlink_to(in_scratch / "shared")
+    monkeypatch.chdir(in_scratch / "one")
+    computed = write(pool(40), in_scratch / "one", Counted()).computed
+    monkeypatch.chdir(in_scratch / "two")
+    done = write(pool(40), in_scratch / "two", Counted())
+    assert (done.computed, done.found) == (0, computed)
+
+
 def test_a_shard_says_beside_it_what_it_took_and_what_decides_it(in_scratch):
     write(pool(20), in_scratch, Counted(), key="settings")
     (folder,) = (scratch_folder() / "embed").iterdir()

@@ -44,5 +44,3 @@ def test_runs_of_a_sweep_at_once_compute_what_they_share_once(tmp_path):
     logs = "".join(path.read_text() for path in (project / ".dvc/tmp/sweep/logs").glob("*.log"))
     computed = sum(map(int, re.findall(r"shards computed +(\d+)", logs)))
     assert computed == len(list((project / ".dvc/tmp/scratch/embed").rglob("*.safetensors")))
-    # The rows of `random` are the same whatever the tasks are.
-    assert logs.count("memory of train:") == 4

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dataselect.compare.runs import per_task, show, with_overlaps
 from dataselect.compute.placement import placed
-from dataselect.data import files, tables
+from dataselect.data import inert, tables
 from dataselect.data.contamination import read_selected_overlaps
 from dataselect.eval.corpus import corpus_metrics
 from dataselect.eval.judged import evaluate_and_judge, with_judgements
@@ -32,7 +32,7 @@ def main() -> None:
         before = summary(baseline) if baseline.height else None
         count = report_truncated(frame)
         run.figures.update(run=asdict(section.run), **after, truncated_prompts=count)
-        files.write_json(Path("metrics/plots/tasks.json"), per_task(after, before))
+        inert.write_plot(Path("metrics/plots/tasks.json"), per_task(after, before))
         show(after, before)
 
 

@@ -4,13 +4,19 @@ import gc
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
 from dataselect.data.checkpoints import Checkpoint
 from dataselect.plan import code
 from tests import fork_server, helpers, small_run
+from tests.network_guard import sitecustomize  # noqa: F401  # from here on: this machine only
 
+#: Processes that tests start import the guard, too, where they keep this variable.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(Path(__file__).parent / "network_guard"), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for a hub must fail, not wait
 
 

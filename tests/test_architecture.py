@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "compute": {"settings"},
     "data": {"compute", "settings"},
     "models": {"data", "compute"},
-    "stage": {"data.files", "data.crash_points", "settings", "compute"},
+    "stage": {"data.files", "data.locks", "data.crash_points", "settings", "compute"},
     "score": {"data", "compute", "numerics", "settings"},
     "aggregate": {"data", "models", "compute", "numerics", "settings"},
     "embed": {"data", "models", "compute", "numerics", "settings"},

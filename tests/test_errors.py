@@ -50,3 +50,7 @@ def test_an_extra_is_one_of_the_packages():
     assert source.count("pip install 'dataselect[") == 1  # in the helper
     assert {"bitsandbytes", "ray"} <= named <= set(extras)
     assert install_extra("ray").startswith("pip install 'dataselect[ray]' (")
+
+
+def test_a_message_shows_the_signs_for_control_characters():
+    assert str(InputError("row `\x1b[2J\x9b1m`:\n- fix it")) == "row `␛[2J�1m`:\n- fix it"

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 from dataselect import report
+from dataselect.errors import UNSAFE
 
 
 def test_progress_in_a_log_is_a_line_now_and_then(monkeypatch, capsys):
@@ -39,3 +40,13 @@ def test_a_bar_where_somebody_watches(monkeypatch, capsys):
     with report.progress("embed", 2) as advance:
         advance(2)
     assert "2/2" in capsys.readouterr().err
+
+
+def test_nothing_that_data_holds_does_anything_on_a_console(capsys):
+    name = "\x1b[31mred\x1b]0;title\x07 [bold]b[/bold] [/] :smile: \u202e\x9b31m"
+    shown = "␛[31mred␛]0;title␇ [bold]b[/bold] [/] :smile: ��31m"
+    report.console.print(name, highlight=False)
+    report.table(name, [(name, 1)], (name, "rows"))
+    printed = capsys.readouterr().out
+    assert printed.count(shown) == 4
+    assert not UNSAFE.search(printed)

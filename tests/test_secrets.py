@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from tests.helpers import run
+from tests.network_guard import sitecustomize
 from tests.test_pipeline import small_project
 
 SECRETS = {
@@ -41,9 +42,11 @@ def leaks(folder):
 @pytest.mark.parametrize("method", [pytest.param("less", marks=pytest.mark.torture), "s2l"])
 def test_no_secret_is_in_anything_that_a_run_wrote_or_printed(tmp_path, monkeypatch, method):
     home = small_project(tmp_path / "project", method=method)
+    monkeypatch.setenv(sitecustomize.LOG, str(tmp_path / "network"))
     for name, secret in SECRETS.items():
         monkeypatch.setenv(name, secret)
     done = run("dvc", "repro", "--verbose", cwd=home)
+    assert not (tmp_path / "network").exists()  # with keys there, it asked no one
     files, held = leaks(home)
     written = {str(path.relative_to(home)) for path in files}
     assert {"plan.json", "dvc.lock", "metrics/eval.json", "out/selection.parquet"} <= written

@@ -22,6 +22,10 @@ SIGNED = re.compile(
     re.IGNORECASE,
 )
 
+#: Control characters but line break and tab, those that turn the direction of writing, and what
+#: XML cannot hold.
+UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+
 #: How to let the hub know who asks.
 LOG_IN = "set the environment variable HF_TOKEN, or log in: `hf auth login`"
 
@@ -38,15 +42,34 @@ def without_secrets(text: str) -> str:
     return SIGNED.sub(r"\1…", LOGIN.sub("…@", TOKENS.sub("…", text)))
 
 
+def inert(text: str) -> str:
+    """A text in which no character does anything: control characters become the signs for them.
+
+    >>> inert("a\\x1b[31mred")
+    'a␛[31mred'
+    """
+    if not UNSAFE.search(text):
+        return text
+    return UNSAFE.sub(_sign, text.replace("\r\n", "\n"))
+
+
+def _sign(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else "\N{REPLACEMENT CHARACTER}"
+
+
 class InputError(ValueError):
     """Something in the user's parameters or data is wrong; the message says what to do.
 
     Args:
-        message: it is shown without secrets, which libraries may have put into their errors.
+        message: it is shown without secrets, which libraries may have put into their errors, and
+            without control characters, which names in the data may have.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(without_secrets(message))
+        super().__init__(inert(without_secrets(message)))
 
 
 @contextmanager

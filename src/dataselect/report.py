@@ -17,8 +17,19 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from dataselect.errors import inert
+
+
+class InertConsole(Console):
+    """A console on which nothing that data holds is read as markup, or does anything."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Prints; texts without their control characters."""
+        super().print(*(inert(o) if isinstance(o, str) else o for o in objects), **options)
+
+
 #: Tables go to standard output, in 80 columns where it is no terminal.
-console = Console(width=None if sys.stdout.isatty() else 80)
+console = InertConsole(markup=False, emoji=False, width=None if sys.stdout.isatty() else 80)
 _bars = Console(stderr=True)
 
 #: Seconds between two lines of progress in a log, and how many of them the time left rests on.
@@ -95,13 +106,13 @@ def table(title: str, rows: Sequence[tuple[Any, ...]], header: Sequence[str] = (
     """Prints a table: names on the left, figures on the right."""
     width = max(len(row) for row in rows) if rows else len(header)
     # Text, not strings: data is shown as it is, never read as markup or emoji.
-    console.print(Text(title, style="bold"))  # a table's own title would wrap at its width
+    console.print(Text(inert(title), style="bold"))  # a table's own title would wrap at its width
     table = Table(show_header=bool(header), box=None)
     for number in range(width):
-        name = Text(header[number] if number < len(header) else "")
+        name = Text(inert(header[number]) if number < len(header) else "")
         table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(format_cell(cell)) for cell in row))
+        table.add_row(*(Text(inert(format_cell(cell))) for cell in row))
     console.print(table)
     console.print()
 
@@ -136,6 +147,7 @@ def quiet_libraries() -> None:
     """Silences library warnings, progress bars and telemetry."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")  # `datasets`, for files here, too
     os.environ.setdefault("TQDM_DISABLE", "1")
     warnings.filterwarnings("ignore", category=FutureWarning)  # of libraries about each other
 

@@ -12,11 +12,12 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from dataselect import report
-from dataselect.data import files
+from dataselect.data import files, locks
 from dataselect.errors import InputError, disk_fails, disk_is_full
 
 if TYPE_CHECKING:
@@ -163,15 +164,17 @@ def end_with_message(name: str, error: BaseException) -> NoReturn:
     raise error
 
 
-def _waiting(holder: Path) -> str:
+def _waiting(note: Path, holder: locks.Holder | None) -> str:
     """What to print while another stage runs, which has noted itself in a file."""
     try:
-        found = json.loads(holder.read_text())
+        found = json.loads(note.read_text())
     except (OSError, ValueError):  # it has the lock, and has not written the note yet
         return "another stage still runs in this folder; waiting for it"
+    holder = holder or locks.Holder(found["process"], "")
+    where = ", on that machine" if holder.machine else ""
     return (
-        f"the stage {found['stage']} of an earlier run still runs in this folder, as process "
-        f"{found['process']}; waiting for it. To stop it instead: kill {found['process']}"
+        f"the stage {found['stage']} of an earlier run still runs in this folder, as {holder}; "
+        f"waiting for it. To stop it instead{where}: kill {holder.process}"
     )
 
 
@@ -184,21 +187,12 @@ def _end(name: str, message: str, status: int = 1) -> NoReturn:
 def _exclusive(name: str) -> Generator[None]:
     """Waits for a stage that still runs in this folder: only its DVC may have been killed.
 
-    The system frees the lock of a process that ends, however it ends; its file stays.
+    The lock of a process that ends is free, however it ends; its file stays.
     """
     if not Path(".dvc").is_dir():
         yield
         return
-    from filelock import FileLock, Timeout
-
-    lock, holder = FileLock(".dvc/tmp/stage.lock"), Path(".dvc/tmp/stage.json")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        report.console.print(_waiting(holder))
-        lock.acquire()
-    files.write_json(holder, {"stage": name, "process": os.getpid()})
-    try:
+    note = Path(".dvc/tmp/stage.json")
+    with locks.exclusive(Path(".dvc/tmp/stage.lock"), partial(_waiting, note), patience=0):
+        files.write_json(note, {"stage": name, "process": os.getpid()})
         yield
-    finally:
-        lock.release()

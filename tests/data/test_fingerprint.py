@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dataselect.data.fingerprint import matching_files
+from tests.helpers import mistake
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,15 @@ def test_a_file_is_known_by_its_bytes(in_scratch):
     assert matching_files("a.jsonl", "x")[0].md5 == "5bbf5a52328e7439ae6e719dfe712200"
     Path("a.jsonl").write_bytes(b"three\n")
     assert matching_files("a.jsonl", "x")[0].md5 == "febe6995bad457991331348f7b9c85fa"
+
+
+def test_links_in_a_pools_folder_have_an_end_and_are_no_devices(in_scratch):
+    Path("data").mkdir()
+    Path("data/b.jsonl").write_text("rows")
+    Path("data/a.jsonl").symlink_to("b.jsonl")
+    Path("data/loop").symlink_to(".")
+    Path("data/zero.jsonl").symlink_to("/dev/zero")
+    Path("data/gone.jsonl").symlink_to("nowhere")
+    found = [file.path for file in matching_files("data/**/*.jsonl", "x")]
+    assert found == ["data/a.jsonl", "data/b.jsonl"]
+    assert "no such file" in mistake(matching_files, "data/zero.jsonl", "x")

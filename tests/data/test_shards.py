@@ -152,7 +152,11 @@ def test_a_changed_row_is_computed_again_with_its_shard(in_scratch):
 
 
 WORK = """
-import os, sys, time
+import errno, fcntl, os, socket, sys, time
+if sys.argv[3:]:  # another machine, on a file system without locks
+    def missing(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+    fcntl.flock, socket.gethostname = missing, lambda: sys.argv[3]
 from pathlib import Path
 import numpy as np
 from dataselect.data import shards
@@ -169,8 +173,8 @@ shards.write("pool", Path("pool.parquet"), Path(sys.argv[1]), lambda: compute, [
 
 
 @contextmanager
-def started(name, pause):
-    command = [sys.executable, "-c", WORK, name, str(pause)]
+def started(name, pause, *machine):
+    command = [sys.executable, "-c", WORK, name, str(pause), *machine]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         yield process
 
@@ -196,14 +200,27 @@ def test_a_killed_process_leaves_whole_shards_only(in_scratch, pause):
 
 
 @pytest.mark.slow
-def test_two_processes_share_the_work(in_scratch):
+@pytest.mark.parametrize("machines", [((), ()), (["node7"], ["node8"])], ids=["one", "two"])
+def test_two_processes_share_the_work_on_one_machine_or_two(in_scratch, machines):
     tables.write("pool", pool(80), in_scratch / "pool.parquet")
-    with started("one", 0.05) as one, started("two", 0.05) as two:
+    with started("one", 0.05, *machines[0]) as one, started("two", 0.05, *machines[1]) as two:
         computed = [*lines(one), *lines(two)]
     # Each shard once, by either.
     assert len(computed) == len(set(computed)) == len(sizes(in_scratch, 80))
     for name in ("one", "two"):
         assert len(shards.read_all(in_scratch / name / "pool")["vectors"]) == 80
+
+
+def test_two_clones_may_share_a_scratch_folder_by_a_link(in_scratch, monkeypatch):
+    (in_scratch / "shared").mkdir()
+    for clone in ("one", "two"):
+        (in_scratch / clone / ".dvc/tmp").mkdir(parents=True)
+        (in_scratch / clone / ".dvc/tmp/scratch").symlink_to(in_scratch / "shared")
+    monkeypatch.chdir(in_scratch / "one")
+    computed = write(pool(40), in_scratch / "one", Counted()).computed
+    monkeypatch.chdir(in_scratch / "two")
+    done = write(pool(40), in_scratch / "two", Counted())
+    assert (done.computed, done.found) == (0, computed)
 
 
 def test_a_shard_says_beside_it_what_it_took_and_what_decides_it(in_scratch):

@@ -108,3 +108,10 @@ def test_contamination_stands_in_the_card(run):
 def test_repeated_lines_of_the_training_file_are_stated(run):
     assert "several times" not in text_of(run)
     assert "9 lines: some rows are there several times" in text_of(replace(run, lines=9))
+
+
+def test_a_source_is_no_link_no_tag_and_no_escape(run):
+    name = "![a](https://host/a.png) <b>|\x1b[31m"
+    rows = run.rows.with_columns(source=pl.lit(name))
+    table = section(text_of(replace(run, rows=rows, in_pool={name: 9})), "Sources")
+    assert r"| !\[a\](https://host/a.png) &lt;b>\|␛\[31m |" in table

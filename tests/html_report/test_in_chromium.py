@@ -7,7 +7,7 @@ import pytest
 from benchmarks import chromium
 from benchmarks.chromium import Chromium
 
-from dataselect.data.inert import inert
+from dataselect.errors import inert
 from dataselect.html_report.command import Options, report_command
 from tests.html_report.conftest import HARMFUL, write_harmful_run
 

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from dataselect.data.inert import UNSAFE, inert
+from dataselect.errors import UNSAFE, inert
 from dataselect.html_report.texts import excerpts, in_blocks
 from tests.html_report.conftest import HARMFUL
 from tests.small_run import turns

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -11,7 +12,10 @@ import torch
 import transformers
 from safetensors.numpy import load_file
 
+from dataselect.data import files
 from dataselect.errors import InputError
+from dataselect.train import run as train_run
+from dataselect.train import same_training
 from dataselect.train.fit import Recipe
 from dataselect.train.run import Trained, TrainSection, train
 from tests.helpers import MODEL
@@ -268,6 +272,21 @@ def test_whatever_decides_a_run_gives_it_a_scratch_folder_of_its_own(file, monke
     assert len(set(homes)) == 5
     train(section, file(rows(2), "again.jsonl"), path.parent / "other", path.parent / "curve")
     assert homes[-1] == homes[0]
+
+
+def test_a_run_takes_the_model_of_another_that_was_at_the_same_training(file, monkeypatch):
+    path = file(rows())
+    with monkeypatch.context() as patch:
+        patch.setattr(same_training, "turn", lambda home: nullcontext(lambda: True))
+        done, weights = run(path, "one")
+    (home,) = (files.scratch_folder() / "train").glob("*/model")
+    monkeypatch.setattr(train_run, "fit", None)  # nothing is fitted again
+    again, taken = run(path, "two")
+    assert same(weights, taken)
+    assert curve(path, "one") == curve(path, "two")
+    assert again._replace(other_seconds=0.0) == done
+    assert again.other_seconds > 0
+    assert not home.exists()
 
 
 KILLED = """

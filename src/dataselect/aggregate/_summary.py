@@ -10,7 +10,7 @@ import polars as pl
 
 from dataselect import report
 from dataselect.aggregate.run import Selected
-from dataselect.data import files
+from dataselect.data.inert import write_plot
 
 SOURCES_SHOWN = 12  # the rest is in the plots and in the tables
 
@@ -81,8 +81,8 @@ def write_plots(selection: pl.DataFrame, pool: Path, folder: Path) -> None:
         for row in source_shares(selection, pool).iter_rows(named=True)
         for side in ("pool", "selected")
     ]
-    files.write_json(folder / "sources.json", by_source)
-    files.write_json(folder / "scores.json", histogram(selection))
+    write_plot(folder / "sources.json", by_source)
+    write_plot(folder / "scores.json", histogram(selection))
 
 
 def histogram(selection: pl.DataFrame, bins: int = 30) -> list[dict[str, Any]]:

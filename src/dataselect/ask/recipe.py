@@ -20,9 +20,9 @@ from dataselect.ask.views import (
     missing_files,
     views_file,
 )
-from dataselect.data.inert import inert, inert_values
+from dataselect.data.inert import inert_values
 from dataselect.data.project_files import project_file
-from dataselect.errors import InputError, did_you_mean, first_few
+from dataselect.errors import InputError, did_you_mean, first_few, inert
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

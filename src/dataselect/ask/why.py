@@ -11,8 +11,8 @@ from dataselect import report
 from dataselect.ask.chosen import explain_choice
 from dataselect.ask.page import Lines, Page, Table, shorten, table_lines
 from dataselect.ask.run_files import RunFiles
-from dataselect.data.inert import inert, inert_values
-from dataselect.errors import InputError
+from dataselect.data.inert import inert_values
+from dataselect.errors import InputError, inert
 
 
 class Dropped(NamedTuple):

@@ -23,7 +23,7 @@ class File:
 def matching_files(path: str | list[str], where: str) -> list[File]:
     """The files that a path, a glob or a list of both matches, in order, with their hashes.
 
-    A file that matches twice is listed once.
+    A file that matches twice, as in a loop of links, is listed once.
 
     Args:
         where: the key of params.yaml, for messages.
@@ -33,7 +33,10 @@ def matching_files(path: str | list[str], where: str) -> list[File]:
     """
     patterns = [path] if isinstance(path, str) else path
     matches = [match for pattern in patterns for match in _matches(pattern, where)]
-    paths = list(dict.fromkeys(matches))
+    found: dict[tuple[Path, str], str] = {}  # another name is another task or source
+    for match in matches:
+        found.setdefault((Path(resolve(match)).resolve(), Path(match).name), match)
+    paths = list(found.values())
     if not paths:
         raise InputError(f"{where}: an empty list. Name at least one file.")
     try:

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-from filelock import FileLock
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -27,7 +26,7 @@ from dataselect import report
 from dataselect.compute import Engine, Run, Work
 from dataselect.compute.local import local
 from dataselect.compute.memory import is_out_of_memory
-from dataselect.data import files, tables
+from dataselect.data import files, locks, tables
 from dataselect.data.checksums import print_changed
 from dataselect.data.chunking import chunks
 from dataselect.data.examples import content_columns, examples
@@ -173,7 +172,7 @@ def _start_worker(load: Callable[[], Featurizer], wider: Sequence[WiderFolder]) 
 
     def work(job: Job, progress: Progress) -> Shard:
         nonlocal featurizer
-        with FileLock(job.path.with_suffix(".lock")):
+        with locks.exclusive(job.path.with_suffix(".lock"), "a part of the features"):
             start = time.perf_counter()
             if missing := not is_whole(job.path):
                 for path in (job.path, job.path.with_suffix(".json")):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dataselect import report
-from dataselect.data import files
+from dataselect.data.inert import write_plot
 from dataselect.dedup.statistics import PoolStatistics
 
 #: Sources that are printed, and drawn; what is left is one line.
@@ -40,10 +40,10 @@ def write_plots(
         dropped: reason → rows.
     """
     becomes = {"in the pool": statistics.rows, **dropped}
-    files.write_json(folder / "pool_sources.json", _source_bars(statistics))
-    files.write_json(folder / "pool_lengths.json", _length_bars(statistics))
-    files.write_json(folder / "pool_dropped.json", _bars("rows", becomes, read))
-    files.write_json(folder / "pool_turns.json", _turn_bars(statistics))
+    write_plot(folder / "pool_sources.json", _source_bars(statistics))
+    write_plot(folder / "pool_lengths.json", _length_bars(statistics))
+    write_plot(folder / "pool_dropped.json", _bars("rows", becomes, read))
+    write_plot(folder / "pool_turns.json", _turn_bars(statistics))
 
 
 def _bars(name: str, counts: Mapping[str, int], total: int) -> list[dict[str, Any]]:

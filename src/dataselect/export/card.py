@@ -10,6 +10,7 @@ import polars as pl
 import yaml
 
 from dataselect.data.contamination import CONTAMINATED_SHARE
+from dataselect.errors import inert
 from dataselect.export.dataset import columns
 from dataselect.export.finished import STAGES, FinishedRun, shown, shown_path
 from dataselect.report import format_cell
@@ -59,7 +60,7 @@ def card(run: FinishedRun, rows: pl.DataFrame, files: Sequence[str]) -> str:
         f"## Files\n\n{_files(run, files)}",
         f"## How to rebuild it\n\n{_rebuild(run)}",
     ]
-    return "\n\n".join(parts) + "\n"
+    return inert("\n\n".join(parts)) + "\n"
 
 
 def _header(rows: pl.DataFrame) -> dict[str, Any]:
@@ -204,4 +205,5 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    return " ".join(format_cell(value).split()).replace("|", "\\|").replace("<", "&lt;")
+    cell = " ".join(format_cell(value).split()).replace("<", "&lt;")
+    return re.sub(r"([|\[\]])", r"\\\1", cell)  # a column's end; a link

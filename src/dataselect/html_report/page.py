@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dataselect import __version__
-from dataselect.data.inert import inert
+from dataselect.errors import inert
 from dataselect.html_report.blocks import ROWS_PER_BLOCK, json_block
 from dataselect.html_report.rows import Browser, extent
 from dataselect.html_report.sections import text

@@ -12,8 +12,7 @@ from dataselect.compare import pages
 from dataselect.compare.comparison import Comparison
 from dataselect.compare.recorded import Run, flat
 from dataselect.compare.scores import MEAN
-from dataselect.data.inert import inert
-from dataselect.errors import without_secrets
+from dataselect.errors import inert, without_secrets
 from dataselect.html_report.drawings import Drawings
 
 #: What a plan knows of inputs, by name: where it stands in the plan's settings.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from dataselect.data.inert import inert
+from dataselect.errors import inert
 
 #: Characters of an id that are shown.
 ID_LENGTH = 120

@@ -8,9 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
-from dataselect.data import checksums, files, fingerprint, tables
+from dataselect.data import checksums, files, fingerprint, locks, tables
 from dataselect.data.budget import Budget, TokenBudget, budget_rows
 from dataselect.data.checkpoints import REFERENCE_FILE, Checkpoint, Fitted, write_checkpoints
 from dataselect.data.mix import MixSettings
@@ -83,7 +81,7 @@ def fit_reference(section: ReferenceSection, pool: Path, dropped: Path, out: Pat
         return Outcome()
     home = files.scratch_folder() / "reference" / _key(section, pool)
     home.mkdir(parents=True, exist_ok=True)
-    with FileLock(home.with_suffix(".lock")):
+    with locks.exclusive(home.with_suffix(".lock"), "the same reference"):
         finished = _finished(home)
         resumed_seconds = finished["seconds"] if finished else 0.0
         figures = (finished or _fit(section, pool, home))["figures"]

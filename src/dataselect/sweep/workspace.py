@@ -16,10 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from dataselect import report
 from dataselect.compare.find_runs import cache_folder
+from dataselect.data import locks
 from dataselect.errors import InputError
 from dataselect.plan.params import read_yaml
 from dataselect.sweep.log import was_stopped, why_failed
@@ -199,15 +197,14 @@ def _wait_for_stage(home: Path) -> None:
     """Waits until the stage's lock in a `.dvc/tmp` is free: only its sweep may have been killed."""
     if not home.is_dir():
         return
-    lock = FileLock(home / "stage.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        holder = home / "stage.json"
-        process = json.loads(holder.read_text())["process"] if holder.exists() else "unknown"
-        report.console.print(
+    note = home / "stage.json"
+
+    def message(_: locks.Holder | None) -> str:
+        process = json.loads(note.read_text())["process"] if note.exists() else "unknown"
+        return (
             f"a stage of a sweep that was killed still runs, as process {process}; waiting for "
             f"it. To stop it instead: kill {process}"
         )
-        lock.acquire()
-    lock.release()
+
+    with locks.exclusive(home / "stage.lock", message, patience=0):
+        pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +12,7 @@ from dataselect.compute import distributed
 from dataselect.data import files, fingerprint
 from dataselect.models.settings import ModelSettings
 from dataselect.models.sharded import save_whole
+from dataselect.train import same_training
 from dataselect.train.adapters import save_adapter, trainable_parameters
 from dataselect.train.divergence import skipped_steps
 from dataselect.train.fit import Recipe, check_batch, fit, fit_distributed, mean_loss
@@ -53,6 +55,8 @@ class Trained(NamedTuple):
         parameters: of the model, with its adapters.
         trainable_parameters: of these, those that training changed: with LoRA the adapters'.
         flops: computed from the tokens.
+        other_seconds: that another run trained for, where this one took its model; without those
+            that this one waited.
     """
 
     rows: int
@@ -65,13 +69,15 @@ class Trained(NamedTuple):
     parameters: int
     trainable_parameters: int
     flops: float
+    other_seconds: float = 0.0
 
 
 def train(section: TrainSection, rows: Path, out: Path, curve: Path) -> Trained:
     """Trains on a JSON-lines file of conversations and saves the model, ready to load, to `out`.
 
     A run that was killed continues from its last checkpoint, which lies in the scratch folder, and
-    ends with the same weights as one that was not. LoRA's adapters are merged into the model, and
+    ends with the same weights as one that was not. Where another run is at the same training, it
+    waits and takes that model. LoRA's adapters are merged into the model, and
     kept in its folder `adapter`.
 
     Args:
@@ -83,10 +89,7 @@ def train(section: TrainSection, rows: Path, out: Path, curve: Path) -> Trained:
         InputError: no row has a response token; training diverged; a batch is no multiple of its
             micro-batches; or the memory at hand is too small.
     """
-    from filelock import FileLock
-
     from dataselect.compute.threads import use_threads
-    from dataselect.models.chat import load_chat
 
     recipe = section.recipe
     check_batch(recipe.batch_size, recipe.micro_batch_size, "train")
@@ -95,15 +98,32 @@ def train(section: TrainSection, rows: Path, out: Path, curve: Path) -> Trained:
     key = files.content_key(asdict(section), fingerprint.file_hashes([str(rows)]))
     home = files.scratch_folder() / "train" / key
     home.mkdir(parents=True, exist_ok=True)
-    with FileLock(home.with_suffix(".lock")):
-        with encode_file(rows, load_chat(section.model), home / "tokens") as examples:
-            longest = int(examples.lengths.max())
-            check_memory(section.model, recipe, longest, "train", TRAIN_SETTINGS)
-            trained = fit_distributed(
-                _train_in_process, section.model, examples, home, out, curve, recipe=recipe
-            )
-        shutil.rmtree(home)
-    return trained
+    begin = time.perf_counter()
+    with same_training.turn(home) as others_wait:
+        start = time.perf_counter()
+        figures = same_training.restore(home, out, curve)
+        if figures is not None:
+            figures["other_seconds"] -= start - begin  # this run has them of its own
+        else:
+            figures = _train(section, rows, home, out, curve)._asdict()
+            if others_wait():
+                seconds = time.perf_counter() - start
+                same_training.keep(home, out, curve, {**figures, "other_seconds": seconds})
+        if not others_wait():
+            shutil.rmtree(home)
+    return Trained(**figures)
+
+
+def _train(section: TrainSection, rows: Path, home: Path, out: Path, curve: Path) -> Trained:
+    """Trains in a scratch folder, and saves the model."""
+    from dataselect.models.chat import load_chat
+
+    with encode_file(rows, load_chat(section.model), home / "tokens") as examples:
+        longest = int(examples.lengths.max())
+        check_memory(section.model, section.recipe, longest, "train", TRAIN_SETTINGS)
+        return fit_distributed(
+            _train_in_process, section.model, examples, home, out, curve, recipe=section.recipe
+        )
 
 
 def _train_in_process(

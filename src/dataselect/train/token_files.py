@@ -10,7 +10,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from dataselect.data import checksums, files
+from dataselect.data import checksums, files, locks
 from dataselect.models.tokens import Encoded
 
 
@@ -87,10 +87,8 @@ def stored_rows(
         places: of each row, in the order of the blocks, its place among all (int64, n); None: that
             order. Rows without a response token are left out.
     """
-    from filelock import FileLock
-
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with locks.exclusive(folder.with_suffix(".lock"), "the tokens to train on"):
         if not checksums.is_sealed(folder):
             partial = folder.with_name(f".{folder.name}")
             shutil.rmtree(partial, ignore_errors=True)  # of a killed process

@@ -1,4 +1,4 @@
-"""The training file: the chosen rows in any order, some of them twice, from a pool read in blocks."""
+"""The training file: chosen rows in any order, some twice, from a pool that is read in blocks."""
 
 import json
 

@@ -160,3 +160,23 @@ def test_a_limit_of_the_control_group_counts(tmp_path, monkeypatch):
     assert machine.machine_memory() == 123456
     limit.write_text("max\n")
     assert machine.machine_memory() >= whole
+
+
+def test_a_limit_of_a_group_inside_counts_too(tmp_path, monkeypatch):
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/memory.max").write_text("123456")
+    own = tmp_path / "cgroup"
+    monkeypatch.setattr(machine, "CGROUP_LIMITS", (tmp_path / "memory.max",))
+    monkeypatch.setattr(machine, "OWN_GROUPS", own)
+    whole = machine.machine_memory()
+    for line in ("0::/a/b", "9:cpu:/\n4:memory,hugetlb:/a"):
+        own.write_text(f"{line}\n")
+        assert machine.machine_memory() == 123456
+    own.write_text("3:cpu:/a/b\n")
+    assert machine.machine_memory() == whole
+
+
+def test_a_limit_of_the_shell_counts(monkeypatch):
+    limits = {machine.resource.RLIMIT_DATA: 5_000, machine.resource.RLIMIT_AS: 4_000}
+    monkeypatch.setattr(machine.resource, "getrlimit", lambda kind: (limits[kind], 9_000))
+    assert machine.machine_memory() == 4_000

@@ -23,8 +23,7 @@ import growth_cases as cases
 from measuring import RESULTS, in_new_process, save_result, temporary_folder
 
 LIMIT_MB = 2_000
-MADE_UP, REAL, FEW = (10_000, 100_000, 500_000), (1_000, 10_000, 60_000), (500, 2_000, 8_000)
-SMALL = {MADE_UP: (2_000,), REAL: (100,), FEW: (100,)}
+MADE_UP, REAL, FEW = (10_000, 100_000, 500_000), (1_000, 10_000, 30_000), (500, 2_000, 8_000)
 
 #: Case → its feature, where it is a scorer that reads one.
 SCORED = {"score": "vectors", "perplexity": "response_nll", "clusters": "nll"}
@@ -46,7 +45,7 @@ def main() -> None:
         made_up: MADE_UP, represented: FEW, embedded: REAL, fitted: FEW,
     }  # fmt: skip
     for part, sizes in parts.items():
-        for rows in SMALL[sizes] if arguments.small else sizes:
+        for rows in (500,) if arguments.small else sizes:
             with temporary_folder() as home:
                 part(run, home, rows)
     if not arguments.small and not arguments.only:

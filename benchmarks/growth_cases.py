@@ -34,7 +34,7 @@ MODEL = ModelSettings(name=str(ROOT / "tests/golden/tiny-llama"), max_tokens=64)
 DIMENSIONS, CHECKPOINTS, GROUPS = 256, 12, 7
 FEATURES = {
     "embed": Part("hidden_states", {"pooling": "weighted_mean", "over": "all", "unit": True}),
-    "losses": Part("losses", {"direct": True}),
+    "losses": Part("losses", {"direct": False}),
     "gradients": Part("gradients", {
         "dims": 1_024, "projection": "srht", "projection_seed": 0,
         "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8,

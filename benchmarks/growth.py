@@ -1,109 +1,100 @@
-"""Measures how time and memory grow with the pool: score, aggregate and embed.
+"""Measures how time and memory grow with the pool, stage by stage.
 
-    OMP_NUM_THREADS=2 python benchmarks/growth.py
+    OMP_NUM_THREADS=2 python benchmarks/growth.py [--only CASE …] [--small]
 
-Score and aggregate on made-up vectors; embed on rows of ../shared (not shipped) with the tests'
-own 0.4 M-parameter model, so that the largest takes minutes. Each case in a process of its own. The
-result is also drawn, as `benchmarks/results/growth.svg`. `--small` runs a few rows, and saves
-nothing.
+Dedup, aggregate and the scorers on made-up rows of real lengths and made-up features; features and
+tokens on rows of ../shared (not shipped), with the tests' own 0.4 M-parameter model. Each case in a
+process of its own, which may write to at most 2 GB (the system's RLIMIT_DATA): beyond, it ends with
+a message, which is noted. `peak_mb` is what it held at once in memory, of shared files too. The
+result is also drawn, as `benchmarks/results/growth.svg`. `--only` and `--small` save nothing.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
-import polars as pl
-from measuring import RESULTS, in_new_process, save_result, temporary_folder, timed
+import growth_cases as cases
+from measuring import RESULTS, in_new_process, save_result, temporary_folder
 
-from dataselect.aggregate.run import AggregateSection
-from dataselect.data import tables
-from dataselect.data.checkpoints import REFERENCE_FILE, write_checkpoints
-from dataselect.embed.run import EmbedSection
-from dataselect.models.settings import ModelSettings
-from dataselect.score.run import ScoreSection
-from dataselect.settings import Part
-from score import make
+LIMIT_MB = 2_000
+MADE_UP, REAL, FEW = (10_000, 100_000, 500_000), (1_000, 10_000, 30_000), (500, 2_000, 8_000)
 
-ROOT = Path(__file__).parent.parent
-MADE_UP, REAL = (10_000, 100_000, 1_000_000), (1_000, 10_000, 60_000)
-CHOSEN = 0.05
-MODEL = ModelSettings(name=str(ROOT / "tests/golden/tiny-llama"), max_tokens=512)
-FEATURES = Part("hidden_states", {"pooling": "weighted_mean", "over": "all", "unit": True})
+#: Case → its feature, where it is a scorer that reads one.
+SCORED = {"score": "vectors", "perplexity": "response_nll", "clusters": "nll"}
 
 
 def main() -> None:
-    """Every size of every stage; then the plot."""
-    small = "--small" in sys.argv
-    runs = []
-    for rows in (2_000,) if small else MADE_UP:
-        with temporary_folder() as home:
-            make(home, rows, dimensions=256)
-            runs += [run_stage("score", home), run_stage("aggregate", home)]
-    for rows in (100,) if small else REAL:
-        with temporary_folder() as home:
-            write_real_rows(home, rows)
-            runs.append(run_stage("embed", home))
-    if small:
-        return
-    save_result("growth", {"threads": os.environ.get("OMP_NUM_THREADS"), "runs": runs})
-    draw(RESULTS / "growth.json", RESULTS / "growth.svg")
+    """Every size of every case; then the plot."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--small", action="store_true")
+    arguments = parser.parse_args()
+    runs: list[dict[str, Any]] = []
+
+    def run(case: str, work: str, home: Path, **more: Any) -> None:
+        if not arguments.only or case in arguments.only:
+            runs.append({"case": case, **measured(work, home, **more)})
+
+    parts: dict[Callable[..., None], tuple[int, ...]] = {
+        made_up: MADE_UP, represented: FEW, embedded: REAL, fitted: FEW,
+    }  # fmt: skip
+    for part, sizes in parts.items():
+        for rows in (500,) if arguments.small else sizes:
+            with temporary_folder() as home:
+                part(run, home, rows)
+    if not arguments.small and not arguments.only:
+        threads = os.environ.get("OMP_NUM_THREADS")
+        save_result("growth", {"threads": threads, "limit_mb": LIMIT_MB, "runs": runs})
+        draw(RESULTS / "growth.json", RESULTS / "growth.svg")
 
 
-def run_stage(name: str, home: Path) -> dict[str, Any]:
-    """The figures of one of the functions below, in a process of its own."""
-    return {"stage": name, **in_new_process("growth", name, home=str(home))}
+def measured(work: str, home: Path, **more: Any) -> dict[str, Any]:
+    """The figures of a function of growth_cases.py; how it ended, where it left no message."""
+    try:
+        return in_new_process("growth_cases", work, home=str(home), limit=LIMIT_MB, **more)
+    except CalledProcessError as error:
+        return {"failed": f"exit status {error.returncode}"}
 
 
-def score(home: str) -> dict[str, Any]:
-    """The score stage's work."""
-    from dataselect.score.run import score
-
-    folder = Path(home)
-    run: dict[str, Any] = {"rows": tables.row_count(folder / "pool.parquet")}
-    section = ScoreSection(scorer=Part("cosine", {"groups": "tasks"}), code="")
-    with timed(run):
-        score(section, folder, folder / "features")
-    return run
-
-
-def aggregate(home: str) -> dict[str, Any]:
-    """The aggregate stage's work, the training file included."""
-    from dataselect.aggregate.run import select
-
-    folder = Path(home)
-    rows = tables.row_count(folder / "pool.parquet")
-    tables.write("dropped", tables.empty("dropped"), folder / "dropped.parquet")
-    budget = int(rows * CHOSEN)
-    section = AggregateSection(aggregator=Part("round_robin", {}), budget=budget, code="")
-    run: dict[str, Any] = {"rows": rows}
-    with timed(run):
-        select(section, folder)
-    return run
+def made_up(run: Callable[..., None], home: Path, rows: int) -> None:
+    """What reads a pool of made-up rows: dedup, scorers, aggregate."""
+    cases.write_made_up(home, rows)
+    run("dedup", "dedup", home)
+    if not (home / "pool.parquet").exists():
+        cases.dedup(str(home), 10**6)
+    for case, feature in SCORED.items():
+        cases.write_features(home, feature)
+        run(case, "score", home, name=case)
+    cases.write_scores(home)
+    run("aggregate 5%", "aggregate", home, share=0.05)
+    run("aggregate 50%", "aggregate", home, share=0.5)
 
 
-def write_real_rows(home: Path, rows: int) -> None:
-    """A pool of the first real rows, and no reference."""
-    pool = pl.read_parquet(ROOT.parent / "shared/data/pool.parquet").head(rows)
-    numbered = pool.with_row_index("row").cast({"row": pl.Int64})
-    tables.write("pool", numbered.select(list(tables.schema("pool"))), home / "pool.parquet")
-    write_checkpoints(home / "reference" / REFERENCE_FILE, [])
+def represented(run: Callable[..., None], home: Path, rows: int) -> None:
+    """The scorer whose time grows with the square of the pool."""
+    cases.write_real_rows(home, rows)
+    cases.write_features(home, "vectors")
+    run("coverage", "score", home, name="coverage")
 
 
-def embed(home: str) -> dict[str, Any]:
-    """The embed stage's work on real rows."""
-    from dataselect.embed.run import embed, load_feature
+def embedded(run: Callable[..., None], home: Path, rows: int) -> None:
+    """What reads real rows: features, and the tokens of training."""
+    cases.write_real_rows(home, rows)
+    run("tokens", "tokens", home)
+    run("embed", "embed", home, name="embed")
+    run("losses", "embed", home, name="losses")
 
-    section = EmbedSection(features=FEATURES, model=MODEL, queries=False, reference=False, code="")
-    os.chdir(home)  # and so a scratch folder of its own
-    load_feature(section, [])  # a run does this once; how long depends on whether files are cached
-    run: dict[str, Any] = {}
-    with timed(run):
-        done = embed(section, Path(home))["pool"]
-    return {"rows": done.rows, **run, "tokens": done.tokens}
+
+def fitted(run: Callable[..., None], home: Path, rows: int) -> None:
+    """LoRA gradients of real rows."""
+    cases.write_real_rows(home, rows, fitted=True)
+    run("gradients", "embed", home, name="gradients")
 
 
 def draw(result: Path, to: Path) -> None:
@@ -111,17 +102,23 @@ def draw(result: Path, to: Path) -> None:
     import matplotlib.pyplot as plt
 
     runs = json.loads(result.read_text())["runs"]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    for stage in dict.fromkeys(run["stage"] for run in runs):
-        of_stage = [run for run in runs if run["stage"] == stage]
-        rows = [run["rows"] for run in of_stage]
-        left.loglog(rows, [run["seconds"] for run in of_stage], marker="o", label=stage)
-        right.loglog(rows, [run["peak_mb"] for run in of_stage], marker="o", label=stage)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    styles = ("o-", "s--", "^:")
+    for number, case in enumerate(dict.fromkeys(run["case"] for run in runs)):
+        of_case = [run for run in runs if run["case"] == case and "failed" not in run]
+        rows = [run["rows"] for run in of_case]
+        style = {"color": f"C{number % 10}", "markersize": 4}
+        for axes, name in ((left, "seconds"), (right, "peak_mb")):
+            axes.loglog(
+                rows, [run[name] for run in of_case], styles[number // 4], **style, label=case
+            )
+    right.axhline(LIMIT_MB, color="grey", linewidth=0.8)
+    right.annotate("the limit", (600, LIMIT_MB), va="bottom", color="grey", fontsize=8)
     left.set(xlabel="rows", ylabel="seconds", title="Time")
-    right.set(xlabel="rows", ylabel="peak MB", title="Memory", ylim=(50, 10_000))
+    right.set(xlabel="rows", ylabel="peak MB", title="Memory", ylim=(50, 4_000))
     for axes in (left, right):
         axes.grid(visible=True, alpha=0.3)
-        axes.legend()
+    figure.legend(*left.get_legend_handles_labels(), loc="outside right center")
     plt.rcParams["svg.hashsalt"] = "dataselect"  # same figures, same bytes
     figure.savefig(to, metadata={"Date": None})
     plt.close(figure)

@@ -51,8 +51,7 @@ def make(home: Path, pool: int, dimensions: int = DIMENSIONS) -> None:
     """A pool, queries, and their features: one block of vectors repeated, its axes shifted."""
     rng = np.random.default_rng(0)
     features = home / "features"
-    for side in ("pool", "queries"):
-        (features / side).mkdir(parents=True)
+    (features / "pool").mkdir(parents=True)
     rows = rng.standard_normal((ROWS_PER_SHARD, dimensions), dtype=np.float32)
     with tables.open_writer("pool", home / "pool.parquet") as put:
         for number, first in enumerate(range(0, pool, ROWS_PER_SHARD)):
@@ -60,8 +59,16 @@ def make(home: Path, pool: int, dimensions: int = DIMENSIONS) -> None:
             block = np.roll(rows[:count], number, axis=1).astype(np.float16)
             save_file({"vectors": block}, features / f"pool/{number:05d}.safetensors")
             put(_rows(first, count))
+    write_queries(home, dimensions)
+
+
+def write_queries(home: Path, dimensions: int) -> None:
+    """Queries of some tasks, with their vectors."""
+    folder = home / "features/queries"
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(1)
     queries = rng.standard_normal((QUERIES, dimensions), dtype=np.float32)
-    save_file({"vectors": queries}, features / "queries/00000.safetensors")
+    save_file({"vectors": queries}, folder / "00000.safetensors")
     names = [str(number) for number in range(QUERIES)]
     columns = tables.schema("queries")
     values: dict[str, list[Any]] = {name: [None] * QUERIES for name in columns}

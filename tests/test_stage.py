@@ -59,6 +59,16 @@ def test_a_stage_that_waits_says_for_which_process(holder):
     )
 
 
+def test_too_little_memory_is_a_message_that_says_what_to_lower(in_scratch, capsys):
+    Path("plan.json").write_text('{"score": {}}')
+    with pytest.raises(SystemExit, match="1"), stage("score", Any):
+        raise MemoryError("Unable to allocate 3.73 GiB for an array")
+    printed = capsys.readouterr().err
+    assert "dataselect score: out of memory: this process may use" in printed
+    assert "a method that scores each row by itself" in printed
+    assert "Unable to allocate 3.73 GiB" in printed
+
+
 @pytest.mark.parametrize(("loaded", "frozen"), [(False, 1), (True, 0)])
 def test_objects_are_left_at_the_end_but_where_duckdb_prints_them(monkeypatch, loaded, frozen):
     seen = []

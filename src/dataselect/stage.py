@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from dataselect import report
+from dataselect.compute.memory import is_out_of_memory, machine_memory
 from dataselect.data import files, locks
 from dataselect.errors import InputError, disk_fails, disk_is_full
 
@@ -26,6 +27,17 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 
 PLAN = Path("plan.json")
+
+#: Stage → what lowers its memory; the others have no setting that does.
+LESS_MEMORY = {
+    "reference": "Lower the reference's `micro_batch_size` or the model's `max_tokens`. ",
+    "embed": "Lower the selector model's `max_tokens`, or set its `dtype: bfloat16`. ",
+    "score": "Take a smaller pool (`pool.where`), or a method that scores each row by itself. ",
+    "aggregate": "Lower `budget`. ",
+    "train": "Lower `train.micro_batch_size` or `model.max_tokens`. ",
+    "eval": "Lower `eval.max_new_tokens`, or score fewer tests. ",
+    "baseline": "Lower `eval.max_new_tokens`, or score fewer tests. ",
+}
 
 
 @dataclass
@@ -161,7 +173,21 @@ def end_with_message(name: str, error: BaseException) -> NoReturn:
             f"the disk fails: {reason}. Finished work is kept in {files.scratch_folder()}. Check "
             "the disk (`dmesg` may say more) and run `dvc repro` again: it continues from here.",
         )
+    if isinstance(error, Exception) and is_out_of_memory(error):
+        _end(name, _out_of_memory(name, error))
     raise error
+
+
+def _out_of_memory(name: str, error: Exception) -> str:
+    """What to do where a stage's memory does not suffice."""
+    available = report.format_bytes(round(machine_memory()))
+    found = str(error) or type(error).__name__
+    return (
+        f"out of memory: this process may use {available}. It ended with: {found}. "
+        f"{LESS_MEMORY.get(name, '')}Raise the limit (of the container, its cgroup or `ulimit`), "
+        "or stop other programs. Finished work is kept in "
+        f"{files.scratch_folder()}: `dvc repro` continues from there."
+    )
 
 
 def _waiting(note: Path, holder: locks.Holder | None) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from dataselect.compute import memory as machine
 from dataselect.plan import memory
-from dataselect.plan.memory import training_memory
+from dataselect.plan.memory import scoring_memory, training_memory
 from dataselect.train.fit import Recipe
 from tests.helpers import change, mistake, planned, user_folder
 
@@ -24,6 +24,17 @@ def test_a_line_for_training(home):
     (line,) = training_memory(planned())
     assert line.startswith("memory of train: at most ")
     assert line.endswith(" of 1.0 GB on the machine, with 2 × 2,048 tokens at a time")
+
+
+def test_one_for_a_scorer_that_holds_the_pool(home, monkeypatch):
+    assert scoring_memory(planned()) is None  # it scores each row by itself
+    change({"method": "facility_location"})
+    monkeypatch.setattr(memory, "row_bytes", lambda _: 8_192)
+    assert scoring_memory(planned()) is None  # its rows are not counted yet
+    monkeypatch.setattr(memory, "row_count", lambda _: 500_000)
+    line = scoring_memory(planned())
+    assert line.startswith("memory of score: at most 8.2 GB of 1.0 GB, as `coverage` holds what")
+    assert line.endswith("refuses what does not fit, after the features are computed")
 
 
 def test_and_one_for_a_reference_with_settings_of_its_own(home):
@@ -160,3 +171,23 @@ def test_a_limit_of_the_control_group_counts(tmp_path, monkeypatch):
     assert machine.machine_memory() == 123456
     limit.write_text("max\n")
     assert machine.machine_memory() >= whole
+
+
+def test_a_limit_of_a_group_inside_counts_too(tmp_path, monkeypatch):
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/memory.max").write_text("123456")
+    own = tmp_path / "cgroup"
+    monkeypatch.setattr(machine, "CGROUP_LIMITS", (tmp_path / "memory.max",))
+    monkeypatch.setattr(machine, "OWN_GROUPS", own)
+    whole = machine.machine_memory()
+    for line in ("0::/a/b", "9:cpu:/\n4:memory,hugetlb:/a"):
+        own.write_text(f"{line}\n")
+        assert machine.machine_memory() == 123456
+    own.write_text("3:cpu:/a/b\n")
+    assert machine.machine_memory() == whole
+
+
+def test_a_limit_of_the_shell_counts(monkeypatch):
+    limits = {machine.resource.RLIMIT_DATA: 5_000, machine.resource.RLIMIT_AS: 4_000}
+    monkeypatch.setattr(machine.resource, "getrlimit", lambda kind: (limits[kind], 9_000))
+    assert machine.machine_memory() == 4_000

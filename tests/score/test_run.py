@@ -13,7 +13,7 @@ from dataselect.compute import Engine
 from dataselect.data import tables
 from dataselect.data.scores import Group, Scores
 from dataselect.errors import InputError
-from dataselect.score import PoolScorer, Prepared, RowScorer
+from dataselect.score import PoolScorer, Prepared, RowScorer, _memory
 from dataselect.score.run import ScoreSection, score
 from dataselect.settings import Part
 from tests.helpers import table
@@ -179,3 +179,17 @@ def test_a_scorer_that_breaks_its_contract_ends_the_stage(out, monkeypatch, name
     monkeypatch.setattr("dataselect.score.run.load_part", lambda *_: getattr(Wrong, name)())
     with pytest.raises(ValueError, match=message):
         scored(out, name)
+
+
+def test_a_scorer_that_holds_more_than_memory_is_refused_before_it_reads(out, monkeypatch):
+    features(out, "pool", vectors=np.ones((6, 512)))
+    held = 2 * 6 * 512 * 4
+    monkeypatch.setattr(_memory, "PROGRAM_BYTES", 0)
+    monkeypatch.setattr(_memory, "ROW_BYTES", 0)
+    monkeypatch.setattr(_memory, "machine_memory", lambda: held - 1)
+    message = "`coverage` holds .* all 6 rows: expected at least 24.6 kB of memory, found 24.6 kB"
+    with pytest.raises(InputError, match=message):
+        scored(out, "coverage", budget=2)
+    assert not (out / "scores.parquet").exists()
+    monkeypatch.setattr(_memory, "machine_memory", lambda: held)
+    assert scored(out, "coverage", budget=2)[0].rows == 6

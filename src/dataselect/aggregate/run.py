@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,26 +9,22 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-import polars.selectors as cs
 
 from dataselect.aggregate import Aggregator, Picks
+from dataselect.aggregate._training_file import kept_columns, write_training_file
 from dataselect.compute.prefetch import prefetch
-from dataselect.data import files, tables
+from dataselect.data import tables
 from dataselect.data.budget import Budget, TokenBudget, budget_rows
-from dataselect.data.examples import conversations
 from dataselect.data.mix import MixSettings, training_order
 from dataselect.data.quotas import RowTokens, choice_limits, epochs_by_source
 from dataselect.data.schemas import TOOL_USE
 from dataselect.data.scores import Block, Group, SingleGroup
-from dataselect.data.tool_use import ToolConversation
 from dataselect.errors import InputError
 from dataselect.models.settings import TokenizerSettings
 from dataselect.settings import Part, part_function
 
 #: Scores read at a time: some tens of MB, however many groups there are.
 SCORES_PER_BLOCK = 2**22
-#: Rows of the training file that are Python objects at a time.
-LINES_PER_BLOCK = 4_096
 
 
 @dataclass(frozen=True)
@@ -93,10 +88,10 @@ def select(section: AggregateSection, out: Path) -> Selected:
     picks = aggregator(lambda: read_scores(scores), groups, n, **limits, **part.settings)
     _check_count(len(picks.rows), 1 if tokens else n, row_count)
     chosen = _chosen_rows(picks, table, pool)
-    selection = chosen.select(*tables.schema("selection"), *_kept_columns(chosen))
+    selection = chosen.select(*tables.schema("selection"), *kept_columns(chosen.columns))
     tables.write("selection", selection, out / "selection.parquet")
     lines = training_order(selection["source"].to_list(), epochs)
-    _write_training_file(chosen, lines, out / "train.jsonl")
+    write_training_file(pool, picks.rows, lines, out / "train.jsonl")
     figures = {"rows": selection.height}
     if epochs:
         figures["lines"] = len(lines)
@@ -154,36 +149,16 @@ def read_scores(path: Path) -> Iterator[Block]:
 
 
 def _chosen_rows(picks: Picks, groups: pl.DataFrame, pool: Path) -> pl.DataFrame:
-    """The pool's rows that were chosen, in order of choice, with what the selection adds."""
+    """The chosen rows in order of choice, with what the selection adds; without their texts."""
     chosen = pl.DataFrame(
         {"rank": np.arange(len(picks.rows)), "row": picks.rows, "group": picks.groups}
     ).with_columns(score=pl.Series(picks.scores, dtype=pl.Float32))
-    rows = pl.scan_parquet(pool).filter(pl.col("row").is_in(picks.rows.tolist())).collect()
+    is_chosen = pl.col("row").is_in(picks.rows.tolist())
+    rows = (
+        pl.scan_parquet(pool).drop("messages", *TOOL_USE, strict=False).filter(is_chosen).collect()
+    )
     return (
         chosen.join(rows, on="row", how="left")
         .join(groups.select("group", "task"), on="group", how="left")
         .sort("rank")
     )
-
-
-def _write_training_file(rows: pl.DataFrame, lines: np.ndarray, path: Path) -> None:
-    """Writes the chosen rows with these positions (int64), a line each; kept columns at its end."""
-    kept = _kept_columns(rows)
-    # JSON has no NaN and no infinity.
-    finite = pl.when(cs.float().is_finite()).then(cs.float()).name.keep()
-    with files.atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for first in range(0, len(lines), LINES_PER_BLOCK):
-            block = rows[lines[first : first + LINES_PER_BLOCK]]
-            columns = block.select("id", "source", *kept).with_columns(finite)
-            named = columns.iter_rows(named=True)
-            for row, turns in zip(named, conversations(block), strict=True):
-                line = {"id": row.pop("id"), "source": row.pop("source"), "messages": turns}
-                if isinstance(turns, ToolConversation) and turns.tools:
-                    line["tools"] = turns.tools
-                file.write(json.dumps(line | row, ensure_ascii=False) + "\n")
-
-
-def _kept_columns(pool: pl.DataFrame) -> list[str]:
-    """The columns that `pool.keep` names: those that no table of ours has."""
-    ours = {*tables.schema("pool"), *tables.schema("selection"), *TOOL_USE}
-    return [name for name in pool.columns if name not in ours]

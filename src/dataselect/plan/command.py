@@ -12,7 +12,7 @@ from dataselect.data import files
 from dataselect.eval.judge import missing_key
 from dataselect.plan.disk import features_size
 from dataselect.plan.ignored import ignored_keys
-from dataselect.plan.memory import training_memory
+from dataselect.plan.memory import scoring_memory, training_memory
 from dataselect.plan.params import read_yaml
 from dataselect.plan.run import Plan, models_used, plan, unpinned_models
 from dataselect.plan.stale import remove_stale
@@ -40,7 +40,12 @@ def make_plan(before: Surroundings) -> None:
     files.write_json(Path("plan.json"), asdict(sections))
     notes: list[str | None] = [f"method {params['method']}, budget {sections.eval.run.budget}"]
     notes += [remove_stale(), ignored_keys(params, sections), features_size(sections)]
-    notes += [*memory, mixed_versions(sections.embed), missing_key(sections.eval.options.judge)]
+    notes += [
+        scoring_memory(sections),
+        *memory,
+        mixed_versions(sections.embed),
+        missing_key(sections.eval.options.judge),
+    ]
     notes.append(judge_note(params, sections.eval.options.judge))
     lines = [line for line in [*notes, *unpinned_models(sections)] if line]
     for line in lines:

@@ -20,17 +20,22 @@ def features_size(sections: Plan) -> str | None:
     part = sections.embed.features
     if part is None:
         return None
-    reference = sections.reference.reference
+    size, rows = row_bytes(sections), row_count(sections)
+    if size is None:
+        return f"features: {part.name}; their size is not known before the model is read"
+    total = f" × {rows:,} rows: at most {report.format_bytes(size * rows)}" if rows else ""
+    return f"features: {part.name}, {size:,} bytes per row{total}"
+
+
+def row_bytes(sections: Plan) -> int | None:
+    """The bytes of a row's features; None without features, or where they are not known yet."""
+    part, reference = sections.embed.features, sections.reference.reference
+    if part is None:
+        return None
     left = load_part("reference", reference).checkpoints if reference else 0
     checkpoints = len(checkpoint_numbers(sections.embed.checkpoints, left, "checkpoints"))
-    feature = load_part("embed", part)
-    row_bytes = feature.bytes_per_row(_hidden_size(sections.embed.model), checkpoints)
-    if row_bytes is None:
-        return f"features: {part.name}; their size is not known before the model is read"
-    raw = [files.resolve(file.path) for file in sections.dedup.pool]
-    rows = _row_count(raw)
-    total = f" × {rows:,} rows: at most {report.format_bytes(row_bytes * rows)}" if rows else ""
-    return f"features: {part.name}, {row_bytes:,} bytes per row{total}"
+    hidden_size = _hidden_size(sections.embed.model)
+    return load_part("embed", part).bytes_per_row(hidden_size, checkpoints)
 
 
 def _hidden_size(model: ModelSettings | None) -> int | None:
@@ -41,8 +46,9 @@ def _hidden_size(model: ModelSettings | None) -> int | None:
     return config.get("hidden_size") or config.get("d_model") or config.get("n_embd")
 
 
-def _row_count(paths: list[str]) -> int | None:
-    """The rows of parquet files, from their footers; None where a file has to be read for it."""
+def row_count(sections: Plan) -> int | None:
+    """The pool's rows, from parquet files' footers; None where a file has to be read for it."""
+    paths = [files.resolve(file.path) for file in sections.dedup.pool]
     if not all(path.endswith(".parquet") for path in paths):
         return None
     import pyarrow.parquet as pq

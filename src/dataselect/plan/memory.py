@@ -9,7 +9,9 @@ from dataselect.compute.memory import gpu_memories, machine_memory, memory_bytes
 from dataselect.errors import InputError
 from dataselect.models.architecture import Architecture, read_architecture
 from dataselect.models.settings import ModelSettings
+from dataselect.plan.disk import row_bytes, row_count
 from dataselect.plan.run import Plan
+from dataselect.score import PoolScorer
 from dataselect.settings import load_part, part_function, settings_of
 from dataselect.train.fit import Recipe, process_count
 from dataselect.train.memory import Machine, Memory, needed
@@ -49,6 +51,24 @@ def training_memory(sections: Plan, train_memory: str | None = None) -> list[str
         own = settings_of(part_function("reference", reference.name, "plan.json"))
         settings["reference"] = tuple(name for name in TRAIN_SETTINGS if name in own)
     return [_line(stage, *part, settings[stage], limits[stage]) for stage, part in parts.items()]
+
+
+def scoring_memory(sections: Plan) -> str | None:
+    """A line on the memory of a scorer that sees the pool as a whole, as far as it is known."""
+    scorer = load_part("score", sections.score.scorer)
+    if not isinstance(scorer, PoolScorer):
+        return None
+    size, rows = row_bytes(sections), row_count(sections)
+    if size is None or rows is None:
+        return None
+    need, available = round(scorer.copies * size * rows), round(machine_memory())
+    line = (
+        f"memory of score: at most {report.format_bytes(need)} of {report.format_bytes(available)}"
+        f", as `{sections.score.scorer.name}` holds what it reads of all rows"
+    )
+    if need > available:
+        line += ". The stage refuses what does not fit, after the features are computed"
+    return line
 
 
 def training_bytes(sections: Plan) -> tuple[float, float] | None:

@@ -54,11 +54,14 @@ class PoolScorer:
         inputs: the names of the feature arrays it reads.
         score: the pool → the columns of S, and S in blocks of rows.
         columns: the names of the pool's own columns of numbers that it reads.
+        copies: how many times it holds the inputs of all rows at its peak, as 4-byte numbers. 2:
+            the blocks, and what they are joined to. What does not fit into memory is refused.
     """
 
     inputs: tuple[str, ...]
     score: Callable[[Pool], Scores]
     columns: tuple[str, ...] = ()
+    copies: float = 2
 
 
 Scorer = RowScorer | PoolScorer

@@ -32,6 +32,7 @@ from dataselect.data.scores import (
 from dataselect.errors import InputError, first_few
 from dataselect.report import Progress
 from dataselect.score import PoolScorer, Prepared, RowScorer, Scorer
+from dataselect.score._memory import check_memory
 from dataselect.settings import Part, load_part
 
 
@@ -71,15 +72,18 @@ def score(section: ScoreSection, out: Path, features: Path, engine: Engine | Non
     Args:
         out: the folder of the tables: pool and queries, and what is written.
         features: the folder of the features; empty for a method without.
-        engine: where a `RowScorer` runs; on one machine, and where it is None, in this process's
-            threads. A `PoolScorer` always runs in this process.
+        engine: where a `RowScorer` runs; on one machine, or where it is None: in threads. A
+            `PoolScorer` always runs in this process.
 
     Raises:
-        InputError: a NaN or infinite number in a query's inputs; a column that holds no numbers.
+        InputError: a NaN or infinite number in a query's inputs; no numbers in a column; or too
+            little memory for a `PoolScorer`.
     """
     scorer: Scorer = load_part("score", section.scorer)
     info = _pool_info(out / "pool.parquet")
     check_numbers(out / "pool.parquet", scorer.columns)
+    if isinstance(scorer, PoolScorer):
+        check_memory(section.scorer.name, scorer, features / "pool", info.row_count)
     jobs = _jobs(out / "pool.parquet", features / "pool", scorer.columns)
     with report.progress("score", info.row_count) as progress:
         if isinstance(scorer, PoolScorer):
@@ -90,8 +94,8 @@ def score(section: ScoreSection, out: Path, features: Path, engine: Engine | Non
             if engine is None or engine.one_machine:  # numpy's work: no GPU helps it
                 workers = threads(lambda: partial(_score_job, prepared, scorer.inputs))
             else:
-                paths = out.resolve(), features.resolve()
-                workers = engine.open(partial(_start_worker, section.scorer, *paths, info))
+                where = out.resolve(), features.resolve(), info
+                workers = engine.open(partial(_start_worker, section.scorer, *where))
             with workers as run:
                 scored = _write(prepared.groups, run(jobs, progress), out)
     if scored.rows != info.row_count:
@@ -166,8 +170,7 @@ def to_queries(table: pl.DataFrame, features: dict[str, np.ndarray]) -> Queries:
 def _start_worker(part: Part, out: Path, features: Path, info: PoolInfo) -> Work:
     """A worker in another process, which reads the queries for itself.
 
-    Its matrix products keep to one thread, as they do in this process's threads: another number of
-    threads gives other last bits.
+    Its products keep to one thread, as in this process: another number gives other last bits.
     """
     from threadpoolctl import threadpool_limits
 
@@ -188,10 +191,7 @@ def _score_job(
 def _score_pool(
     scorer: PoolScorer, jobs: Iterable[Job], info: PoolInfo, progress: Progress
 ) -> tuple[list[Group], Iterator[ScoredBlock]]:
-    """The groups and the blocks of a scorer that sees the pool as a whole.
-
-    A block may have any number of rows, and may come before or after later rows are read.
-    """
+    """The groups, and the blocks of any size, of a scorer that sees the pool as a whole."""
     ids, usable = list[str](), np.zeros(info.row_count, dtype=bool)
 
     def rows() -> Iterator[Rows]:
@@ -205,10 +205,10 @@ def _score_pool(
     def scored() -> Iterator[ScoredBlock]:
         first = 0
         for block in blocks:
-            count = row_count(block)
-            yield ScoredBlock(ids[first : first + count], usable[first : first + count], block)
-            progress(count)
-            first += count
+            last = first + row_count(block)
+            yield ScoredBlock(ids[first:last], usable[first:last], block)
+            progress(last - first)
+            first = last
 
     return groups, scored()
 

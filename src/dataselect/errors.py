@@ -9,6 +9,11 @@ import re
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
+#: The most characters of a message: its first and its last, which say what to do, are kept. And of
+#: a name in a list, and names in a list of what there is: a file may have any number of any length.
+LONGEST_MESSAGE = 4_000
+LONGEST_NAME, MOST_NAMES = 200, 60
+
 #: Variables whose values are shown nowhere.
 SECRET_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "AWS_ACCESS_KEY_ID")
 SECRET_VARIABLES += ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -42,11 +47,16 @@ class InputError(ValueError):
     """Something in the user's parameters or data is wrong; the message says what to do.
 
     Args:
-        message: it is shown without secrets, which libraries may have put into their errors.
+        message: it is shown without secrets, which libraries may have put into their errors, and
+            without its middle where that is long.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(without_secrets(message))
+        message = without_secrets(message)
+        if len(message) > LONGEST_MESSAGE:
+            half = LONGEST_MESSAGE // 2 - 2
+            message = f"{message[:half]} … {message[-half:]}"
+        super().__init__(message)
 
 
 @contextmanager
@@ -76,15 +86,19 @@ def did_you_mean(name: object, names: Iterable[str]) -> str:
     """
     names = list(names)
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    hint = f"Did you mean `{near[0]}`? " if near else ""
-    return f"{hint}There are: {', '.join(names)}."
+    hint = f"Did you mean `{_shortened(near[0])}`? " if near else ""
+    return f"{hint}There are: {first_few(names, MOST_NAMES) or 'none'}."
 
 
 def first_few(items: Iterable[object], limit: int = 5) -> str:
     """The first items of a list as text, and how many more there are."""
     items = list(items)
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
-    return ", ".join(str(item) for item in items[:limit]) + more
+    return ", ".join(_shortened(str(item)) for item in items[:limit]) + more
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def install_extra(name: str) -> str:

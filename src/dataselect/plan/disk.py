@@ -45,6 +45,10 @@ def _row_count(paths: list[str]) -> int | None:
     """The rows of parquet files, from their footers; None where a file has to be read for it."""
     if not all(path.endswith(".parquet") for path in paths):
         return None
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return sum(pq.read_metadata(path).num_rows for path in paths)
+    try:
+        return sum(pq.read_metadata(path).num_rows for path in paths)
+    except (OSError, pa.ArrowException):  # the stage says what is wrong with the file
+        return None

@@ -61,10 +61,10 @@ class Guard:
     def _check(self, event, path, folder_fd=-1):
         if isinstance(path, int | type(None)):
             return
-        path = os.fsdecode(path)
-        if isinstance(folder_fd, int) and folder_fd > 2 and not os.path.isabs(path):
-            path = os.path.join(os.readlink(f"/proc/self/fd/{folder_fd}"), path)
-        path = os.path.abspath(path)
+        path = Path(os.fsdecode(path))
+        if isinstance(folder_fd, int) and folder_fd > 2 and not path.is_absolute():
+            path = Path(f"/proc/self/fd/{folder_fd}").readlink() / path
+        path = os.path.abspath(path)  # noqa: PTH100 - `resolve` follows links
         # What is left in the folder for temporary files is found by `project`.
         allowed = (f"{self.folder}/", f"{tempfile.tempdir}/", "/dev/null")
         if not path.startswith(allowed) and path not in (self.folder, tempfile.tempdir):
@@ -86,8 +86,8 @@ def listing(folder, without=None):
         if without and without in folders and Path(parent) == Path(folder):
             folders.remove(without)
         for name in (*folders, *names):
-            stat = os.lstat(os.path.join(parent, name))
-            found[os.path.join(parent, name)] = (stat.st_size, stat.st_mtime_ns)
+            path = Path(parent, name)
+            found[str(path)] = (path.lstat().st_size, path.lstat().st_mtime_ns)
     return found
 
 

@@ -156,6 +156,6 @@ def parts():
     """Words of methods, and words with settings."""
     words = ["none", "hidden_states", "gradients", "losses", "trajectories", "cosine", "random",
              "influence", "top", "round_robin", "clusters", "warmup", "proxy", "experienced",
-             "run", "_summary", "__init__", "column", "measure", "coverage", "os", "../x"]  # fmt: skip
+             "run", "_summary", "__init__", "column", "measure", "os", "../x"]  # fmt: skip
     name = st.sampled_from(words)
     return name | st.dictionaries(name, st.dictionaries(texts, odd, max_size=2), max_size=2)

@@ -143,6 +143,7 @@ def sources(draw):
 #: Conversations; one as with tools.
 TOOL_TURNS = [{"role": "user", "content": "1+1?"},
               {"role": "assistant", "content": "", "tool_calls": [CALL]},
-              {"role": "tool", "content": "2"}, {"role": "assistant", "content": "two"}]  # fmt: skip
+              {"role": "tool", "content": "2"},
+              {"role": "assistant", "content": "two"}]  # fmt: skip
 cases = st.tuples(sources(), st.lists(turns | pairs, min_size=1, max_size=3), st.booleans())
 TOOLS = [TOOL]

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 TEXTS = ["", " ", "\n", "\t", "\x00", "a\x00b", "\x1b[31mred", "\x7f", "\x85", "\u2028", "\ufeff",
          "\ud800", "a\udfffb", "\U0001f469\u200d\U0001f469", "e\u0301", "\u202eltr", "ﬁ", "İ", "ß",
          "nan", "NaN", "null", "None", "true", "-0", "1e999", "0x10", "1_000", "٣", "5%", "∞",
-         "'", '"', "`", "';DROP TABLE read;--", "<script>alert(1)</script>", "[bold]x[/bold]", "[/]",
+         "'", '"', "`", "';DROP TABLE read;--", "<script>alert(1)</script>", "[bold]x[/]",
          "{{ 1/0 }}", "{% for %}", "%s%n", "${HOME}", "../../x", "/etc/passwd", "~", "*", "[", "]",
          "{", "[]", "{}", "[1, 2]", '{"a": 1}', "<|user|>", "<|assistant|>\n", "</s>", "<s></s>",
-         "user", "assistant", "system", "tool", "\r\n", "a,b\n", "hf_", "=1+1", "1.5.2020", "2020-01-01"]  # fmt: skip
+         "user", "assistant", "system", "tool", "\r\n", "a,b\n", "hf_", "=1+1", "1.5.2020",
+         "2020-01-01", "[/]"]  # fmt: skip
 
 NUMBERS = [0, 1, -1, 2, 3, 7, 255, 2**31, 2**53 + 1, 2**63 - 1, 2**63, -(2**64), 10**30, 10**400,
            0.0, -0.0, 0.5, 1e-320, 1e308, 1.5, 3.0, math.nan, math.inf, -math.inf]  # fmt: skip

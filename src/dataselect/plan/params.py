@@ -106,6 +106,10 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         reason = f"{error.strerror} (looked from {Path.cwd()})"
         raise InputError(f"{path}: cannot be read: {reason}. Expected a YAML file.") from None
+    except RecursionError:
+        raise InputError(
+            f"{path}: expected settings; found hundreds of blocks in each other. Remove them."
+        ) from None
     except (YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
         raise InputError(f"{path}: not YAML: {_reason(error)}. Fix the file there.") from None
     if not isinstance(content, dict):

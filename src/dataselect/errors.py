@@ -109,6 +109,11 @@ def install_extra(name: str) -> str:
     return f"pip install 'dataselect[{name}]' (also in a clone)"
 
 
+def is_librarys(error: BaseException) -> bool:
+    """Whether an error is a library's, not a wish to end: a panic of Rust is no `Exception`."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 #: The system's error numbers for a disk, a quota or a file size that is used up.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

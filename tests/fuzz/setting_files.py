@@ -5,9 +5,10 @@ import io
 import yaml
 from hypothesis import strategies as st
 
+from dataselect.plan.method import PARTS
 from dataselect.plan.params import TOP_LEVEL_KEYS
-from dataselect.settings import settings_of
-from tests.fuzz.values import changed, damaged, deep, scalars, texts, values
+from dataselect.settings import part_function, settings_of
+from tests.fuzz.values import changed, damaged, deep, numbers, scalars, texts, values
 from tests.helpers import GOLDEN, ROOT
 
 #: A method of each kind of part; the file has more, which take the same settings.
@@ -140,13 +141,30 @@ def params_files(draw):
 def methods_files(draw):
     """The bytes of a methods.yaml, and the method that is chosen."""
     name = draw(st.sampled_from([*METHODS, "random"]))
-    method = draw(changed(METHODS[name], odd | parts()))
-    if draw(st.booleans()) and isinstance(method, dict):
+    method = METHODS[name]
+    for _ in range(draw(st.integers(0, 2))):
+        method = draw(with_part_setting(method))
+    if draw(st.integers(0, 3)) == 0:
         method = method | {draw(st.sampled_from(WORDS)): draw(odd | parts())}
+    if draw(st.integers(0, 3)) == 0:
+        method = draw(changed(method, odd | parts()))
     methods = {"random": METHODS["random"], name: method}
     if draw(st.integers(0, 9)) == 0:
         methods = draw(changed(methods, odd))
     return draw(as_yaml(methods, [name, "random"])), name
+
+
+@st.composite
+def with_part_setting(draw, method):
+    """A method with a setting of one of its parts set to something."""
+    word = draw(st.sampled_from([word for word in PARTS if method.get(word) not in (None, "none")]))
+    given = method[word]
+    ((part, settings),) = ({given: {}} if isinstance(given, str) else given).items()
+    names = list(settings_of(part_function(PARTS[word], part, "methods.yaml")))
+    if not names:
+        return method
+    value = draw(st.one_of(numbers, numbers, odd))
+    return method | {word: {part: {**(settings or {}), draw(st.sampled_from(names)): value}}}
 
 
 WORDS = ["features", "scorer", "aggregator", "reference", "model", "checkpoints"]

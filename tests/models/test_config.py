@@ -190,6 +190,14 @@ def test_a_tokenizer_that_cannot_encode(folder):
     )
 
 
+def test_a_tokenizer_at_which_its_library_panics(folder):
+    content = json.loads((folder / "tokenizer.json").read_text())
+    model = content["model"] | {"continuing_subword_prefix": "##"}
+    change_json(folder / "tokenizer.json", model=model)
+    message = mistake(load_tokenizer, replace(MODEL, name=str(folder)))
+    assert "cannot be loaded: PanicException: slice index starts at 2" in message
+
+
 def test_some_models_need_less(folder):
     (folder / WEIGHTS).unlink()
     check_files(folder, weights=False)  # its tokenizer is used alone

@@ -29,7 +29,7 @@ CGROUP_LIMITS = (
 GPU_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/kfd"))
 
 
-def is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that there was not enough memory, of a GPU or of the machine."""
     from accelerate.utils.memory import should_reduce_batch_size
 

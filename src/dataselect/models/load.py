@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dataselect.compute.memory import is_out_of_memory
 from dataselect.compute.placement import current_placement
 from dataselect.data import files
-from dataselect.errors import InputError
+from dataselect.errors import InputError, is_librarys
 from dataselect.models.access import access_refused
 from dataselect.models.architecture import Architecture, from_config, read_architecture
 from dataselect.models.config import check_files
@@ -210,13 +210,13 @@ def _load(loader: Any, model: TokenizerSettings, **options: Any) -> Any:
             trust_remote_code=model.trust_remote_code,
             **options,
         )
-    except Exception as error:  # of any type: the tokenizers' library raises a bare Exception
-        if is_out_of_memory(error):
+    except BaseException as error:  # of any type: the tokenizers' library panics, too
+        if not is_librarys(error) or is_out_of_memory(error):
             raise
         raise _cannot_load(error, model) from None
 
 
-def _cannot_load(error: Exception, model: TokenizerSettings) -> InputError:
+def _cannot_load(error: BaseException, model: TokenizerSettings) -> InputError:
     """What to say where a library cannot load a model: first, what is wrong with its files."""
     folder = Path(files.resolve(model.name))
     advice = "Check the name, the revision, the network and your access."
@@ -229,7 +229,7 @@ def _cannot_load(error: Exception, model: TokenizerSettings) -> InputError:
     )
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """An error of a library as one line."""
     lines = str(error).strip().splitlines() or ["no reason given"]
     reason = " ".join(" ".join(lines[:2] if lines[0].endswith(":") else lines[:1]).split())

@@ -17,6 +17,8 @@ MISTAKES = {
     "a date": ("a: 2020-01-01", "p.yaml: a: expected a text, a number, a list or a block; found "
                "date: datetime.date(2020, 1, 1). Set quotes around a text."),
     "bytes": ("a: !!binary aGk=", "p.yaml: a: expected a text"),
+    "a number too large": ("a: 1" + "0" * 30, "p.yaml: a: expected a whole number of at most 64 "
+                           "bits; found 1000000"),
     "a set": ("a: !!set {b, c}", "p.yaml: a: expected a text"),
     "a number as a name": ("a: {1: b}", "p.yaml: a: expected names that are texts; found 1"),
     "null as a name": ("{null: 1}", "p.yaml: expected names that are texts; found None"),

@@ -23,8 +23,9 @@ def check_values(content: Any, file: str) -> None:
         file: its name, for messages.
 
     Raises:
-        InputError: a date, a set, bytes; a name that is no text; a text that is not valid Unicode;
-            or more values, or more blocks in each other, than settings have.
+        InputError: a date, a set, bytes; a number of more than 64 bits; a name that is no text; a
+            text that is not valid Unicode; or more values, or more blocks in each other, than
+            settings have.
     """
     for count, (place, value, levels) in enumerate(_values(content)):
         where = f"{file}: {place:.80}" if place else file
@@ -42,6 +43,11 @@ def check_values(content: Any, file: str) -> None:
                 _check_name(name, where)
         elif isinstance(value, str):
             _check_text(value, where)
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise InputError(
+                f"{where}: expected a whole number of at most 64 bits; found {value!r:.40}. Fix it "
+                "there."
+            )
         elif not isinstance(value, bool | int | float | list | None):
             raise InputError(
                 f"{where}: expected a text, a number, a list or a block; found "

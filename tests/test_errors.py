@@ -6,7 +6,13 @@ import tomllib
 
 import pytest
 
-from dataselect.errors import InputError, install_extra, without_secrets
+from dataselect.errors import (
+    InputError,
+    did_you_mean,
+    first_few,
+    install_extra,
+    without_secrets,
+)
 from tests.helpers import ROOT
 
 TOKEN = "hf_" + "AbCdEf0123456789" * 2
@@ -54,3 +60,18 @@ def test_an_extra_is_one_of_the_packages():
 
 def test_a_message_shows_the_signs_for_control_characters():
     assert str(InputError("row `\x1b[2J\x9b1m`:\n- fix it")) == "row `␛[2J�1m`:\n- fix it"
+
+
+def test_the_middle_of_a_long_message_is_left_out():
+    message = str(InputError(f"tests.jsonl:3: found {'a' * 10_000}. Fix the row."))
+    assert len(message) < 4_000
+    assert message.startswith("tests.jsonl:3: found aaa")
+    assert message.endswith("aaa. Fix the row.")
+
+
+def test_long_names_and_many_names_are_cut_in_lists():
+    assert first_few(["a" * 999]) == "a" * 199 + "…"
+    hint = did_you_mean("x9", [f"x{number}" for number in range(1_000)])
+    assert hint.startswith("Did you mean `x9`? There are: x0, x1, x2, ")
+    assert hint.endswith(", x59 and 940 more.")
+    assert did_you_mean("a", []) == "There are: none."

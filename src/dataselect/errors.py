@@ -9,6 +9,11 @@ import re
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
+#: The most characters of a message: its first and its last, which say what to do, are kept. And of
+#: a name in a list, and names in a list of what there is: a file may have any number of any length.
+LONGEST_MESSAGE = 4_000
+LONGEST_NAME, MOST_NAMES = 200, 60
+
 #: Variables whose values are shown nowhere.
 SECRET_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "AWS_ACCESS_KEY_ID")
 SECRET_VARIABLES += ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -65,11 +70,16 @@ class InputError(ValueError):
 
     Args:
         message: it is shown without secrets, which libraries may have put into their errors, and
-            without control characters, which names in the data may have.
+            without control characters, which names in the data may have; without its middle where
+            that is long.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(inert(without_secrets(message)))
+        message = inert(without_secrets(message))
+        if len(message) > LONGEST_MESSAGE:
+            half = LONGEST_MESSAGE // 2 - 2
+            message = f"{message[:half]} … {message[-half:]}"
+        super().__init__(message)
 
 
 @contextmanager
@@ -99,15 +109,19 @@ def did_you_mean(name: object, names: Iterable[str]) -> str:
     """
     names = list(names)
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    hint = f"Did you mean `{near[0]}`? " if near else ""
-    return f"{hint}There are: {', '.join(names)}."
+    hint = f"Did you mean `{_shortened(near[0])}`? " if near else ""
+    return f"{hint}There are: {first_few(names, MOST_NAMES) or 'none'}."
 
 
 def first_few(items: Iterable[object], limit: int = 5) -> str:
     """The first items of a list as text, and how many more there are."""
     items = list(items)
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
-    return ", ".join(str(item) for item in items[:limit]) + more
+    return ", ".join(_shortened(str(item)) for item in items[:limit]) + more
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def install_extra(name: str) -> str:
@@ -116,6 +130,11 @@ def install_extra(name: str) -> str:
     pip adds it to the dataselect that is installed, also in a clone; no index need have that.
     """
     return f"pip install 'dataselect[{name}]' (also in a clone)"
+
+
+def is_librarys(error: BaseException) -> bool:
+    """Whether an error is a library's, not a wish to end: a panic of Rust is no `Exception`."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 #: The system's error numbers for a disk, a quota or a file size that is used up.

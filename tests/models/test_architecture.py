@@ -49,3 +49,14 @@ def test_what_is_not_known(name, tmp_path):
         T5Config().save_pretrained(tmp_path)
         name = str(tmp_path)
     assert read_architecture(ModelSettings(name=name)) is None
+
+
+@pytest.mark.parametrize("wrong", ["64", None, 0, -1, 2**70, 1.5, True, [64], {"a": 1}])
+def test_sizes_that_are_none_are_not_known(wrong):
+    config = json.loads((GOLDEN / "tiny-llama" / "config.json").read_text())
+    shapes = gated_shapes(config)
+    for name in ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"):
+        assert from_config(config | {name: wrong}, shapes) is None
+        assert gated_shapes(config | {name: wrong}) == {}
+    assert gated_shapes(config | {"num_hidden_layers": 10**9}) == {}
+    assert from_config(config | {"intermediate_size": wrong}, shapes).intermediate == 256

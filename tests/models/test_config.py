@@ -10,7 +10,7 @@ import pytest
 from dataselect.errors import InputError
 from dataselect.models.chat import load_chat
 from dataselect.models.config import check_files, read_config, read_header
-from dataselect.models.load import load_causal, load_tokenizer
+from dataselect.models.load import load_causal, load_tokenizer, parameter_count
 from tests.helpers import MODEL, ROOT, minilm, mistake
 from tests.models import change_json, copy_model, truncate
 
@@ -159,12 +159,43 @@ def test_what_is_whole_is_left_alone(folder):
         check_files(minilm())
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hidden_size": "llama"}, "hidden_size: expected a whole number from 1 to 2,147,483,648; "
+         "found 'llama'."),
+        ({"vocab_size": -1}, "vocab_size: expected a whole number from 1 to 2,147,483,648; found"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers: expected a whole number from 1 to "
+         "10,000; found 1000000000."),
+    ],
+)  # fmt: skip
+def test_a_size_that_is_none_is_named(folder, settings, message):
+    change_json(folder / "config.json", **settings)
+    assert mistake(check_files, folder).startswith(f"{folder}/config.json: {message}")
+
+
+def test_a_configuration_that_no_model_has(folder):
+    change_json(folder / "config.json", hidden_act="none")
+    assert mistake(parameter_count, replace(MODEL, name=str(folder))) == (
+        f"the model `{folder}` (revision None) cannot be loaded: KeyError: 'none'. Check the files "
+        "in this folder, or copy the model again."
+    )
+
+
 def test_a_tokenizer_that_cannot_encode(folder):
     change_json(folder / "tokenizer_config.json", model_max_length="x")
     assert mistake(load_chat, replace(MODEL, name=str(folder))) == (
         f"model.name: {folder}: the tokenizer cannot encode a text (TypeError: '>' not supported "
         "between instances of 'int' and 'str'). Check its tokenizer_config.json and tokenizer.json."
     )
+
+
+def test_a_tokenizer_at_which_its_library_panics(folder):
+    content = json.loads((folder / "tokenizer.json").read_text())
+    model = content["model"] | {"continuing_subword_prefix": "##"}
+    change_json(folder / "tokenizer.json", model=model)
+    message = mistake(load_tokenizer, replace(MODEL, name=str(folder)))
+    assert "cannot be loaded: PanicException: slice index starts at 2" in message
 
 
 def test_some_models_need_less(folder):

@@ -41,3 +41,11 @@ def test_what_is_not_known_is_said():
     line = size("gradients", {**GRADIENTS, "projection": "none"}, LESS)
     assert line == "features: gradients; their size is not known before the model is read"
     assert size(None, {}) is None
+
+
+def test_a_damaged_file_is_left_to_the_stage_that_reads_it(tmp_path):
+    damaged = tmp_path / "pool.parquet"
+    damaged.write_bytes(b"")
+    assert size("gradients", GRADIENTS, LESS, str(damaged)) == (
+        "features: gradients, 65,536 bytes per row"
+    )

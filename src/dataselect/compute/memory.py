@@ -32,7 +32,7 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 GPU_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/kfd"))
 
 
-def is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that there was not enough memory, of a GPU or of the machine."""
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True

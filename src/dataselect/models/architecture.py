@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from dataselect.data import files
-from dataselect.models.config import read_config, read_header, safetensors_files
+from dataselect.models.config import (
+    MOST_LAYERS,
+    read_config,
+    read_header,
+    safetensors_files,
+    size_of,
+)
 from dataselect.models.settings import TokenizerSettings
 
 #: The kinds of models whose weights follow from config.json: gated MLPs, as Llama's.
@@ -22,6 +28,10 @@ NAMES = {
     "heads": ("num_attention_heads", "n_head", "num_heads"),
     "vocabulary": ("vocab_size",),
 }
+
+#: The sizes that decide a gated decoder's weights.
+SIZES = ("hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers")
+SIZES += ("vocab_size",)
 
 #: What the matrix that makes logits is called, where it is not an embedding's own.
 HEADS = ("lm_head", "embed_out")
@@ -89,15 +99,12 @@ def from_config(config: dict[str, Any], shapes: dict[str, list[int]]) -> Archite
         config: as `read_config` returns it.
         shapes: of all its weights, by name.
     """
-    found: dict[str, Any] = {
-        size: next((config[name] for name in names if config.get(name)), None)
-        for size, names in NAMES.items()
-    }
+    found: dict[str, Any] = {size: size_of(config, *names) for size, names in NAMES.items()}
     if not shapes or None in found.values() or config.get("is_encoder_decoder"):
         return None
     hidden, heads = found["hidden"], found["heads"]
-    head = config.get("head_dim") or hidden // heads
-    width = config.get("intermediate_size") or config.get("n_inner") or config.get("ffn_dim")
+    head = size_of(config, "head_dim") or hidden // heads
+    width = size_of(config, "intermediate_size", "n_inner", "ffn_dim")
     matrices = {
         name.removesuffix(".weight"): (shape[0], shape[1])
         for name, shape in shapes.items()
@@ -108,7 +115,7 @@ def from_config(config: dict[str, Any], shapes: dict[str, list[int]]) -> Archite
         intermediate=width or 4 * hidden,
         gated=any("gate" in name for name in matrices),
         queries=heads * head,
-        keys=(config.get("num_key_value_heads") or heads) * head,
+        keys=(size_of(config, "num_key_value_heads") or heads) * head,
         layers=found["layers"],
         vocabulary=found["vocabulary"],
         matrices=matrices,
@@ -118,22 +125,23 @@ def from_config(config: dict[str, Any], shapes: dict[str, list[int]]) -> Archite
 
 def gated_shapes(config: dict[str, Any]) -> dict[str, list[int]]:
     """The shapes of a gated decoder's weights, from its configuration; empty for other kinds."""
-    if config.get("model_type") not in GATED or not config.get("intermediate_size"):
+    sizes = [size_of(config, name) for name in SIZES]
+    if config.get("model_type") not in GATED or None in sizes:
         return {}
-    hidden, width, heads = (
-        config[name] for name in ("hidden_size", "intermediate_size", "num_attention_heads")
-    )
-    head = config.get("head_dim") or hidden // heads
-    keys = (config.get("num_key_value_heads") or heads) * head
+    hidden, width, heads, layers, vocabulary = (size or 0 for size in sizes)
+    if layers > MOST_LAYERS:
+        return {}
+    head = size_of(config, "head_dim") or hidden // heads
+    keys = (size_of(config, "num_key_value_heads") or heads) * head
     layer = {"self_attn.q_proj": [heads * head, hidden], "self_attn.k_proj": [keys, hidden]}
     layer |= {"self_attn.v_proj": [keys, hidden], "self_attn.o_proj": [hidden, heads * head]}
     layer |= {"mlp.gate_proj": [width, hidden], "mlp.up_proj": [width, hidden]}
     layer |= {"mlp.down_proj": [hidden, width], "norms": [2 * hidden]}
     shapes = {
         f"model.layers.{number}.{name}.weight": shape
-        for number in range(config["num_hidden_layers"])
+        for number in range(layers)
         for name, shape in layer.items()
     }
-    shapes |= {"model.embed_tokens.weight": [config["vocab_size"], hidden]}
+    shapes |= {"model.embed_tokens.weight": [vocabulary, hidden]}
     tied = config.get("tie_word_embeddings", config["model_type"].startswith("gemma"))
-    return shapes | ({} if tied else {"lm_head.weight": [config["vocab_size"], hidden]})
+    return shapes | ({} if tied else {"lm_head.weight": [vocabulary, hidden]})

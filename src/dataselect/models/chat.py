@@ -9,7 +9,7 @@ import numpy as np
 
 from dataselect.compute.prefetch import batched, prefetch
 from dataselect.data.examples import Example
-from dataselect.errors import InputError
+from dataselect.errors import InputError, is_librarys
 from dataselect.models.batches import blocks_by_length
 from dataselect.models.examples import encode_example
 from dataselect.models.formats import built_in_template, tulu
@@ -238,7 +238,9 @@ def _prefix(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     try:
         bare = tokenizer("a", add_special_tokens=False)["input_ids"]
         full = tokenizer("a")["input_ids"]
-    except Exception as error:  # of any type: settings of the tokenizer may be anything
+    except BaseException as error:  # of any type: settings of the tokenizer may be anything
+        if not is_librarys(error):
+            raise
         raise InputError(
             f"model.name: {tokenizer.name_or_path}: the tokenizer cannot encode a text "
             f"({type(error).__name__}: {error}). Check its tokenizer_config.json and "

@@ -16,6 +16,15 @@ COPY_AGAIN = "Copy or save the model again."
 JSON_FILES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
 JSON_FILES += ("special_tokens_map.json", "model.safetensors.index.json")
 
+#: Above every size in a model's configuration: what is larger is a mistake.
+LARGEST_SIZE = 2**31
+MOST_LAYERS = 10_000
+
+#: What configurations call sizes that no model has none of, and layers.
+LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
+SIZES = ("hidden_size", "n_embd", "d_model", "num_attention_heads", "n_head", "num_heads")
+SIZES += ("vocab_size", *LAYERS)
+
 #: Patterns of the files that hold a tokenizer's vocabulary.
 VOCABULARIES = ("tokenizer.json", "*.model", "vocab*", "*.tiktoken", "tekken.json", "tokenizer.pkl")
 
@@ -43,6 +52,19 @@ def read_config(model: TokenizerSettings) -> dict[str, Any] | None:
     config = read_object(path)
     text = config.get("text_config")
     return config | (text if isinstance(text, dict) else {})
+
+
+def size_of(config: dict[str, Any], *names: str) -> int | None:
+    """The first of these sizes that a configuration has; None where none is a number above 0.
+
+    Args:
+        names: what configurations call the size.
+    """
+    for name in names:
+        value = config.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value < LARGEST_SIZE:
+            return value
+    return None
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -84,6 +106,8 @@ def check_files(folder: Path, *, weights: bool = True, own_code: bool = False) -
         raise InputError(
             f"{folder / 'config.json'}: expected `model_type`; found {found}. {COPY_AGAIN}"
         )
+    if not own_code:
+        _check_sizes(config, folder / "config.json")
     for path in safetensors_files(folder):
         read_header(path)
     if own_code or (folder / "modules.json").is_file():
@@ -98,6 +122,18 @@ def check_files(folder: Path, *, weights: bool = True, own_code: bool = False) -
             f"{folder}: no weights: expected model.safetensors, or its parts with "
             "model.safetensors.index.json. Copy them into the folder too."
         )
+
+
+def _check_sizes(config: dict[str, Any], path: Path) -> None:
+    """Checks the sizes at the top of a configuration: libraries build what they say, or hang."""
+    for name in SIZES:
+        value, most = config.get(name), MOST_LAYERS if name in LAYERS else LARGEST_SIZE
+        size = size_of(config, name)
+        if value is not None and (size is None or size > most):
+            raise InputError(
+                f"{path}: {name}: expected a whole number from 1 to {most:,}; found "
+                f"{value!r:.40}. {COPY_AGAIN}"
+            )
 
 
 def safetensors_files(folder: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dataselect.compute.memory import is_out_of_memory
 from dataselect.compute.placement import current_placement
 from dataselect.data import files
-from dataselect.errors import InputError
+from dataselect.errors import InputError, is_librarys
 from dataselect.models.access import access_refused
 from dataselect.models.architecture import Architecture, from_config, read_architecture
 from dataselect.models.config import check_files
@@ -177,7 +177,11 @@ def load_architecture(model: TokenizerSettings) -> Architecture | None:
 
 
 def on_meta(model: TokenizerSettings) -> PreTrainedModel:
-    """A model whose weights have shapes only."""
+    """A model whose weights have shapes only.
+
+    Raises:
+        InputError: there is no such model as its configuration says.
+    """
     import torch
     from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForTextEncoding
 
@@ -185,9 +189,12 @@ def on_meta(model: TokenizerSettings) -> PreTrainedModel:
     auto = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModelForCausalLM
     with torch.device("meta"):
         try:
-            return auto.from_config(config, **options)
-        except ValueError:  # an encoder
-            return AutoModel.from_config(config, **options)
+            try:
+                return auto.from_config(config, **options)
+            except ValueError:  # an encoder
+                return AutoModel.from_config(config, **options)
+        except Exception as error:  # of any type: the configuration may say anything
+            raise _cannot_load(error, model) from None
 
 
 def _load(loader: Any, model: TokenizerSettings, **options: Any) -> Any:
@@ -203,20 +210,26 @@ def _load(loader: Any, model: TokenizerSettings, **options: Any) -> Any:
             trust_remote_code=model.trust_remote_code,
             **options,
         )
-    except Exception as error:  # of any type: the tokenizers' library raises a bare Exception
-        if is_out_of_memory(error):
+    except BaseException as error:  # of any type: the tokenizers' library panics, too
+        if not is_librarys(error) or is_out_of_memory(error):
             raise
-        advice = "Check the name, the revision, the network and your access."
-        if folder.is_dir():
-            check_files(folder, weights=False, own_code=model.trust_remote_code)
-            advice = "Check the files in this folder, or copy the model again."
-        reason = access_refused(error, model.name) or f"{_reason(error)} {advice}"
-        raise InputError(
-            f"the model `{model.name}` (revision {model.revision}) cannot be loaded: {reason}"
-        ) from None
+        raise _cannot_load(error, model) from None
 
 
-def _reason(error: Exception) -> str:
+def _cannot_load(error: BaseException, model: TokenizerSettings) -> InputError:
+    """What to say where a library cannot load a model: first, what is wrong with its files."""
+    folder = Path(files.resolve(model.name))
+    advice = "Check the name, the revision, the network and your access."
+    if folder.is_dir():
+        check_files(folder, weights=False, own_code=model.trust_remote_code)
+        advice = "Check the files in this folder, or copy the model again."
+    reason = access_refused(error, model.name) or f"{_reason(error)} {advice}"
+    return InputError(
+        f"the model `{model.name}` (revision {model.revision}) cannot be loaded: {reason}"
+    )
+
+
+def _reason(error: BaseException) -> str:
     """An error of a library as one line."""
     lines = str(error).strip().splitlines() or ["no reason given"]
     reason = " ".join(" ".join(lines[:2] if lines[0].endswith(":") else lines[:1]).split())

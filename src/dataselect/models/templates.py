@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from dataselect.data.tool_use import ToolConversation, with_turns
 from dataselect.errors import InputError
+from dataselect.models.rendering import BadTemplate, Rejected, render
 from dataselect.models.tool_use import as_text, what_is_lost
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ DATE = datetime(2024, 7, 26)
 
 #: Where a template asks for today's date, and in which form.
 TODAY = re.compile(r"""\bstrftime_now\(\s*(["'])(.*?)\1\s*\)""")
-
-#: transformers compiles a template once, and with markers it renders for one thread at a time.
-_RENDERING = Lock()
 
 
 class TemplateRejected(InputError):
@@ -157,33 +154,25 @@ class Template:
         return with_turns(row, turns)
 
     def _render(self, row: list[Message], add_generation_prompt: bool = False) -> tuple[str, Spans]:
-        from jinja2 import TemplateError, TemplateSyntaxError
-        from transformers.utils.chat_template_utils import render_jinja_template
-
         row = self._prepared(row)
-        tools: Any = row.tools if isinstance(row, ToolConversation) else None
         try:
-            with _RENDERING:
-                rendered: Any = render_jinja_template(
-                    conversations=[row],
-                    tools=tools,
-                    chat_template=self.source,
-                    return_assistant_tokens_mask=self._has_markers,
-                    add_generation_prompt=add_generation_prompt,
-                    **self.special_tokens,
-                )
-        except TemplateSyntaxError as error:
+            return render(
+                self.source,
+                row,
+                row.tools if isinstance(row, ToolConversation) else None,
+                markers=self._has_markers,
+                prompt=add_generation_prompt,
+                variables=self.special_tokens,
+            )
+        except BadTemplate as error:
             raise InputError(
-                f"{self._file}: the chat template has a syntax error in line {error.lineno}: "
-                f"{error.message}. Fix it there, or set `model.chat: tulu`."
+                f"{self._file}: the chat template {error}. Fix it there, or set `model.chat: tulu`."
             ) from None
-        except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
+        except Rejected as error:
             raise TemplateRejected(
                 f"model.chat: the template of {self.tokenizer_name} rejects a conversation: "
-                f"{str(error).rstrip('.')}. Drop such rows, or set `model.chat: tulu`."
+                f"{error}. Drop such rows, or set `model.chat: tulu`."
             ) from None
-        texts, spans = rendered
-        return texts[0], spans[0] if spans else []
 
     @property
     def _file(self) -> str:
@@ -237,7 +226,14 @@ class Template:
 
 def with_fixed_date(source: str) -> str:
     """A template that writes `DATE` where it would write today's: tokens are the same every day."""
-    return TODAY.sub(lambda found: f"{found[1]}{DATE.strftime(found[2])}{found[1]}", source)
+
+    def fixed(found: re.Match[str]) -> str:
+        try:
+            return f"{found[1]}{DATE.strftime(found[2])}{found[1]}"
+        except ValueError:  # no form of a date: it is rejected where it is rendered
+            return found[0]
+
+    return TODAY.sub(fixed, source)
 
 
 def _shared_start(first: str, second: str) -> int:

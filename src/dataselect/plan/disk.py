@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataselect import report
 from dataselect.data import files
 from dataselect.data.checkpoints import checkpoint_numbers
-from dataselect.models.config import read_config
+from dataselect.models.config import read_config, size_of
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.run import Plan
 from dataselect.settings import load_part
@@ -43,7 +43,7 @@ def _hidden_size(model: ModelSettings | None) -> int | None:
     config = read_config(model) if model else None
     if config is None:
         return None
-    return config.get("hidden_size") or config.get("d_model") or config.get("n_embd")
+    return size_of(config, "hidden_size", "d_model", "n_embd")
 
 
 def row_count(sections: Plan) -> int | None:
@@ -51,6 +51,10 @@ def row_count(sections: Plan) -> int | None:
     paths = [files.resolve(file.path) for file in sections.dedup.pool]
     if not all(path.endswith(".parquet") for path in paths):
         return None
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return sum(pq.read_metadata(path).num_rows for path in paths)
+    try:
+        return sum(pq.read_metadata(path).num_rows for path in paths)
+    except (OSError, pa.ArrowException):  # the stage says what is wrong with the file
+        return None

@@ -23,6 +23,7 @@ from dataselect.models.load import is_folder
 from dataselect.models.positions import context_length
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.tasks import with_paths
+from dataselect.plan.yaml_values import check_values
 from dataselect.settings import check_settings
 from dataselect.train.fit import Recipe, check_batch
 from dataselect.train.nets import check_installed, check_types
@@ -96,7 +97,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """Reads a YAML 1.2 file of settings, as DVC reads it.
 
     Raises:
-        InputError: it is not there, not YAML, or not settings by name.
+        InputError: it is not there, not YAML, or not settings by name, of values as JSON has them.
     """
     from ruamel.yaml import YAML, YAMLError
 
@@ -105,11 +106,16 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         reason = f"{error.strerror} (looked from {Path.cwd()})"
         raise InputError(f"{path}: cannot be read: {reason}. Expected a YAML file.") from None
+    except RecursionError:
+        raise InputError(
+            f"{path}: expected settings; found hundreds of blocks in each other. Remove them."
+        ) from None
     except (YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
         raise InputError(f"{path}: not YAML: {_reason(error)}. Fix the file there.") from None
     if not isinstance(content, dict):
-        found = f"{content!r:.60}"
+        found = "a list" if isinstance(content, list) else f"{content!r:.60}"  # it may be endless
         raise InputError(f"{path}: expected lines of `name: value`, found {found}. Add them.")
+    check_values(content, str(path))
     return content
 
 

@@ -1,0 +1,1 @@
+"""Inputs that hypothesis makes: each ends in success, or in one InputError; see `case`."""

@@ -173,22 +173,23 @@ def row_files(draw, columns):
     return f"{ending}{packed}", draw(damaged(data)) if is_damaged else data
 
 
+def mostly(usual, *others):
+    """The usual value, and now and then another."""
+    return st.sampled_from([*[usual] * 2 * len(others), *others])
+
+
 settings_of_rows = st.fixed_dictionaries(
     {
-        "on_bad_row": st.sampled_from(["drop", "drop", "error"]),
-        "id": st.sampled_from(["keep", "keep", "content", "prefix"]),
+        "on_bad_row": mostly("drop", "error"),
+        "id": mostly("keep", "content", "prefix"),
         "cut_off": st.sampled_from(["drop", "keep"]),
         "most_dropped": st.just(1.0),
-        "keep": st.sampled_from([[], [], ["extra"], ["extra", "rating"]]),
-    },
-    optional={
-        "where": st.sampled_from(
-            ["rating > 1", "extra = 'a'", "rating IS NULL", "extra->>'a' = '1'"]
-        ),
-        "sources": st.sampled_from([{"*": "all"}, {"pool": None, "*": "x"}, {"a": "b"}]),
-        "columns": st.sampled_from([{"prompt": "instruction"}, {"source": "extra"}]),
+        "keep": mostly([], ["extra"], ["extra", "rating"]),
+        "where": mostly(None, "rating > 1", "extra = 'a'", "rating IS NULL", "extra->>'a' = '1'"),
+        "sources": mostly({}, {"*": "all"}, {"pool": None, "*": "x"}, {"a": "b"}),
+        "columns": mostly({}, {"prompt": "instruction"}, {"source": "extra"}),
         "languages": st.booleans(),
-    },
+    }
 )
 #: A pool, queries and tests, and how they are read.
 projects = st.fixed_dictionaries(

@@ -79,7 +79,10 @@ MISTAKES = {
         {"metod": "rds"},
         f"params.yaml: unknown key `metod`. Did you mean `method`? There are: {TOP}.",
     ),
-    "a key like no other": ({5: 5}, f"params.yaml: unknown key `5`. There are: {TOP}."),
+    "a key like no other": (
+        {5: 5},
+        "params.yaml: expected names that are texts; found 5. Set quotes around it.",
+    ),
     "an unknown key in a block": (
         {"train": {"epoch": 2}},
         "params.yaml: train: unknown setting `epoch`. Did you mean `epochs`? There are: "

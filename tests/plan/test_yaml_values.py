@@ -13,7 +13,7 @@ MISTAKES = {
     "a block in itself": ("a: &a {b: *a}", "p.yaml: a.b.b."),
     "the whole in itself": ("&a\nx: *a", "p.yaml: x.x."),
     "names in names": ("? " * 500, "p.yaml: expected settings; found hundreds of blocks"),
-    "an endless list": ("&a [*a]", "p.yaml: expected lines of `name: value`, found a list"),
+    "an endless list": ("&a [*a]", "p.yaml: expected at most 40 blocks and lists in each other"),
     "a date": ("a: 2020-01-01", "p.yaml: a: expected a text, a number, a list or a block; found "
                "date: datetime.date(2020, 1, 1). Set quotes around a text."),
     "bytes": ("a: !!binary aGk=", "p.yaml: a: expected a text"),

@@ -127,11 +127,11 @@ def check_files(folder: Path, *, weights: bool = True, own_code: bool = False) -
 def _check_sizes(config: dict[str, Any], path: Path) -> None:
     """Checks the sizes at the top of a configuration: libraries build what they say, or hang."""
     for name in SIZES:
-        value, most = config.get(name), MOST_LAYERS if name in LAYERS else LARGEST_SIZE
+        value, limit = config.get(name), MOST_LAYERS if name in LAYERS else LARGEST_SIZE
         size = size_of(config, name)
-        if value is not None and (size is None or size > most):
+        if value is not None and (size is None or size > limit):
             raise InputError(
-                f"{path}: {name}: expected a whole number from 1 to {most:,}; found "
+                f"{path}: {name}: expected a whole number from 1 to {limit:,}; found "
                 f"{value!r:.40}. {COPY_AGAIN}"
             )
 

@@ -45,10 +45,10 @@ class TimeLimit:
         try:
             yield
         finally:
+            self._worker = None
             with self._lock:
                 if self._ended:  # it may be on its way still: not into what comes after
                     _raise_in(get_ident(), None)
-                self._worker = None
 
     def _watch(self) -> None:
         seen, looks = -1, 0
@@ -60,9 +60,11 @@ class TimeLimit:
                     return
                 looks = looks + 1 if self._number == seen and self._worker is not None else 0
                 seen = self._number
-                if looks == LOOKS and self._worker is not None:
+                worker = self._worker
+                if looks >= LOOKS and worker is not None:
+                    # Again at each look: in a finaliser, an error is printed and lost.
                     self._ended = True
-                    _raise_in(self._worker, TooLong)
+                    _raise_in(worker, TooLong)
 
 
 def _raise_in(thread: int, error: type[Exception] | None) -> None:

@@ -112,10 +112,10 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         ) from None
     except (YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
         raise InputError(f"{path}: not YAML: {_reason(error)}. Fix the file there.") from None
-    if not isinstance(content, dict):
-        found = "a list" if isinstance(content, list) else f"{content!r:.60}"  # it may be endless
-        raise InputError(f"{path}: expected lines of `name: value`, found {found}. Add them.")
     check_values(content, str(path))
+    if not isinstance(content, dict):
+        found = f"{content!r:.60}"
+        raise InputError(f"{path}: expected lines of `name: value`, found {found}. Add them.")
     return content
 
 

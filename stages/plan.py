@@ -14,13 +14,12 @@ from dataselect.plan.run import plan, unpinned_models
 from dataselect.plan.stale import remove_stale
 from dataselect.plan.stored import mixed_versions
 from dataselect.plan.tasks import judge_note
-from dataselect.stage import count_crash_points, end_with_message
+from dataselect.stage import begin, end_with_message
 
 
 def main() -> None:
     """Writes plan.json and prints what it says."""
-    report.quiet_libraries()
-    count_crash_points()
+    begin()
     params = read_yaml("params.yaml")
     sections = plan(params, read_yaml("methods.yaml"))
     memory = training_memory(sections, (params.get("train") or {}).get("memory"))

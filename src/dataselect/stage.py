@@ -53,10 +53,9 @@ def stage(name: str, section: type[S]) -> Generator[StageRun[S]]:
     Args:
         section: the dataclass of the stage's section of plan.json.
     """
-    report.quiet_libraries()
     start = time.perf_counter()
     try:
-        count_crash_points()
+        begin()
         with _exclusive(name):
             files.remove_partials(Path("out"))
             for folder in ("metrics", "metrics/plots"):  # where the user may have files, in git
@@ -71,8 +70,9 @@ def stage(name: str, section: type[S]) -> Generator[StageRun[S]]:
     report.console.print(f"{name}: {seconds:.1f} s")
 
 
-def count_crash_points() -> None:
-    """Fails where a test says: see `crash_points`, which nothing else imports."""
+def begin() -> None:
+    """Quiets libraries; and fails where a test says: see `crash_points`."""
+    report.quiet_libraries()
     if setting := os.environ.get("DATASELECT_FAIL_AT"):
         from dataselect.data import crash_points
 

@@ -152,7 +152,7 @@ def test_a_changed_row_is_computed_again_with_its_shard(in_scratch):
 
 
 WORK = """
-import errno, fcntl, socket, sys, time
+import errno, fcntl, os, socket, sys, time
 if sys.argv[3:]:  # another machine, on a file system without locks
     def missing(*_):
         raise OSError(errno.ENOSYS, "Function not implemented")
@@ -160,6 +160,8 @@ if sys.argv[3:]:  # another machine, on a file system without locks
 from pathlib import Path
 import numpy as np
 from dataselect.data import shards
+
+os.fsync = lambda handle: None  # a busy disk takes its time
 
 def compute(rows, side, progress):
     time.sleep(float(sys.argv[2]))

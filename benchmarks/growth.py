@@ -23,7 +23,7 @@ import growth_cases as cases
 from measuring import RESULTS, in_new_process, save_result, temporary_folder
 
 LIMIT_MB = 2_000
-MADE_UP, REAL, FEW = (10_000, 100_000, 500_000), (1_000, 10_000, 30_000), (500, 2_000, 8_000)
+MADE_UP, REAL, FEW = (10_000, 100_000, 500_000), (1_000, 5_000, 25_000), (500, 2_000, 8_000)
 
 #: Case → its feature, where it is a scorer that reads one.
 SCORED = {"score": "vectors", "perplexity": "response_nll", "clusters": "nll"}

@@ -1,4 +1,4 @@
-"""Chooses rows in float32 and in bfloat16: how many of them are the same, and the time of each.
+"""Chooses rows in float32 and in bfloat16: how many of them are the same.
 
     python benchmarks/precision.py benchmarks/methods/sample.yaml --workspace FOLDER [--only NAME …]
 
@@ -19,7 +19,6 @@ import polars as pl
 from measuring import RESULTS, machine
 from methods import prepare, reproduce, sample, write_params
 
-from dataselect.eval.cost import read_metrics
 from dataselect.plan.params import read_yaml
 
 DTYPES = ("float32", "bfloat16")
@@ -48,9 +47,9 @@ def main() -> None:
         path.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def compare(workspace: Path, settings: dict[str, Any], method: str, seed: int) -> dict[str, float]:
-    """The rows that both types choose, as a share; and the seconds of the stage embed in each."""
-    chosen, run = {}, {}
+def compare(workspace: Path, settings: dict[str, Any], method: str, seed: int) -> dict[str, int]:
+    """How many rows are chosen, and how many of them in both types."""
+    chosen = {}
     without = settings.get("leave_out", {}).get(method, [])
     for dtype in DTYPES:
         changes = copy.deepcopy(settings["params"])
@@ -58,9 +57,8 @@ def compare(workspace: Path, settings: dict[str, Any], method: str, seed: int) -
         write_params(workspace, changes, method, seed, without)
         reproduce(workspace, "aggregate")
         chosen[dtype] = set(pl.read_parquet(workspace / "out/selection.parquet")["row"])
-        run[f"embed_seconds_{dtype}"] = read_metrics("embed", workspace)["seconds"]
     same = len(chosen["float32"] & chosen["bfloat16"])
-    return {"rows": len(chosen["float32"]), "same_rows": same, **run}
+    return {"rows": len(chosen["float32"]), "same_rows": same}
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ RUNS = [
     for seed in range(2)
 ]
 
+SELECTION = pl.DataFrame({"rank": [0, 1], "row": [7, 3], "id": ["a", "b"]})
+
 
 def test_kept_runs_are_compared_like_whole_ones(tmp_path):
     whole, kept = tmp_path / "whole", tmp_path / "kept"
@@ -24,6 +26,7 @@ def test_kept_runs_are_compared_like_whole_ones(tmp_path):
         (whole / run.name / "metrics").mkdir()
         run.evaluation().write_parquet(whole / run.name / "out/evaluation.parquet")
         run.base.evaluation().write_parquet(whole / run.name / "out/baseline.parquet")
+        SELECTION.write_parquet(whole / run.name / "out/selection.parquet")
         for name in ("eval.json", "cost.json"):
             content = run.files()[f"metrics/{name}"]
             (whole / run.name / "metrics" / name).write_bytes(content)
@@ -50,9 +53,14 @@ def test_a_run_without_a_baseline_is_kept_in_place_of_an_earlier_one(tmp_path):
     (folder / "baseline.parquet").write_text("of an earlier run")
     RUNS[0].evaluation().write_parquet(home / "out/evaluation.parquet")
     tables.write("evaluation", tables.empty("evaluation"), home / "out/baseline.parquet")
+    SELECTION.write_parquet(home / "out/selection.parquet")
     for name in ("eval.json", "cost.json"):
         (home / "metrics" / name).write_bytes(RUNS[0].files()[f"metrics/{name}"])
     keep_evaluation(home, folder)
-    assert {path.name for path in folder.iterdir()} == {"evaluation.parquet", "metrics"}
+    kept = {path.name for path in folder.iterdir()}
+    assert kept == {"evaluation.parquet", "selection.parquet", "metrics"}
+    assert pl.read_parquet(folder / "selection.parquet").to_dict(as_series=False) == {
+        "rank": [0, 1], "row": [7, 3]
+    }  # fmt: skip
     assert pl.read_parquet(folder / "evaluation.parquet").height == 200
     assert json.loads((folder / "metrics/eval.json").read_text())["run"]["method"] == "random"

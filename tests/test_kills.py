@@ -84,7 +84,7 @@ MANY_KILLS = {"dedup": "both", "embed": "stage", "aggregate": "dvc", "train": "b
 @pytest.mark.parametrize(
     ("target", "kills", "seed"),
     [
-        (["aggregate"], FEW_KILLS, 0),
+        pytest.param(["aggregate"], FEW_KILLS, 0, marks=pytest.mark.torture),
         *(pytest.param([], MANY_KILLS, seed, marks=pytest.mark.torture) for seed in range(5)),
     ],
     ids=lambda value: len(value) if isinstance(value, dict) else None,

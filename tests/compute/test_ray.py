@@ -65,6 +65,7 @@ def once_deadly(flag):
     return compute
 
 
+@pytest.mark.torture
 def test_a_killed_workers_shard_is_done_by_another(in_scratch, on_ray):
     from ray import cloudpickle
 

@@ -36,7 +36,7 @@ def policies(*command, **environment):
 
 
 @linux_only
-@pytest.mark.slow
+@pytest.mark.torture
 def test_a_stage_and_its_workers_wait_passively(home):
     change({"method": "rds", "engine": {"local": {"workers": 2}}})
     for name in ("plan", "dedup", "reference"):

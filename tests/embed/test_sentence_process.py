@@ -101,6 +101,7 @@ def test_a_vector_does_not_depend_on_its_batch(featurizer):
     assert vectors(featurizer, rows=[]).shape == (0, 16)
 
 
+@pytest.mark.torture
 def test_memory_that_runs_out_there_makes_batches_smaller(model, featurizer, monkeypatch, capsys):
     monkeypatch.setenv("LATENT_LIMIT", "80")
     limited, rows = load(model), [ROWS[0], ROWS[1], ROWS[3]]
@@ -110,6 +111,7 @@ def test_memory_that_runs_out_there_makes_batches_smaller(model, featurizer, mon
     assert "out of memory on a single row" in mistake(vectors, limited, rows=ROWS[2:3])
 
 
+@pytest.mark.torture
 def test_a_process_that_ends_is_a_message_with_its_last_lines(model, monkeypatch):
     monkeypatch.setenv("LATENT_END", "1")
     message = mistake(vectors, load(model))

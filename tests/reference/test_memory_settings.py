@@ -50,12 +50,8 @@ def test_checkpointing_and_bf16_weights(fit, reference):
     assert {weight.dtype for weight in small.values()} == {expected}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "reference",
-    [pytest.param(proxy, marks=pytest.mark.torture), warmup],
-    ids=["proxy", "warmup"],
-)
+@pytest.mark.torture
+@pytest.mark.parametrize("reference", [proxy, warmup], ids=["proxy", "warmup"])
 def test_shards_leave_what_one_process_does(fit, reference):
     plain = fit(reference, "plain", processes=1)
     sharded = fit(reference, "sharded", processes=2, sharding="full")

@@ -61,7 +61,8 @@ def clusters(
         scores = np.where(usable, draws, -np.inf).astype(np.float32)
         return Scores(columns, iter([SingleGroup(cluster_of, scores)]))
 
-    return PoolScorer(("nll",), score)
+    # Copies: the blocks, joined; a source's rows in their order, as k-means takes and centres them.
+    return PoolScorer(("nll",), score, copies=6)
 
 
 def _summary(

@@ -11,7 +11,7 @@ from dataselect.numerics.kmeans import kmeans
 from dataselect.score import PoolScorer
 from dataselect.settings import PositiveInt
 
-#: The trajectories: in blocks, joined; and of the largest source, as k-means takes and centres them.
+#: The trajectories: in blocks, joined; and of the largest source, as k-means takes and centres it.
 COPIES = 6
 
 

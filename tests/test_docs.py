@@ -80,6 +80,7 @@ def outputs():
     names = {out if isinstance(out, str) else next(iter(out)) for out in listed}
     return names | {
         "out",
+        "out/features/features.json",
         "out/features/pool",
         "out/features/queries",
         "out/reference/reference.json",

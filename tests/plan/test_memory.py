@@ -32,7 +32,7 @@ def test_one_for_a_scorer_that_holds_the_pool(home, monkeypatch):
     monkeypatch.setattr(memory, "row_bytes", lambda _: 8_192)
     assert scoring_memory(planned()) is None  # its rows are not counted yet
     monkeypatch.setattr(memory, "row_count", lambda _: 500_000)
-    line = scoring_memory(planned())
+    line = scoring_memory(planned()) or ""
     assert line.startswith("memory of score: at most 8.2 GB of 1.0 GB, as `coverage` holds what")
     assert line.endswith("refuses what does not fit, after the features are computed")
 

@@ -11,6 +11,9 @@ from dataselect.numerics.kmeans import kmeans
 from dataselect.score import PoolScorer
 from dataselect.settings import PositiveInt
 
+#: The trajectories: in blocks, joined; and of the largest source, as k-means takes and centres it.
+COPIES = 6
+
 
 def clusters(
     *,
@@ -61,7 +64,7 @@ def clusters(
         scores = np.where(usable, draws, -np.inf).astype(np.float32)
         return Scores(columns, iter([SingleGroup(cluster_of, scores)]))
 
-    return PoolScorer(("nll",), score)
+    return PoolScorer(("nll",), score, copies=COPIES)
 
 
 def _summary(

@@ -21,6 +21,7 @@ SCRIPTS = sorted((ROOT / "stages").glob("*.py"))
 MAY_IMPORT = {
     "errors": set(),
     "report": set(),
+    "machine": set(),
     "numerics": set(),
     "settings": set(),
     "compute": {"settings"},
@@ -154,7 +155,7 @@ def not_permitted(path):
     is_part = name.count(".") and not name.endswith(".run") and "._" not in name
     if folder in ("score", "aggregate") and is_part:
         rules.append(PART_MAY_IMPORT)
-    always = {"errors", "report", folder}
+    always = {"errors", "machine", "report", folder}
     return {m for m in ours if not all(allows(permitted | always, m) for permitted in rules)}
 
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from dataselect import report
-from dataselect.compute.memory import is_out_of_memory, machine_memory
+from dataselect.compute.memory import is_out_of_memory
 from dataselect.data import files, locks
 from dataselect.errors import InputError, disk_fails, disk_is_full
+from dataselect.machine import machine_memory
 
 if TYPE_CHECKING:
     from dataselect.compute import Engine

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -74,6 +75,19 @@ def test_the_lock_of_a_machine_that_died_is_taken_after_a_while(in_scratch, monk
     printed = " ".join(capsys.readouterr().out.split())
     assert printed == f"process {dead.pid} on node7 is at work on the sum; waiting for it"
     assert not Path("the.lease").exists()
+
+
+def test_a_process_that_stood_still_keeps_a_lock_of_the_system(in_scratch):
+    with machine("node7", "seen by all", "end", 1.5) as still:
+        assert still.stdout.readline() == "holds\n"
+        still.send_signal(signal.SIGSTOP)
+        with machine("node7", "seen by all", "end", 1.5) as other:
+            assert "is at work on the sum; waiting for it" in other.stdout.readline()
+            time.sleep(3)  # twice the lease
+            still.send_signal(signal.SIGCONT)
+            Path("end").touch()
+            assert (still.wait(30), other.wait(30)) == (0, 0)
+    assert Path("log").read_text().splitlines() == ["start node7", "end node7"] * 2
 
 
 def test_a_process_that_stood_still_and_lost_its_lock_ends(in_scratch):

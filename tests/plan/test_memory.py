@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from dataselect.compute import memory as machine
+from dataselect import machine
+from dataselect.compute import memory as gpus
 from dataselect.plan import memory
 from dataselect.plan.memory import scoring_memory, training_memory
 from dataselect.train.fit import Recipe
@@ -33,7 +34,7 @@ def test_one_for_a_scorer_that_holds_the_pool(home, monkeypatch):
     assert scoring_memory(planned()) is None  # its rows are not counted yet
     monkeypatch.setattr(memory, "row_count", lambda _: 500_000)
     line = scoring_memory(planned()) or ""
-    assert line.startswith("memory of score: at most 8.2 GB of 1.0 GB, as `coverage` holds what")
+    assert line.startswith("memory of score: at most 8.5 GB of 1.0 GB, as `coverage` holds what")
     assert line.endswith("refuses what does not fit, after the features are computed")
 
 
@@ -137,30 +138,30 @@ def test_a_model_that_is_not_at_hand_is_not_known(home):
 
 
 def nvidia_smi(monkeypatch, text):
-    monkeypatch.setattr(machine, "version", lambda _: "2.13.0")
-    monkeypatch.setattr(machine.shutil, "which", lambda _: "nvidia-smi")
+    monkeypatch.setattr(gpus, "version", lambda _: "2.13.0")
+    monkeypatch.setattr(gpus.shutil, "which", lambda _: "nvidia-smi")
     done = SimpleNamespace(stdout=text)
-    monkeypatch.setattr(machine.subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(gpus.subprocess, "run", lambda *_, **__: done)
 
 
 def test_visible_gpus_are_counted_without_torch(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     nvidia_smi(monkeypatch, "81559\n40960\n")
-    assert machine.gpu_memories() == [81559 * 2**20, 40960 * 2**20]
+    assert gpus.gpu_memories() == [81559 * 2**20, 40960 * 2**20]
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    assert machine.gpu_memories() == [40960 * 2**20]
+    assert gpus.gpu_memories() == [40960 * 2**20]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert machine.gpu_memories() == []
+    assert gpus.gpu_memories() == []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8f2")
-    assert machine.gpu_memories() is None
+    assert gpus.gpu_memories() is None
     nvidia_smi(monkeypatch, "[N/A]\n")
-    assert machine.gpu_memories() is None
+    assert gpus.gpu_memories() is None
 
 
 def test_a_torch_without_gpus_sees_none(monkeypatch):
-    monkeypatch.setattr(machine, "version", lambda _: "2.13.0+cpu")
-    assert machine.gpu_memories() == []
+    monkeypatch.setattr(gpus, "version", lambda _: "2.13.0+cpu")
+    assert gpus.gpu_memories() == []
 
 
 def test_a_limit_of_the_control_group_counts(tmp_path, monkeypatch):

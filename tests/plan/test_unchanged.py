@@ -2,12 +2,12 @@
 
 import json
 import os
+import resource
 import sys
 from pathlib import Path
 
 import pytest
 
-from dataselect.compute import memory
 from dataselect.data.checksums import read_checked
 from dataselect.plan import unchanged
 from dataselect.plan.command import make_plan
@@ -143,6 +143,19 @@ def test_no_value_of_the_environment_is_written(planned):
     assert "not-for-any-file" not in unchanged._record().read_text()
 
 
-def test_the_machine_is_read_where_the_plan_reads_it():
-    assert tuple(map(str, memory.CGROUP_LIMITS)) == unchanged.LIMITS
-    assert tuple(map(str, memory.GPU_DEVICES)) == unchanged.GPUS
+def test_an_edit_of_the_data_while_a_plan_is_made_is_found(planned, monkeypatch):
+    monkeypatch.setattr("dataselect.plan.command.remove_stale", lambda: append("pool.jsonl"))
+    make_plan(surroundings())
+    assert not holds()
+
+
+def test_another_limit_of_memory_is_noticed(planned, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (2 * 10**9, resource.RLIM_INFINITY))
+    assert not holds()
+
+
+def test_a_link_to_nothing_that_an_editor_leaves_is_no_mistake(planned):
+    Path("package/.#part.py").symlink_to("nobody@host")
+    assert not holds()
+    make_plan(surroundings())
+    assert holds()

@@ -86,3 +86,28 @@ def test_a_process_that_was_killed_while_it_waited_waits_no_more(in_scratch):
         assert not others_wait()
         (in_scratch / "key.another.machine.1.waits").touch()
         assert others_wait()
+
+
+def test_what_a_process_that_was_killed_had_begun_to_keep_is_replaced(in_scratch):
+    home, model, curve = Path("train/key"), Path("out/model"), Path("out/curve")
+    model.mkdir(parents=True)
+    curve.mkdir()
+    (model / "weights").write_text("weights")
+    (curve / "loss.tsv").write_text("0.5")
+    same_training.keep(home, model, curve, {"steps": 3})
+    (home / same_training.FIGURES).unlink()
+    assert same_training.restore(home, Path("new/model"), Path("new/curve")) is None
+    same_training.keep(home, model, curve, {"steps": 3})
+    assert same_training.restore(home, Path("new/model"), Path("new/curve")) == {"steps": 3}
+
+
+def test_a_note_of_another_machine_counts_for_a_day(in_scratch):
+    home = Path("train/key")
+    home.mkdir(parents=True)
+    note = home.with_name(f"{home.name}.node-7.12.waits")
+    note.touch()
+    with same_training.turn(home) as others_wait:
+        assert others_wait()
+        os.utime(note, (0, 0))
+        assert not others_wait()
+    assert not note.exists()

@@ -136,8 +136,9 @@ def _processes(start: StartWorker, count: int, gpus: list[str]) -> Generator[Run
                     yield from ordered_results(futures, 2 * count, Future.result, no_progress)
             except BrokenProcessPool:
                 raise InputError(
-                    "a worker process was killed; the machine may have run out of memory. Finished "
-                    "work is kept: run `dvc repro` again, with fewer `workers` if it happens again."
+                    "a worker process was killed; the machine may have run out of memory, or the "
+                    "worker has said why above. Finished work is kept: run `dvc repro` again, with "
+                    "fewer `workers` if it happens again."
                 ) from None
 
         try:

@@ -43,10 +43,9 @@ def _block_sum(path: Path, start: int) -> int:
     total, piece = 0, memoryview(bytearray(PIECE))
     with path.open("rb", buffering=0) as file:
         file.seek(start)
-        for _ in range(BLOCK // PIECE):
-            if not (count := file.readinto(piece)):
-                break
-            total = zlib.crc32(piece[:count], total)
+        left = BLOCK  # a read may give less than was asked for
+        while left and (count := file.readinto(piece[: min(left, PIECE)])):
+            total, left = zlib.crc32(piece[:count], total), left - count
     return total
 
 

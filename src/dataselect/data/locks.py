@@ -68,13 +68,14 @@ def exclusive(
         path.with_suffix(".lease"), lease_duration=DURATION, on_compromise=_end_this_process
     )
     lock = FileLock(path, fallback_to_soft=False)
-    _acquire(lease, lease, purpose, patience)
     try:
+        # First: it has no term, so a process that was only stopped keeps it.
         try:
             _acquire(lock, lease, purpose, patience)
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
+        _acquire(lease, lease, purpose, patience)
         yield
     finally:
         lock.release()

@@ -6,9 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
-from dataselect.data import checksums, files, fingerprint, tables
+from dataselect.data import checksums, files, fingerprint, locks, tables
 from dataselect.data.project_files import project_file
 from dataselect.eval.judge import read_key
 from dataselect.eval.judge_prompt import Pair, read_prompt
@@ -90,7 +88,7 @@ def _evaluation(
     )
     folder = files.scratch_folder() / "eval" / key
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with locks.exclusive(folder.with_suffix(".lock"), "the same evaluation"):
         if not checksums.is_sealed(folder):
             frame = evaluate(model, tests, options)
             tables.write("evaluation", frame, folder / "evaluation.parquet")

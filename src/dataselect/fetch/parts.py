@@ -34,7 +34,7 @@ class Parts:
         written = sorted(folder.glob("[0-9]*.parquet"))
         self._paths = list(takewhile(_is_whole, written))
         for path in written[len(self._paths) :]:  # fetched again, from the last whole part on
-            print_changed(path)
+            print_changed(path)  # also one of an earlier version, without a checksum
             path.unlink()
             self._finished.unlink(missing_ok=True)
 

@@ -52,13 +52,14 @@ def make_plan(before: Surroundings) -> None:
         report.console.print(line)
     models = {model.name: model.md5 for model in models_used(sections) if model.md5}
     if _can_tell(params, sections, models):
-        remember(before, params, models, lines)
+        files_read = {side: getattr(sections.dedup, side) for side in SIDES}
+        remember(before, params, files_read, models, lines)
 
 
 def _can_tell(params: dict[str, Any], sections: Plan, models: dict[str, str]) -> bool:
-    """Whether it can be told at once if what this plan has read has changed.
+    """Whether a change of what this plan has read will be noticed.
 
-    It cannot of what is outside the project's and the package's files: a hub's cache, fetched
+    It is not of what is outside the project's and the package's files: a hub's cache, fetched
     data, another environment, a sandbox, GPUs.
 
     Args:

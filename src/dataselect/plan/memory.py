@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dataselect import report
-from dataselect.compute.memory import gpu_memories, machine_memory, memory_bytes
+from dataselect.compute.memory import gpu_memories, memory_bytes
 from dataselect.errors import InputError
+from dataselect.machine import machine_memory
 from dataselect.models.architecture import Architecture, read_architecture
 from dataselect.models.settings import ModelSettings
 from dataselect.plan.disk import row_bytes, row_count
 from dataselect.plan.run import Plan
 from dataselect.score import PoolScorer
+from dataselect.score._memory import PROGRAM_BYTES, ROW_BYTES
 from dataselect.settings import load_part, part_function, settings_of
 from dataselect.train.fit import Recipe, process_count
 from dataselect.train.memory import Machine, Memory, needed
@@ -61,7 +63,8 @@ def scoring_memory(sections: Plan) -> str | None:
     size, rows = row_bytes(sections), row_count(sections)
     if size is None or rows is None:
         return None
-    need, available = round(scorer.copies * size * rows), round(machine_memory())
+    need = round(PROGRAM_BYTES + rows * (scorer.copies * size + ROW_BYTES))
+    available = round(machine_memory())
     line = (
         f"memory of score: at most {report.format_bytes(need)} of {report.format_bytes(available)}"
         f", as `{sections.score.scorer.name}` holds what it reads of all rows"

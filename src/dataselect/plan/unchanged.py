@@ -2,7 +2,7 @@
 
 `dvc repro` makes a plan each time, and mostly it is the same. What a plan reads is compared here
 with how the last one found it: settings, code, data, models, packages, environment, machine.
-Where that cannot be told at once (`plan.command`), nothing is remembered, and a plan is made.
+Where these files alone do not say it (`plan.command`), nothing is remembered: a plan is made.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 
 from dataselect.data.checksums import read_checked, write_checked
 from dataselect.data.files import content_key, scratch_folder
-from dataselect.data.fingerprint import folder_hash, matching_files
+from dataselect.data.fingerprint import File, folder_hash, matching_files
 from dataselect.data.project_files import PACKAGE, project_file
 from dataselect.errors import InputError
+from dataselect.machine import GPU_DEVICES, machine_memory
 
 #: What a plan reads, as `surroundings` finds it: name → a hash, or what there is.
 Surroundings = dict[str, Any]
@@ -28,10 +29,6 @@ FILES = ("params.yaml", "methods.yaml", "plan.json", "dvc.lock")
 IDLE_VARIABLES = ("_", "OLDPWD", "PWD", "SHLVL")
 #: The sides whose files params.yaml names.
 SIDES = ("pool", "queries", "tests")
-#: What says how much memory there is, and whether there are GPUs: as in `compute.memory`, which
-#: takes longer to load than all of this.
-LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-GPUS = ("/dev/nvidiactl", "/dev/kfd")
 
 
 def surroundings() -> Surroundings:
@@ -47,11 +44,7 @@ def surroundings() -> Surroundings:
         "packages": {place: _time(Path(place)) for place in sys.path},
         "python": [sys.version, sys.executable],
         "environment": _environment(),
-        "machine": [
-            os.sysconf("SC_PHYS_PAGES"),
-            *map(_content, LIMITS),
-            *[Path(p).exists() for p in GPUS],
-        ],
+        "machine": [machine_memory(), *[path.exists() for path in GPU_DEVICES]],
         "features": {path.name: _time(path) for path in sorted(features.glob("*"))},
     }
 
@@ -78,21 +71,26 @@ def last_lines(now: Surroundings) -> list[str] | None:
 
 
 def remember(
-    before: Surroundings, params: dict[str, Any], models: dict[str, str], lines: list[str]
+    before: Surroundings,
+    params: dict[str, Any],
+    files: dict[str, list[File]],
+    models: dict[str, str],
+    lines: list[str],
 ) -> None:
     """Notes what a plan has read, for `last_lines`.
 
     Args:
         before: the surroundings before anything was read: an edit since then will be found.
         params: params.yaml.
+        files: side → the files of the data, as the plan has read them.
         models: name → hash of its folder.
         lines: what the plan has printed.
     """
-    data = []
-    for side in SIDES:
-        if patterns := (params.get(side) or {}).get("path"):
-            found = matching_files(patterns, side)
-            data.append([side, patterns, [[file.path, file.md5] for file in found]])
+    data = [
+        [side, patterns, [[file.path, file.md5] for file in files[side]]]
+        for side in SIDES
+        if (patterns := (params.get(side) or {}).get("path"))
+    ]
     written = {**before["files"], "plan.json": _content("plan.json")}
     write_checked(_record(), {
         "surroundings": {**before, "files": written}, "data": data, "models": models,
@@ -105,8 +103,10 @@ def _record() -> Path:
 
 
 def _content(name: str) -> str | None:
-    path = Path(name)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    try:
+        return hashlib.sha256(Path(name).read_bytes()).hexdigest()
+    except OSError:  # the plan says what is wrong
+        return None
 
 
 def _time(path: Path) -> int | None:
@@ -126,7 +126,7 @@ def _files(folder: Path) -> list[list[Any]]:
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         for name in sorted(names):
-            stat = (Path(place) / name).stat()
+            stat = (Path(place) / name).lstat()  # an editor leaves links to nothing
             found.append([f"{place}/{name}", stat.st_size, stat.st_mtime_ns, stat.st_ino])
     return found
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from dataselect import report
-from dataselect.compute.memory import machine_memory
 from dataselect.data import shards
 from dataselect.errors import InputError
+from dataselect.machine import machine_memory
 from dataselect.score import PoolScorer
 
 #: Bytes of a row's id, as a text of Python's, and of its score; and of the program itself.

@@ -33,9 +33,9 @@ def loss_curve(folder: Path) -> Generator[TrainerCallback]:
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             from dvclive import Live
 
-            self.live = Live(str(folder), dvcyaml=None, report=None, save_dvc_exp=False)
             self.entries = list(state.log_history)
             self.written = 0.0
+            self.live = Live(str(folder), dvcyaml=None, report=None, save_dvc_exp=False)
 
         def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             self.entries.append(state.log_history[-1])

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from dataselect.data import checksums, files, locks
 
 #: In the folder of a training: its model and loss curve, and the file with its figures.
 MODEL, CURVE, FIGURES = "model", "curve", "trained.json"
+
+
+#: Seconds after which a note of another machine counts as left by a process that has died.
+LONGEST_WAIT = 86_400.0
 
 
 @contextmanager
@@ -32,18 +37,22 @@ def turn(home: Path) -> Generator[Callable[[], bool]]:
     note.touch()
     try:
         with locks.exclusive(home.with_suffix(".lock"), "the same training"):
-            note.unlink()
+            note.unlink(missing_ok=True)
             yield lambda: any(map(_is_alive, home.parent.glob(f"{home.name}.*.waits")))
     finally:
         note.unlink(missing_ok=True)
 
 
 def _is_alive(note: Path) -> bool:
-    """Whether the process that left a note is there; of another machine it is taken to be."""
+    """Whether the process that left a note is there; of another machine it is, for a day."""
     import psutil
 
     machine, process, _ = note.name.partition(".")[2].rsplit(".", 2)  # names may have dots
-    if machine != socket.gethostname() or psutil.pid_exists(int(process)):
+    if machine != socket.gethostname():
+        with suppress(OSError):
+            if time.time() - note.stat().st_mtime < LONGEST_WAIT:
+                return True
+    elif psutil.pid_exists(int(process)):
         return True
     note.unlink(missing_ok=True)
     return False
@@ -51,6 +60,8 @@ def _is_alive(note: Path) -> bool:
 
 def keep(home: Path, model: Path, curve: Path, figures: dict[str, Any]) -> None:
     """Leaves what was trained, and its figures, for those who wait."""
+    for name in (MODEL, CURVE):  # of a process that was killed here
+        shutil.rmtree(home / name, ignore_errors=True)
     _link(model, home / MODEL)
     shutil.copytree(curve, home / CURVE)  # not linked: its files are written in place
     for name in (MODEL, CURVE):

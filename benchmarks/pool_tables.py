@@ -111,18 +111,14 @@ def reported(result: dict[str, Any]) -> str:
 
 def precision(result: dict[str, Any], embed: dict[str, Any]) -> str:
     """Which chosen rows stay the same in bfloat16; how much faster it measures."""
-    lines = ["| method | chosen in both types |", "|---|---|"]
-    for name, run in result["methods"].items():
-        share = f"{run['same_rows'] / run['rows']:.1%}"
-        lines.append(f"| `{name}` | {run['same_rows']:,} of {run['rows']:,} rows ({share}) |")
+    same = [f"`{name}` {run['same_rows']:,}" for name, run in result["methods"].items()]
     parts = embed["bfloat16"]
     names = {"vectors": "embeddings", "whole_nll": "losses", "nll": "trajectories"}
     speeds = [f"{label} {parts[name]['times_float32']:.1f}" for name, label in names.items()]
-    note = (
-        f"{result['sample']['rows']:,} real rows, a model of 6.8 M parameters, a processor with "
-        "AVX512_BF16. (`python benchmarks/precision.py`) Times the speed of float32, in CPU "
-        f"seconds: {', '.join(speeds)}; the lowest cosine of two embeddings of a "
-        f"row was {parts['vectors']['least_cosine']:.5f}. "
-        "(`python benchmarks/embed.py`)"
+    return (
+        f"Of {result['budget']:,} rows chosen of {result['sample']['rows']:,} real ones, with a "
+        f"model of 6.8 M parameters, the same in both types: {', '.join(same)}. "
+        "(`python benchmarks/precision.py`) On a processor with AVX512_BF16, times the speed of "
+        f"float32, in CPU seconds: {', '.join(speeds)}; the lowest cosine of two embeddings of a "
+        f"row was {parts['vectors']['least_cosine']:.5f}. (`python benchmarks/embed.py`)"
     )
-    return "\n".join([*lines, "", note])

@@ -52,6 +52,7 @@ def test_a_stage_that_waits_says_for_which_process(holder):
         assert waiting.stdout is not None
         line = waiting.stdout.readline() + waiting.stdout.readline()
         holder.kill()
+        holder.wait()  # else its process id is still there
         assert "holds" in waiting.stdout.read()
     assert " ".join(line.split()) == (
         "the stage train of an earlier run still runs in this folder, as process "

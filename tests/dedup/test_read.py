@@ -234,3 +234,11 @@ def test_columns_that_say_how_a_query_is_encoded_are_read_from_a_parquet():
     encoded = {"prompt": "x", "answers": ["1", "2"], "prefill": "=", "format": "raw"}
     pq.write_table(pa.Table.from_pylist([{**encoded, "max_tokens": 9}]), "x.parquet")
     assert records("x.parquet") == [{**encoded, "max_tokens": 9}]
+
+
+def test_a_value_that_python_does_not_have_is_a_bad_row(in_scratch):
+    times = pa.array([0, 2**62], pa.timestamp("us", "Mars/Base"))
+    pq.write_table(pa.table({"id": ["a", "b"], "task": times}), "rows.parquet")
+    records = [row.record for row in read_rows(["rows.parquet"])]
+    assert all(isinstance(record, BadRow) for record in records)
+    assert "a value that Python does not have" in str(records[0])

@@ -20,6 +20,7 @@ from dataselect.dedup.read import (
     input_errors,
     is_json_lines,
     is_parquet,
+    is_readable,
     line_to_record,
     read_batches,
     read_lines,
@@ -116,10 +117,10 @@ class ParquetPart:
         ]
 
     def names(self) -> Iterator[Collection[str]]:
-        return iter([self.header]) if self._is_valid() else _names(self.rows())
+        return iter([self.header]) if is_readable(self.batch) else _names(self.rows())
 
     def columns(self, names: Mapping[str, str]) -> Columns | None:
-        if not self._is_valid() or len(set(self.header)) < len(self.header):
+        if not is_readable(self.batch) or len(set(self.header)) < len(self.header):
             return None
         read = set(self.batch.schema.names)
         numbers = pl.int_range(self.first, self.first + len(self), eager=True)
@@ -130,16 +131,6 @@ class ParquetPart:
             stem_of(self.file),
             lambda wanted: self.batch.select([name for name in wanted if name in read]).to_pylist(),
         )
-
-    def _is_valid(self) -> bool:
-        """Whether all texts are UTF-8, which a parquet file does not ensure."""
-        import pyarrow as pa
-
-        try:
-            self.batch.validate(full=True)
-        except pa.ArrowInvalid:
-            return False
-        return True
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,12 @@ COLUMNS = {
 #: Rows of a parquet file that are turned into Python objects together.
 ROWS_PER_BATCH = 8_192
 
+#: Errors for texts that are not UTF-8, and for years and time zones that Python does not have.
+UNREADABLE = (ValueError, OverflowError, LookupError, NotImplementedError)
+
+#: Parts of the names of Arrow's types of points in time.
+TEMPORAL = ("timestamp", "duration", "date", "time", "month_day")
+
 
 class RawRow(NamedTuple):
     """A row as the file has it.
@@ -142,11 +148,27 @@ def batch_to_records(names: list[str], batch: Any) -> list[dict[str, Any] | BadR
     unread = dict.fromkeys(names) if batch.num_columns < len(names) else {}
     try:
         records = batch.to_pylist()
-    except UnicodeDecodeError:
+    except UNREADABLE:
         records = [_to_record(batch.slice(number, 1)) for number in range(batch.num_rows)]
     if not unread:
         return records
     return [unread | row if isinstance(row, dict) else row for row in records]
+
+
+def is_readable(batch: Any) -> bool:
+    """Whether all values of a record batch are ones that Python has, for certain.
+
+    Texts are UTF-8, which a parquet file does not ensure; and there are no points in time.
+    """
+    import pyarrow as pa
+
+    if any(word in str(field.type) for field in batch.schema for word in TEMPORAL):
+        return False
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _to_record(batch: Any) -> dict[str, Any] | BadRow:
@@ -154,6 +176,8 @@ def _to_record(batch: Any) -> dict[str, Any] | BadRow:
         return batch.to_pylist()[0]
     except UnicodeDecodeError as error:
         return BadRow(f"not UTF-8: {error.object[:20]!r}")
+    except UNREADABLE as error:
+        return BadRow(f"a value that Python does not have: {error}")
 
 
 def _open(name: str) -> IO[bytes]:

@@ -259,3 +259,12 @@ def test_a_folder_damaged_at_random_loads_or_is_one_message(tmp_path, block):
                 raise AssertionError(f"seed {seed}: {damage}") from error
         shutil.rmtree(folder)
     assert refused
+
+
+@pytest.mark.parametrize("shape", ["llama", [2, "x"], [2.0], [-1], None, {}])
+def test_a_shape_of_a_tensor_is_whole_numbers(tmp_path, shape):
+    header = json.dumps({"a": {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}}).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    message = mistake(read_header, path)
+    assert message.startswith(f"{path}: not safetensors: its header cannot be read: ValueError: ")

@@ -159,6 +159,12 @@ def safetensors_files(folder: Path) -> list[Path]:
     return paths
 
 
+def _whole_numbers(shape: Any) -> list[int]:
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        raise ValueError(f"a shape that is none: {shape!r:.40}")
+    return shape
+
+
 def read_header(path: Path) -> dict[str, list[int]]:
     """The tensors of a safetensors file: name → shape. No tensor is read.
 
@@ -177,7 +183,7 @@ def read_header(path: Path) -> dict[str, list[int]]:
     try:
         entries: dict[str, Any] = json.loads(header)
         entries.pop("__metadata__", None)
-        shapes = {name: list(entry["shape"]) for name, entry in entries.items()}
+        shapes = {name: _whole_numbers(entry["shape"]) for name, entry in entries.items()}
         end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
         expected = 8 + length + int(end)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:

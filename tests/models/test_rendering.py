@@ -3,8 +3,16 @@
 import pytest
 
 from dataselect.models import time_limit
-from dataselect.models.rendering import LONGEST_REASON, BadTemplate, Rejected, render
+from dataselect.models.load import load_tokenizer
+from dataselect.models.rendering import (
+    LONGEST_REASON,
+    BadTemplate,
+    Rejected,
+    render,
+    template_source,
+)
 from dataselect.models.templates import with_fixed_date
+from tests.helpers import MODEL, mistake
 
 ROW = [{"role": "user", "content": "a"}]
 
@@ -58,3 +66,23 @@ def test_a_form_of_a_date_that_is_none_is_left_to_the_rendering():
     wrong = "{{ strftime_now('\ud800') }}"
     assert with_fixed_date(wrong) == wrong
     assert with_fixed_date("{{ strftime_now('%d %b %Y') }}") == "{{ '26 Jul 2024' }}"
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        (None, "has no chat template. Set"),
+        ({"a": "x", "b": "y"}, "has several chat templates (a, b): expected one called `default`"),
+        (True, "expected a text, found True. Fix tokenizer_config.json"),
+    ],
+)
+def test_a_tokenizers_template_is_one_text(template, expected):
+    tokenizer = load_tokenizer(MODEL)
+    tokenizer.chat_template = template
+    assert expected in mistake(template_source, tokenizer, "m")
+
+
+def test_of_several_templates_the_default_is_taken():
+    tokenizer = load_tokenizer(MODEL)
+    tokenizer.chat_template = {"default": "x", "tools": "y"}
+    assert template_source(tokenizer, "m") == "x"

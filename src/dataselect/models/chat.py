@@ -13,6 +13,7 @@ from dataselect.errors import InputError, is_librarys
 from dataselect.models.batches import blocks_by_length
 from dataselect.models.examples import encode_example
 from dataselect.models.formats import built_in_template, tulu
+from dataselect.models.rendering import template_source
 from dataselect.models.templates import SINGLE_TURN, Template, TemplateRejected, with_fixed_date
 from dataselect.models.tokens import Encoded, Tokens, mark_last_response
 
@@ -68,15 +69,10 @@ class Chat:
                 f"`chat: {template}`. Add tokenizer_config.json, which names it, if it is missing; "
                 "set `model.chat: model`, or another model."
             )
-        if template == "model" and not tokenizer.chat_template:
-            raise InputError(
-                f"model.chat: `model`, but the tokenizer of {name} has no chat template. "
-                "Set `model.chat: tulu`."
-            )
         self.tokenizer, self.max_tokens = tokenizer, max_tokens
         special_tokens = dict(tokenizer.special_tokens_map)
         self.template = (
-            Template(with_fixed_date(tokenizer.get_chat_template()), special_tokens, name)
+            Template(with_fixed_date(template_source(tokenizer, name)), special_tokens, name)
             if template == "model"
             else built_in_template(template, special_tokens, name)
         )

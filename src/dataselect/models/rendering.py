@@ -5,9 +5,12 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from dataselect.errors import InputError
 from dataselect.models.time_limit import LOOKS, SECONDS, TimeLimit, TooLong
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from dataselect.data.tables import Message
 
 #: transformers compiles a template once, and with markers it renders for one thread at a time.
@@ -85,3 +88,34 @@ def _reason(error: Exception) -> str:
 def _plain(text: str) -> str:
     """A text with half surrogate pairs written out: no table or terminal takes them."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def template_source(tokenizer: PreTrainedTokenizerBase, name: str) -> str:
+    """The text of a tokenizer's own chat template.
+
+    Args:
+        name: the model's, for messages.
+
+    Raises:
+        InputError: it has none, several and none called `default`, or one that is no text.
+    """
+    if not tokenizer.chat_template:
+        raise InputError(
+            f"model.chat: `model`, but the tokenizer of {name} has no chat template. "
+            "Set `model.chat: tulu`."
+        )
+    try:
+        source = tokenizer.get_chat_template()
+    except ValueError:
+        names = ", ".join(map(str, tokenizer.chat_template))
+        raise InputError(
+            f"model.chat: `model`: the tokenizer of {name} has several chat templates ({names}): "
+            "expected one called `default`. Rename one in the model's files, or set "
+            "`model.chat: tulu`."
+        ) from None
+    if not isinstance(source, str):
+        raise InputError(
+            f"model.chat: `model`: the chat template of {name}: expected a text, found "
+            f"{source!r:.40}. Fix tokenizer_config.json, or set `model.chat: tulu`."
+        )
+    return source

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
@@ -63,7 +62,9 @@ def main() -> None:
     runs = {part: in_new_process("embed", part, count=4 if small else count)
             for part, count in ROWS.items()}  # fmt: skip
     count = 2 if small else LARGE_ROWS
-    runs["bfloat16"] = in_new_process("embed", "bfloat16", count=4 if small else ROWS["loss"])
+    runs["bfloat16"] = in_new_process(
+        "feature_types", "bfloat16", count=4 if small else ROWS["loss"]
+    )
     runs["large"] = in_new_process("embed", "shape", size="100M", count=count)
     if not small:
         save_result("embed", {"threads": os.environ.get("OMP_NUM_THREADS"), **runs})
@@ -126,38 +127,6 @@ def trajectory(count: int) -> dict[str, Any]:
     return _with_ratio(run) | {"checkpoints": CHECKPOINTS, "most_relative_gap": gap}
 
 
-def bfloat16(count: int) -> dict[str, Any]:
-    """Features in bfloat16 against float32: the fastest of three each, one after the other."""
-    sample = rows(count)
-    twice = [Checkpoint(Path(MODEL.name), 1.0)] * CHECKPOINTS
-    parts = {"vectors": (hidden_states(), []), "whole_nll": (losses(), []),
-             "nll": (trajectories(), twice)}  # fmt: skip
-    run: dict[str, Any] = {**_size(sample), "faster_here": str(torch_dtype("auto"))}
-    for name, (feature, checkpoints) in parts.items():
-        seconds, numbers = {}, {}
-        for _ in range(3):
-            for dtype in ("float32", "bfloat16"):
-                featurizer = feature.load(replace(MODEL, dtype=dtype), checkpoints)
-                featurizer(sample[:16], "pool", no_progress)
-                start = time.process_time()
-                numbers[dtype] = featurizer(sample, "pool", no_progress)[name].astype(np.float64)
-                taken = time.process_time() - start
-                seconds[dtype] = min(taken, seconds.get(dtype, taken))
-        run[name] = {f"cpu_seconds_{dtype}": round(s, 2) for dtype, s in seconds.items()}
-        run[name]["times_float32"] = round(seconds["float32"] / seconds["bfloat16"], 2)
-        run[name] |= _apart(numbers["float32"], numbers["bfloat16"])
-    return run
-
-
-def _apart(ours: np.ndarray, others: np.ndarray) -> dict[str, float]:
-    """The lowest cosine of two vectors; of numbers, the largest and the median relative gap."""
-    if ours.ndim > 1 and ours.shape[1] > CHECKPOINTS + 1:
-        lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(others, axis=1)
-        return {"least_cosine": round(float(((ours * others).sum(axis=1) / lengths).min()), 6)}
-    gaps = np.abs(ours - others) / ours
-    return {"most_relative_gap": float(np.nanmax(gaps)), "median_gap": float(np.nanmedian(gaps))}
-
-
 def _measured() -> ModelSettings:
     """The model as it is compared with float32: in float32 too, but on a GPU."""
     return MODEL if torch.cuda.is_available() else replace(MODEL, dtype="float32")
@@ -182,7 +151,7 @@ def _compare(
     sample = rows(count)
     net, chat = load_causal(MODEL, "float32"), load_chat(MODEL)
     featurizer(sample[:16], "pool", no_progress)
-    run = _size(sample)
+    run = size_of(sample)
     with timed(run):
         ours = featurizer(sample, "pool", no_progress)[name]
     store = {}
@@ -205,7 +174,7 @@ def gradient(count: int) -> dict[str, Any]:
     names = {n: p for n, p in net.named_parameters() if p.requires_grad}
     chat = load_chat(replace(MODEL, max_tokens=512))
     encoded = [row for row in chat.encode(sample) if row.has_response]
-    run = _size(sample)
+    run = size_of(sample)
     with timed(run):
         ours = row_gradients(net, names, encoded, Batches(512))
     with timed(run, "batch_1_seconds"):
@@ -224,7 +193,7 @@ def shape(size: str, count: int) -> dict[str, Any]:
     with patch("dataselect.models.load.load_encoder", lambda _: net):
         featurizer = hidden_states().load(MODEL, [])
     featurizer(sample[:64], "pool", no_progress)
-    run = _size(sample)
+    run = size_of(sample)
     with timed(run):
         featurizer(sample, "pool", no_progress)
     peak = product_flops(net.dtype)
@@ -237,7 +206,8 @@ def shape(size: str, count: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _size(sample: list[Any]) -> dict[str, Any]:
+def size_of(sample: list[Any]) -> dict[str, Any]:
+    """How many rows and tokens a sample has."""
     tokens = sum(len(row.ids) for row in load_chat(MODEL).encode(sample))
     return {"rows": len(sample), "tokens": tokens}
 

@@ -18,12 +18,9 @@ import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 import numpy as np
 import polars as pl
@@ -31,12 +28,12 @@ import torch
 import transformers
 from measuring import in_new_process, save_result, temporary_folder
 from shapes import MODEL, rows
+from step_parts import MODELS, parts_timed, with_rest
 
 from dataselect.models.chat import load_chat
 from dataselect.models.load import load_tokenizer
 from dataselect.models.settings import ModelSettings
 from dataselect.numerics.draws import derived_seed
-from dataselect.train import divergence
 from dataselect.train.fit import Recipe, fit
 from dataselect.train.loss_curve import loss_curve
 from dataselect.train.nets import load_trainable
@@ -55,9 +52,6 @@ CASES: dict[str, tuple[ModelSettings, dict[str, Any], int, int]] = {
     "6.8M, full": (REAL, {}, 4, 4),
     "6.8M, lora, single rows": (REAL, LORA, 4, 1),
 }
-
-#: The parts that are the model's.
-MODELS = ("forward", "backward", "clip", "optimizer")
 
 
 class Ticks(NamedTuple):
@@ -91,9 +85,9 @@ def compare(name: str, steps: int = STEPS, rounds: int = ROUNDS) -> dict[str, An
     bare: list[Ticks] = []
     parts: defaultdict[str, list[float]] = defaultdict(list)
     for _ in range(rounds):
-        with _parts_timed() as seconds:
+        with parts_timed() as seconds:
             ticks, weights = _train(model, encoded, recipe)
-        for part, value in _with_rest(seconds, ticks.cpu).items():
+        for part, value in with_rest(seconds, ticks.cpu).items():
             parts[part].append(1e3 * value / (steps - 1))
         ours.append(ticks)
         ticks, expected = _bare_loop(model, encoded, recipe)
@@ -205,48 +199,6 @@ def _clock() -> Any:
 def _elapsed(marks: list[tuple[float, float]]) -> Ticks:
     (first_cpu, first_wall), (cpu, wall) = marks[0], marks[-1]
     return Ticks(cpu - first_cpu, wall - first_wall)
-
-
-@contextmanager
-def _parts_timed() -> Generator[dict[str, float]]:
-    """CPU seconds of the parts of all steps but the first, while the block runs."""
-    seconds: dict[str, float] = defaultdict(float)
-    trainer = transformers.Trainer
-    places: list[tuple[str, Any, str]] = [
-        ("forward", trainer, "compute_loss"),
-        ("backward", torch.Tensor, "backward"),
-        ("clip", torch.nn.utils, "clip_grad_norm_"),
-        ("optimizer", torch.optim.AdamW, "step"),
-        ("batch", trainer, "get_batch_samples"),
-        ("finite", divergence, "check_step"),
-        ("log", trainer, "log"),
-        ("checkpoint", trainer, "_save_checkpoint"),
-    ]
-    begun = [False]
-    with ExitStack() as patches:
-        for part, owner, name in places:
-            timed = _timed(getattr(owner, name), seconds, part, begun)
-            patches.enter_context(patch.object(owner, name, timed))
-        yield seconds
-
-
-def _timed(
-    work: Callable[..., Any], seconds: dict[str, float], part: str, begun: list[bool]
-) -> Callable[..., Any]:
-    def timed(*args: Any, **kwargs: Any) -> Any:
-        start = time.process_time()
-        try:
-            return work(*args, **kwargs)
-        finally:
-            if begun[0]:
-                seconds[part] += time.process_time() - start
-            begun[0] = begun[0] or part == "optimizer"  # the clock starts after the first
-
-    return timed
-
-
-def _with_rest(seconds: dict[str, float], total: float) -> dict[str, float]:
-    return {**seconds, "rest": total - sum(seconds.values())}
 
 
 if __name__ == "__main__":

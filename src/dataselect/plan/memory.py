@@ -13,7 +13,7 @@ from dataselect.models.settings import ModelSettings
 from dataselect.plan.disk import row_bytes, row_count
 from dataselect.plan.run import Plan
 from dataselect.score import PoolScorer
-from dataselect.score._memory import PROGRAM_BYTES, ROW_BYTES
+from dataselect.score._memory import needed_bytes
 from dataselect.settings import load_part, part_function, settings_of
 from dataselect.train.fit import Recipe, process_count
 from dataselect.train.memory import Machine, Memory, needed
@@ -63,7 +63,7 @@ def scoring_memory(sections: Plan) -> str | None:
     size, rows = row_bytes(sections), row_count(sections)
     if size is None or rows is None:
         return None
-    need = round(PROGRAM_BYTES + rows * (scorer.copies * size + ROW_BYTES))
+    need = round(needed_bytes(scorer, size, rows))
     available = round(machine_memory())
     line = (
         f"memory of score: at most {report.format_bytes(need)} of {report.format_bytes(available)}"

@@ -14,17 +14,21 @@ from dataselect.score import PoolScorer
 ROW_BYTES, PROGRAM_BYTES = 120, 200e6
 
 
-def needed_bytes(scorer: PoolScorer, features: Path, rows: int) -> float:
-    """The bytes that a scorer takes at its peak, by the arrays of the first shard.
+def needed_bytes(scorer: PoolScorer, row_bytes: int, rows: int) -> float:
+    """The bytes that a scorer takes at its peak.
 
     Args:
-        features: the folder of the pool's shards.
+        row_bytes: the bytes of what it reads of a row, as 4-byte numbers.
         rows: of the pool.
     """
+    return PROGRAM_BYTES + rows * (scorer.copies * row_bytes + ROW_BYTES)
+
+
+def _row_bytes(scorer: PoolScorer, features: Path) -> int:
+    """The bytes of what it reads of a row, by the arrays of the first shard in a folder."""
     paths = shards.shard_paths(features)[:1] if scorer.inputs else []
     arrays = [array for path in paths for array in shards.read_arrays(path, scorer.inputs).values()]
-    numbers = sum(array[:1].size for array in arrays)
-    return PROGRAM_BYTES + rows * (4 * scorer.copies * numbers + ROW_BYTES)
+    return 4 * sum(array[:1].size for array in arrays)
 
 
 def check_memory(name: str, scorer: PoolScorer, features: Path, rows: int) -> None:
@@ -33,7 +37,8 @@ def check_memory(name: str, scorer: PoolScorer, features: Path, rows: int) -> No
     Raises:
         InputError: they do not.
     """
-    needed, available = needed_bytes(scorer, features, rows), machine_memory()
+    needed = needed_bytes(scorer, _row_bytes(scorer, features), rows)
+    available = machine_memory()
     if needed > available:
         raise InputError(
             f"the scorer `{name}` holds what it reads of all {rows:,} rows: expected at least "

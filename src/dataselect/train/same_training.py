@@ -21,7 +21,6 @@ from dataselect.data import checksums, files, locks
 #: In the folder of a training: its model and loss curve, and the file with its figures.
 MODEL, CURVE, FIGURES = "model", "curve", "trained.json"
 
-
 #: Seconds after which a note of another machine counts as left by a process that has died.
 LONGEST_WAIT = 86_400.0
 

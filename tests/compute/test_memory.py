@@ -16,12 +16,38 @@ from tests.helpers import GOLDEN, ROOT
 @pytest.mark.parametrize("error", [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
     RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+    RuntimeError("could not create a primitive"),
     MemoryError(),
     OSError(12, "Cannot allocate memory"),
-], ids=["gpu", "processor", "python", "system"])  # fmt: skip
+], ids=["gpu", "processor", "onednn", "python", "system"])  # fmt: skip
 def test_errors_of_too_little_memory_are_known(error):
     assert is_out_of_memory(error)
     assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access"))
+    unsupported = "could not create a primitive descriptor for the matmul primitive"
+    assert not is_out_of_memory(RuntimeError(unsupported))
+
+
+#: Rows of 120 lengths, one after the other, in bfloat16: what the process's memory grows by.
+LENGTHS = """
+import dataselect, resource, torch
+from transformers import AutoModelForCausalLM
+model = AutoModelForCausalLM.from_pretrained({model!r}, dtype=torch.bfloat16)
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+for length in range(8, 128):
+    model(torch.ones(1, length, dtype=torch.long)).logits.float().sum().backward()
+    if length == 37:
+        early = peak()
+print(peak() - early)
+"""
+
+
+@pytest.mark.torture
+@pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="oneDNN compiles nothing")
+def test_memory_does_not_grow_with_the_shapes_of_bfloat16_batches():
+    command = [sys.executable, "-c", LENGTHS.format(model=str(GOLDEN / "tiny-llama"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 100  # MB; some 700 with oneDNN's own limits
 
 
 @pytest.mark.parametrize(("visible", "order", "sizes", "expected"), [

@@ -18,6 +18,10 @@ from dataselect.machine import GPU_DEVICES, machine_memory
 #: What torch says when the machine's own memory is not enough; accelerate knows the GPU's messages.
 CPU_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")
 
+#: oneDNN's, where there is no memory for the code of a product; whole, since it goes on with
+#: "descriptor" where a processor cannot do what is asked.
+NO_PRIMITIVE = "could not create a primitive"
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that there was not enough memory, of a GPU or of the machine."""
@@ -29,7 +33,10 @@ def is_out_of_memory(error: BaseException) -> bool:
         return False
     from accelerate.utils.memory import should_reduce_batch_size
 
-    return should_reduce_batch_size(error) or any(text in str(error) for text in CPU_MESSAGES)
+    text = str(error)
+    if text == NO_PRIMITIVE or any(message in text for message in CPU_MESSAGES):
+        return True
+    return should_reduce_batch_size(error)
 
 
 def device_memory() -> float:

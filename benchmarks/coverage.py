@@ -50,12 +50,15 @@ def measure(size: int, plain: bool) -> dict[str, Any]:
     chosen = np.argsort(-scores, kind="stable")[: np.isfinite(scores).sum()].tolist()
     run["chosen"] = len(chosen)
     unit = np.concatenate([rows.features["vectors"] for rows in blocks(size)])
+    run["covers"] = covers(unit, chosen)
     others = {"lazy": lazy_greedy, "plain": plain_greedy}
     for name, way in others.items():
         if name == "lazy" or plain:
             with threadpool_limits(1), timed(run, f"{name}_seconds"):
                 found = way(unit, len(chosen))
             run[f"{name}_same_order"] = found == chosen
+            run[f"{name}_same_rows"] = len(set(found) & set(chosen))
+            run[f"{name}_covers"] = covers(unit, found)
             run[f"{name}_over_this"] = round(run[f"{name}_seconds"] / run["seconds"], 1)
             cpu = run[f"cpu_{name}_seconds"] / run["cpu_seconds"]
             run[f"cpu_{name}_over_this"] = round(cpu, 1)
@@ -106,6 +109,15 @@ def plain_greedy(unit: np.ndarray, n: int) -> list[int]:
         chosen.append(int(np.flatnonzero(added >= added.max() - TIE)[0]))
         np.maximum(covered, unit @ unit[chosen[-1]], out=covered)
     return chosen
+
+
+def covers(unit: np.ndarray, chosen: list[int]) -> float:
+    """How well rows represent all: the mean similarity of a row to the nearest of them."""
+    covered = np.zeros(len(unit), dtype=np.float32)
+    for first in range(0, len(chosen), WIDTH):
+        similar = unit @ unit[chosen[first : first + WIDTH]].T
+        np.maximum(covered, similar.max(axis=1), out=covered)
+    return float(covered.mean(dtype=np.float64))
 
 
 def gains_of(unit: np.ndarray, candidates: np.ndarray, covered: np.ndarray) -> np.ndarray:

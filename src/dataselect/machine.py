@@ -1,4 +1,4 @@
-"""The memory that this process may use, and whether there may be GPUs: without any library."""
+"""The processor cores and the memory that this process may use, and GPUs: without any library."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 
 #: What a machine with GPUs has: NVIDIA's, and AMD's.
 GPU_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/kfd"))
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine_memory() -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from dataselect.data.scores import Block, SingleGroup, row_count
+from dataselect.machine import cores
 
 if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData
@@ -21,7 +21,7 @@ T = TypeVar("T")
 #: Numbers of a block: it stays in a processor's cache.
 BLOCK_NUMBERS = 2**17
 #: Blocks that are worked on at a time.
-THREADS = min(os.cpu_count() or 1, 4)
+THREADS = min(cores(), 4)
 
 
 def fold(path: Path, work: Callable[[int, Block], T]) -> list[T]:

@@ -15,8 +15,9 @@ from dataselect.compute import Engine, Run, StartWorker, Work, no_progress, orde
 from dataselect.compute.memory import memory_bytes, with_memory_limit
 from dataselect.compute.placement import DeviceMap, MaxMemory, Placement, placed, placement
 from dataselect.compute.progress import follow
-from dataselect.compute.threads import cores, use_threads
+from dataselect.compute.threads import use_threads
 from dataselect.errors import InputError
+from dataselect.machine import cores
 from dataselect.report import Progress
 from dataselect.settings import PositiveInt
 

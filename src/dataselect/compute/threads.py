@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dataselect.compute import Run, StartWorker, no_progress, ordered_results
+from dataselect.machine import cores
 from dataselect.report import Progress
 
 
@@ -55,11 +56,6 @@ def _pool() -> Generator[tuple[ThreadPoolExecutor, int]]:
             yield pool, count
         finally:
             pool.shutdown(cancel_futures=True)  # after an error nothing more is begun
-
-
-def cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def use_threads(count: int | None) -> None:

@@ -8,12 +8,12 @@ belong to: a file of another key is as wrong as a torn one.
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from pathlib import Path
 from typing import Any
 
 from dataselect.data import files
+from dataselect.machine import cores
 
 #: The file, in a sealed folder, with the lengths and checksums of the others.
 SEAL = "checksums.json"
@@ -34,7 +34,7 @@ def file_sum(path: Path) -> Sum:
     else:
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1, len(starts))) as pool:
+        with ThreadPoolExecutor(min(THREADS, cores(), len(starts))) as pool:
             sums = list(pool.map(lambda start: _block_sum(path, start), starts))
     return [size, zlib.crc32(b"".join(number.to_bytes(4, "big") for number in sums))]
 
@@ -111,8 +111,8 @@ def is_sealed(folder: Path) -> bool:
     if not (folder / SEAL).exists():
         return False
     sums = read_checked(folder / SEAL, quietly=True)
-    if is_same := sums is not None and sums == _sums(folder):
-        return is_same
+    if sums is not None and sums == _sums(folder):
+        return True
     print_changed(folder)
     return False
 

@@ -30,8 +30,14 @@ from dataselect.data import files, locks, tables
 from dataselect.data.checksums import print_changed
 from dataselect.data.chunking import chunks
 from dataselect.data.examples import content_columns, examples
-from dataselect.data.shard_records import Meter, ShardTotals, is_whole, read_record, write_record
-from dataselect.data.shard_records import versions_of as versions
+from dataselect.data.shard_records import (
+    Meter,
+    ShardTotals,
+    is_whole,
+    read_record,
+    versions_of,
+    write_record,
+)
 from dataselect.data.stored_shards import KEY_FILE, WiderFolder, read_key, take_columns
 from dataselect.data.tables import Message
 from dataselect.errors import InputError
@@ -184,7 +190,7 @@ def _start_worker(load: Callable[[], Featurizer], wider: Sequence[WiderFolder]) 
                 arrays = featurizer(examples(job.block), job.side, meter)
                 record = {"tokens": meter.tokens, "flops": meter.flops}
                 record["seconds"] = round(time.perf_counter() - start, 2)
-                record["versions"] = dict(versions(featurizer))
+                record["versions"] = dict(versions_of(featurizer))
                 with files.atomic_write(job.path) as temporary:
                     save_file(arrays, temporary)
                     write_record(job.path, record, temporary)

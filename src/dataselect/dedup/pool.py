@@ -18,6 +18,11 @@ from dataselect.data.schemas import TOOL_USE
 from dataselect.dedup.kept_columns import column_types, unpack
 from dataselect.dedup.raw import ROWS_PER_BLOCK
 from dataselect.errors import InputError, first_few
+from dataselect.machine import machine_memory
+
+#: Bytes of memory of DuckDB, at most and unless the process may use less than twice as many; the
+#: rest goes to temporary files.
+MEMORY = 2 * 10**9
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,8 @@ class RawPool:
         import duckdb
 
         self._raw = raw
-        config = {"temp_directory": str(raw.parent), "memory_limit": "2GB"}
+        limit = int(min(MEMORY, machine_memory() / 2))
+        config = {"temp_directory": str(raw.parent), "memory_limit": f"{limit} B"}
         self._db: Any = duckdb.connect(config=config)
         self._db.execute("SET enable_progress_bar = false")
         # seq, a row's number in the file, says which of several equal rows is the first.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import Any
 from dataselect.errors import InputError
 from dataselect.eval.metrics import kind_settings, last_number
 from dataselect.eval.sandbox import Limits, run_program
+from dataselect.machine import cores
 
 #: Stands for the output in a test's `check`; without it, the check follows the output.
 OUTPUT_MARK = re.compile(r"\{\{\s*output\s*\}\}")
@@ -49,7 +49,7 @@ def pass_at_k(doc: dict[str, Any], outputs: list[list[str]]) -> dict[str, float]
             "`repeats` and `take_first_k` of the kind, or lower its `k`."
         )
     distinct = dict.fromkeys(programs)
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         results = pool.map(partial(passes, limits=limits), distinct)
         passed = dict(zip(distinct, results, strict=True))
     right = sum(passed[program] for program in programs)

@@ -21,7 +21,11 @@ _WORDS = (b"Inf", b"NaN")
 #: Python's json refuses longer whole numbers: `sys.int_info.default_max_str_digits`.
 _MOST_DIGITS = 4_300
 _LONG_NUMBER = re.compile(rb"\d{%d}" % _MOST_DIGITS)
-_TWO_DIGITS = re.compile(rb"\d\d")
+
+#: Of the bytes of a long number, so many are looked at: by chance, so many digits stand together
+#: in no ordinary text.
+_LOOKS = 8
+_DIGITS = re.compile(rb"\d{%d}" % _LOOKS)
 
 #: Python's json refuses what is nested deeper than the interpreter's stack allows.
 _MOST_LEVELS = 500
@@ -45,8 +49,7 @@ def _may_be_odd(data: bytes) -> bool:
         data.decode()
     except UnicodeDecodeError:
         return True
-    # Of the bytes of a long number, two of these lie behind each other.
-    return b"\0" in data or bool(_TWO_DIGITS.search(data[:: _MOST_DIGITS // 2]))
+    return b"\0" in data or bool(_DIGITS.search(data[:: _MOST_DIGITS // _LOOKS]))
 
 
 def _find_doubtful(lines: list[bytes], data: bytes) -> np.ndarray:

@@ -120,21 +120,29 @@ def _seconds_before_evaluation(seconds: dict[str, float | None]) -> float:
 
 def coverage(result: dict[str, Any]) -> str:
     """Facility location: seconds and memory by the pool's size, and what other ways take."""
-    lines = ["| rows | chosen | seconds | peak memory | lazy greedy | plain greedy |"]
-    lines += ["|---|---|---|---|---|---|"]
+    lines = ["| rows | chosen | seconds | CPU seconds | peak memory | lazy greedy | plain greedy |"]
+    lines += ["|---|---|---|---|---|---|---|"]
     for run in result["runs"]:
         figures = [f"{run['rows']:,}", f"{run['chosen']:,}", f"{run['seconds']:,.1f}"]
-        figures.append(f"{run['scorer_peak_mb']} MB")
+        figures += [f"{run['cpu_seconds']:,.1f}", f"{run['scorer_peak_mb']} MB"]
         for name in ("lazy", "plain"):
-            same = "the same rows" if run.get(f"{name}_same_order") else "**other rows**"
-            times = run.get(f"{name}_over_this")
-            figures.append(f"{times:.0f} × as long, {same}" if times else "–")
+            times = run.get(f"cpu_{name}_over_this")
+            figures.append(f"{times:.1f} × the CPU seconds; {_same(run, name)}" if times else "–")
         lines.append(f"| {' | '.join(figures)} |")
     note = (
-        f"On {result['machine']['cores']} cores, lazy and plain greedy on one. The memory includes "
+        f"On {result['machine']['cores']} cores, lazy and plain greedy on one. Of rows that add the "
+        "same but for rounding, other ways may choose another one first. The memory includes "
         f"vectors of {result['dimensions']} numbers. (`python benchmarks/coverage.py`)"
     )
     return "\n".join([*lines, "", note])
+
+
+def _same(run: dict[str, Any], way: str) -> str:
+    """Whether another way of facility location chose the same rows."""
+    if run[f"{way}_same_order"]:
+        return "the same rows and order"
+    same = run[f"{way}_same_rows"]
+    return "the same rows" if same == run["chosen"] else f"{same:,} of the same rows"
 
 
 def scale() -> str:

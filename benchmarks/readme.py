@@ -130,8 +130,8 @@ def coverage(result: dict[str, Any]) -> str:
             figures.append(f"{times:.1f} × the CPU seconds; {_same(run, name)}" if times else "–")
         lines.append(f"| {' | '.join(figures)} |")
     note = (
-        f"On {result['machine']['cores']} cores, lazy and plain greedy on one. Of rows that add the "
-        "same but for rounding, other ways may choose another one first. The memory includes "
+        f"On {result['machine']['cores']} cores, lazy and plain greedy on one. Of rows that add "
+        "the same but for rounding, other ways may choose another one first. The memory includes "
         f"vectors of {result['dimensions']} numbers. (`python benchmarks/coverage.py`)"
     )
     return "\n".join([*lines, "", note])

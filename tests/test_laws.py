@@ -34,7 +34,7 @@ SHARING = {"s2l", "s2l_published"}
 #: Methods of another's parts, with other settings.
 VARIANTS = {"rds_last_token", "rds_mean", "rds_prompt_only", "rds_response_only", "mid_ppl",
             "middle_ppl", "ifd_bfloat16", "embed_minilm", "embed_nv", "less_srht",
-            "s2l_published"}  # fmt: skip
+            "s2l_published", "less_rademacher", "high_learnability"}  # fmt: skip
 ROWS = 48  # of the golden pool: enough for every source, seconds for every method
 
 

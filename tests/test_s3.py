@@ -11,7 +11,7 @@ from tests.test_pipeline import repro, small_project
 moto = pytest.importorskip("moto.server", reason="needs moto's server: the extra `dev`")
 pytest.importorskip("dvc_s3", reason="needs DVC's S3 remotes: the extra `s3`")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
+pytestmark = [pytest.mark.slow, pytest.mark.torture, pytest.mark.xdist_group("s3")]
 
 #: Keys of nobody, and files that are not there: a user's own must play no part.
 MADE_UP = {

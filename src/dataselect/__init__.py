@@ -23,6 +23,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
+# Arrow's allocator takes a GiB at its first use, which a limit on memory counts whether it is
+# touched or not. So it only reserves it.
+os.environ.setdefault("MIMALLOC_ARENA_EAGER_COMMIT", "0")
+
 __all__ = ["InputError", "Selection", "select"]
 
 #: The Python API: name → module. Each is imported when it is first used, since that takes seconds.

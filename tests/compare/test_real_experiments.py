@@ -7,7 +7,7 @@ import pytest
 from tests.helpers import run
 from tests.test_pipeline import SETTINGS, small_project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("real_experiments")]
+pytestmark = [pytest.mark.slow, pytest.mark.torture, pytest.mark.xdist_group("real_experiments")]
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,7 @@ def close(first, second):
 
 # Training itself: train/test_run.py. 13 rows: an epoch ends in a step of one, of which a second
 # process has no row.
+@pytest.mark.torture
 def test_a_reference_is_fitted_by_two_processes_as_by_one(in_scratch):
     table = in_scratch / "pool.parquet"
     rows = [(i, f"id{i}", "source", turns(i)) for i in range(13)]

@@ -111,6 +111,7 @@ def slow(folder):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 @pytest.mark.slow
+@pytest.mark.torture
 def test_workers_end_when_the_process_they_work_for_is_killed(in_scratch):
     tables.write("pool", numbers(60), in_scratch / "pool.parquet")
     (in_scratch / "workers").mkdir()

@@ -68,6 +68,21 @@ def test_gpus_are_those_that_cuda_sees(monkeypatch, visible, order, sizes, expec
     assert _visible(sizes) == expected
 
 
+#: What a limit on memory counts after Arrow has read a file, in MB.
+COUNTED = """
+import dataselect, re, pyarrow.parquet
+pyarrow.parquet.read_table({file!r})
+print(re.search(r"VmData:\\s+(\\d+)", open("/proc/self/status").read())[1])
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc")
+def test_arrow_takes_no_memory_before_it_needs_it():
+    command = [sys.executable, "-c", COUNTED.format(file=str(GOLDEN / "pool.parquet"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) / 1024 < 700  # 1 GiB more if Arrow's allocator takes its first arena
+
+
 def test_a_model_that_does_not_fit_is_one_message(in_scratch):
     def load():
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")

@@ -50,7 +50,7 @@ def slowly(rows, side, progress):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.torture)])
 def test_progress_moves_within_a_shard(in_scratch, monkeypatch, workers):
     shown = watch(monkeypatch)
     tables.write("pool", numbers(20), in_scratch / "pool.parquet")

@@ -51,6 +51,7 @@ PROBE = "import runpy; runpy.run_path({!r}, run_name='probe'); import torch"
 
 @linux_only
 @pytest.mark.slow
+@pytest.mark.torture
 def test_a_users_own_policy_stays():
     script = PROBE.format(str(ROOT / "stages/train.py"))
     assert set(policies("-c", script, OMP_WAIT_POLICY="ACTIVE")) == {"ACTIVE"}

@@ -184,7 +184,7 @@ def lines(process):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pause", [0.05, 0.2])
+@pytest.mark.parametrize("pause", [0.05, pytest.param(0.2, marks=pytest.mark.torture)])
 def test_a_killed_process_leaves_whole_shards_only(in_scratch, pause):
     tables.write("pool", pool(80), in_scratch / "pool.parquet")
     count = len(sizes(in_scratch, 80))

@@ -74,6 +74,7 @@ def test_influences_before_projection_agree(golden, rows, unprojected):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["rademacher", "srht"])
+@pytest.mark.torture
 def test_projection_to_8192_keeps_the_influences(rows, unprojected, checkpoint, kind):
     exact = scored(rows, unprojected, "tasks")
     features = both(rows, checkpoint, projection=kind)

@@ -90,6 +90,7 @@ def test_its_vectors_are_those_of_the_model_in_this_process(model, featurizer):
 
 
 @pytest.mark.parametrize("changed", ["append_eos", "right_padding"])
+@pytest.mark.torture
 def test_eos_and_padding_count(model, featurizer, changed):
     found = vectors(load(model, python=None, **{changed: False}))
     assert np.abs(found - vectors(featurizer)).max() > 1e-3
@@ -159,6 +160,7 @@ def test_a_models_own_code_runs_only_where_it_may(model):
     assert "Read it, and if you trust it, set `model.trust_remote_code: true`" in message
 
 
+@pytest.mark.torture
 def test_it_ends_with_what_started_it(model):
     featurizer = load(model)
     pid = process_of(featurizer)._process.pid

@@ -63,9 +63,9 @@ def check(case):
 
 @pytest.mark.slow
 def test_any_template_renders_or_is_refused_with_a_message():
-    ends = run_cases(cases, check, 60)
-    assert ends["done"] >= 5
-    assert ends["refused"] >= 5
+    ends = run_cases(cases, check, 30)
+    assert ends["done"] >= 3
+    assert ends["refused"] >= 3
 
 
 @pytest.mark.torture

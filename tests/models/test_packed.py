@@ -89,6 +89,7 @@ def compiled_by(monkeypatch):
 
 
 @pytest.mark.parametrize("works", [True, False])
+@pytest.mark.torture
 def test_compiled_blocks_give_the_same_states_and_a_failure_is_said(
     works, compiled_by, capsys, in_scratch
 ):

@@ -41,7 +41,10 @@ def out(in_scratch):
     return in_scratch
 
 
-@pytest.mark.parametrize("method", ["rds", "s2l", "less", "ifd", "random"])
+@pytest.mark.parametrize("method", [
+    "rds", "s2l", "random",
+    pytest.param("less", marks=pytest.mark.torture), pytest.param("ifd", marks=pytest.mark.torture),
+])  # fmt: skip
 @pytest.mark.slow
 def test_of_the_whole_pool_it_counts_what_a_run_counts(method, out):
     sections = plan({**PARAMS, "method": method}, small_methods())

@@ -16,7 +16,7 @@ from typing import Any
 from comparison_tables import alarms, rates
 from gpu_tables import packed_rows
 from pool_tables import contamination, near_duplicates, precision, questions, reported
-from training_tables import memory, training, training_gpu
+from training_tables import memory, overhead, training, training_gpu
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -58,6 +58,7 @@ def tables() -> dict[str, tuple[str, str]]:
         "packed": ("docs/large-pools.md", packed_rows(_result("embed_gpu"))),
         "memory": ("docs/large-models.md", memory(_result("memory"))),
         "training": ("docs/large-models.md", training(_result("training"))),
+        "overhead": ("docs/large-models.md", overhead(_result("training_overhead"))),
         "training_gpu": ("docs/large-models.md", training_gpu(_result("training_gpu"))),
         "contamination": ("docs/pools.md", contamination(_result("contamination"))),
         "alarms": ("docs/compare.md", alarms(_result("comparisons"))),

@@ -24,6 +24,9 @@ from dataselect import report
 #: Seconds after which a lease that nothing has touched is another's to take.
 DURATION = 30.0
 
+#: Times within DURATION that a lease is touched, and that its process sees whether it still has it.
+TOUCHES = 15
+
 #: Seconds of waiting after which is printed for whom.
 PATIENCE = 5.0
 
@@ -65,7 +68,10 @@ def exclusive(
         patience: after so many seconds; None: PATIENCE.
     """
     lease = SoftFileLease(
-        path.with_suffix(".lease"), lease_duration=DURATION, on_compromise=_end_this_process
+        path.with_suffix(".lease"),
+        lease_duration=DURATION,
+        heartbeat_interval=DURATION / TOUCHES,
+        on_compromise=_end_this_process,
     )
     lock = FileLock(path, fallback_to_soft=False)
     try:

@@ -11,13 +11,14 @@ each a sentence.
 import contextlib
 import gc
 import importlib
-import importlib.util
 import json
 import os
+import runpy
 import shutil
 import sys
 import tempfile
 import traceback
+from functools import partial
 from pathlib import Path
 
 #: What a run leaves, and what decides how it goes on.
@@ -34,11 +35,8 @@ MOST_POINTS = 3_000
 
 
 def load_stage(name):
-    """The `main` of a stage's script."""
-    spec = importlib.util.spec_from_file_location(f"stage_{name}", f"stages/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    """What runs a stage's script, as the command line does."""
+    return partial(runpy.run_path, f"stages/{name}.py", run_name="__main__")
 
 
 def attempt(main, setting="", note_modules=None):

@@ -60,6 +60,18 @@ def test_a_stage_that_waits_says_for_which_process(holder):
     )
 
 
+def test_parts_of_files_of_a_killed_stage_are_removed_from_the_folders_of_outs_too(in_scratch):
+    Path("plan.json").write_text('{"score": {}}')
+    left = ["out/.groups.parquet.abcdefgh", "out/features/.features.json.abcdefgh"]
+    kept = ["out/features/.gitignore", "out/features/features.json"]
+    for name in (*left, *kept):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    with stage("score", Any):
+        pass
+    assert [name for name in (*left, *kept) if Path(name).exists()] == kept
+
+
 def test_too_little_memory_is_a_message_that_says_what_to_lower(in_scratch, capsys):
     Path("plan.json").write_text('{"score": {}}')
     with pytest.raises(SystemExit, match="1"), stage("score", Any):

@@ -72,6 +72,8 @@ def stage(name: str, section: type[S]) -> Generator[StageRun[S]]:
         begin()
         with _exclusive(name):
             files.remove_partials(Path("out"))
+            for folder in Path("out").glob("*/"):
+                files.remove_partials(folder, ".*.????????")
             for folder in ("metrics", "metrics/plots"):  # where the user may have files, in git
                 files.remove_partials(Path(folder), ".*.json.????????")
             run = StageRun(_section(name, section))

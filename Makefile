@@ -10,12 +10,13 @@ PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses 3 --dist loadgroup
 
 setup: $(VENV)/ready
 
+# Of 25,000 modules Python compiles those that are used, when they are: pip would compile all.
 $(VENV)/ready: requirements.lock pyproject.toml
 	@echo "Setting up $(VENV), once: $$(grep -c == requirements.lock) packages of requirements.lock,"
 	@echo "2.8 GB on disk; some GB more where torch comes with its libraries for GPUs."
 	@echo "It takes 2 to 10 minutes, most of them for the downloads and for unpacking torch."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-compile --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 	@echo "$(VENV) is ready: $$(du -sh $(VENV) | cut -f1). To use it yourself: source $(VENV)/bin/activate"

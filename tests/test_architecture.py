@@ -302,6 +302,13 @@ def test_nothing_names_a_pickle_or_runs_remote_code():
         assert "trust_remote_code=True" not in text, path
 
 
+def test_the_path_of_a_table_is_no_pattern():
+    """Polars takes brackets in a path for a pattern, unless it is given `glob=False`."""
+    calls = re.compile(r"\bpl\.(?:read|scan)_parquet\w*\((?:[^()]|\([^()]*\))*\)")
+    found = [call for path in MODULES for call in calls.findall(path.read_text())]
+    assert found and not [call for call in found if "glob=False" not in call]
+
+
 def test_committed_files_name_no_path_of_a_machine():
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False

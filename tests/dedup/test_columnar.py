@@ -192,3 +192,13 @@ def test_texts_that_are_not_utf8_are_bad_rows():
     assert pl.read_parquet("out/pool.parquet")["id"].to_list() == ["good", "good too"]
     dropped = pl.read_parquet("out/dropped.parquet")
     assert dropped.select("id", "detail").rows() == [("a.parquet:2", "not UTF-8: b'bad\\xff'")]
+
+
+def test_columns_of_views_are_read():
+    """Types for which Arrow lacks functions, and a row of theirs that is named by itself."""
+    talks = [row(f"{i}?", "y" * (i != 1))["messages"] for i in range(3)]
+    columns = {"id": pa.array(["a", "b", "c"], pa.string_view()), "messages": pa.array(talks)}
+    pq.write_table(pa.table(columns), "a.parquet")
+    results("out", ["a.parquet"], PoolRules(on_bad_row="drop"))
+    assert pl.read_parquet("out/pool.parquet")["id"].to_list() == ["a", "c"]
+    assert pl.read_parquet("out/dropped.parquet")["reason"].to_list() == ["empty response"]

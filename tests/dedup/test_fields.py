@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from dataselect.dedup.fields import BadRow, name_field, text_field, text_list_field
+from dataselect.dedup.fields import BadRow, checked_text, name_field, text_field, text_list_field
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,12 @@ def test_a_list_of_texts_or_numbers_becomes_texts():
     assert text_list_field({"choices": ["a", 2, 0.5]}, "choices") == ["a", "2", "0.5"]
     assert text_list_field({"choices": None}, "choices") is None
     assert text_list_field({}, "choices") is None
+
+
+def test_a_number_of_any_size_is_a_text():
+    assert checked_text(7 * 10**400, "content") == "7" + "0" * 400
+    with pytest.raises(BadRow, match=r"^content: expected text, found -inf$"):
+        checked_text(-math.inf, "content")
 
 
 @pytest.mark.parametrize("missing", [None, "", math.nan])

@@ -159,6 +159,15 @@ DAMAGED = {
         gzip.compress(lines(ROWS))[:-8] + bytes(8),
         "flipped.jsonl.gz: cannot be read: CRC check failed",
     ),
+    "bits.jsonl.gz": (
+        gzip.compress(lines(ROWS))[:10] + b"\xff" * 9,
+        "bits.jsonl.gz: cannot be read: Error -3 while decompressing data: invalid block type",
+    ),
+    "bits.json.gz": (gzip.compress(lines(ROWS))[:10] + b"\xff" * 9, "bits.json.gz: cannot be read"),
+    "name.parquet": (
+        parquet(ROWS).replace(b"source", b"so\xffrce"),
+        "name.parquet: damaged: a column's name is not UTF-8: b'so\\xffrce'. Replace the file.",
+    ),
 }
 
 

@@ -1,5 +1,7 @@
 """Commits of a hub, and its errors as messages: raised where the libraries raise them."""
 
+import zlib
+
 import datasets
 import huggingface_hub
 import pytest
@@ -71,6 +73,7 @@ def test_an_error_at_the_commit_says_what_to_do(error, advice, project, monkeypa
             ConnectionError("Couldn't reach 'some/set' on the Hub"),
             "continues from what was fetched",
         ),
+        (zlib.error("Error -3 while decompressing data"), "Fix remote/pools/a.yaml"),
         (RuntimeError("Dataset scripts are no longer supported, but found set.py"), "Fix"),
     ],
 )

@@ -62,6 +62,28 @@ def test_models_without_such_attention_keep_padded_batches(kind, on_gpu, capsys)
     torch.testing.assert_close(net(ids)[0], before)
 
 
+MOE = {"num_local_experts": 4, "num_experts_per_tok": 2}
+QWEN = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+QWEN |= {"shared_expert_intermediate_size": 32, "sliding_window": 16, "max_window_layers": 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "packs"),
+    [
+        ("Mixtral", MOE | {"sliding_window": 16}, True),
+        ("Phimoe", MOE | {"sliding_window": None}, True),
+        ("Phimoe", MOE | {"sliding_window": 16}, False),
+        ("Qwen2Moe", QWEN | {"use_sliding_window": False}, True),
+        ("Qwen2Moe", QWEN | {"use_sliding_window": True}, False),
+        ("Llama4Text", MOE | {"attention_chunk_size": 16, "head_dim": 8}, False),
+    ],
+)
+def test_a_window_that_masks_alone_have_needs_padded_batches(kind, changes, packs, on_gpu):
+    """The rows that a model is tried on are shorter than the window."""
+    net = make(kind, **changes)
+    assert (packed(net) is not None) == packs
+
+
 def test_on_a_processor_rows_are_padded():
     assert packed(make("Llama")) is None
 

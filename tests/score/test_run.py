@@ -93,6 +93,15 @@ def test_a_single_group_per_row_is_written_with_its_number(out):
     assert (chosen["source"] == pl.Series(["a", "b", "a", "b"])).all()
 
 
+def test_brackets_in_the_name_of_a_folder_are_no_pattern(out):
+    folder = out / "run[1]"
+    folder.mkdir()
+    for path in out.glob("*.parquet"):
+        path.rename(folder / path.name)
+    done, _ = scored(folder, "random", seed=0, per="source")
+    assert done.rows == 6
+
+
 @pytest.mark.parametrize("shard", [1, 2, 5, 6])
 def test_shards_of_any_size_are_read(out, shard):
     features(out, "pool", shard, tokens=[3, 1, 2, 9, 8, 7])

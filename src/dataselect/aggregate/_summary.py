@@ -62,7 +62,7 @@ def count_by_task(selected: Selected) -> tuple[list[tuple], str | None]:
 def source_shares(selection: pl.DataFrame, pool: Path) -> pl.DataFrame:
     """Per source: rows and share in the pool and in the selection, the largest share first."""
     selected = selection.group_by("source").agg(selected=pl.len())
-    frame = pl.scan_parquet(pool).group_by("source").agg(pool=pl.len()).collect()
+    frame = pl.scan_parquet(pool, glob=False).group_by("source").agg(pool=pl.len()).collect()
     return (
         frame.join(selected, on="source", how="left")
         .with_columns(pl.col("selected").fill_null(0))

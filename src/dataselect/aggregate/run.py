@@ -155,7 +155,10 @@ def _chosen_rows(picks: Picks, groups: pl.DataFrame, pool: Path) -> pl.DataFrame
     ).with_columns(score=pl.Series(picks.scores, dtype=pl.Float32))
     is_chosen = pl.col("row").is_in(picks.rows.tolist())
     rows = (
-        pl.scan_parquet(pool).drop("messages", *TOOL_USE, strict=False).filter(is_chosen).collect()
+        pl.scan_parquet(pool, glob=False)
+        .drop("messages", *TOOL_USE, strict=False)
+        .filter(is_chosen)
+        .collect()
     )
     return (
         chosen.join(rows, on="row", how="left")

@@ -41,7 +41,7 @@ class RunFiles:
     def scan(self, name: str) -> pl.LazyFrame:
         """A table, read as far as a query needs it; empty where there is none."""
         if self.has(name):
-            return pl.scan_parquet(self.path(name))
+            return pl.scan_parquet(self.path(name), glob=False)
         return tables.empty(name).lazy()
 
     @cached_property
@@ -114,7 +114,7 @@ class RunFiles:
                 "`dvc exp apply NAME`; or name another folder: --out FOLDER."
             )
         # Rows are counted, which is faster than to read the column `row` too.
-        ids = pl.scan_parquet(self.path("pool"), row_index_name="number")
+        ids = pl.scan_parquet(self.path("pool"), row_index_name="number", glob=False)
         found = ids.filter(pl.col("id") == wanted).select("number").head(1).collect()
         if found.height:
             return found.item()

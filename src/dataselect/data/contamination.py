@@ -87,7 +87,7 @@ def write_selected_overlaps(out: Path) -> list[TaskOverlap]:
     Returns:
         The tasks that have some.
     """
-    chosen = pl.scan_parquet(out / "selection.parquet").select("row")
+    chosen = pl.scan_parquet(out / "selection.parquet", glob=False).select("row")
     pairs = _pairs(out).join(chosen, on="row", how="semi").sort("row", "task", "test").collect()
     tables.write("selected_contamination", pairs, out / "selected_contamination.parquet")
     return _with_some(count_overlaps(pairs, tables.read("tests", out / "tests.parquet")))
@@ -105,7 +105,7 @@ def read_selected_overlaps(out: Path, tests: pl.DataFrame) -> list[TaskOverlap]:
 
 def _pairs(out: Path) -> pl.LazyFrame:
     """Rows and tests whose question stands in them: an answer alone does not count."""
-    pairs = pl.scan_parquet(out / "contamination.parquet").filter("question_found")
+    pairs = pl.scan_parquet(out / "contamination.parquet", glob=False).filter("question_found")
     return pairs.select("row", "id", "task", "test")
 
 

@@ -20,7 +20,7 @@ def check_numbers(table: Path, names: Iterable[str]) -> None:
     Raises:
         InputError: there is no such column, or it holds something else.
     """
-    schema = pl.read_parquet_schema(table)
+    schema = pl.scan_parquet(table, glob=False).collect_schema()
     for name in names:
         if name not in schema:
             hint = did_you_mean(name, schema)
@@ -28,7 +28,7 @@ def check_numbers(table: Path, names: Iterable[str]) -> None:
         if schema[name] == pl.Boolean or schema[name].is_numeric():
             continue
         number = pl.col(name).cast(pl.Float64, strict=False)
-        wrong = pl.scan_parquet(table).drop_nulls(name).filter(number.is_null())
+        wrong = pl.scan_parquet(table, glob=False).drop_nulls(name).filter(number.is_null())
         for row_id, value in wrong.select("id", name).head(1).collect().iter_rows():
             raise InputError(
                 f"the scorer's column `{name}`: expected numbers; the row `{row_id}` has the "

@@ -133,7 +133,12 @@ def epochs_by_source(pool: Path, epochs: Mapping[str, int]) -> dict[str, int]:
     """
     if not epochs:
         return {}
-    sources = pl.scan_parquet(pool).select(pl.col("source").unique()).collect()["source"].to_list()
+    sources = (
+        pl.scan_parquet(pool, glob=False)
+        .select(pl.col("source").unique())
+        .collect()["source"]
+        .to_list()
+    )
     matched = match_sources(epochs, sources, "params.yaml: mix.epochs")
     return {source: epochs[name] for source, name in matched.items()}
 

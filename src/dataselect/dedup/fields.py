@@ -44,7 +44,9 @@ def value_of(record: dict[str, Any], name: str) -> Any:
 
 def is_number(value: Any) -> bool:
     """Whether a value is a number that JSON can write; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def text_field(record: dict[str, Any], *names: str) -> str | None:

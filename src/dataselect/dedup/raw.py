@@ -140,7 +140,7 @@ def _row(parts: list[Part], place: int) -> RawRow:
     """The row at a place of a block."""
     for part in parts:
         if place < len(part):
-            return part.rows([place])[0]
+            return part.slice(place, place + 1).rows()[0]
         place -= len(part)
     raise IndexError(place)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,9 @@ UNREADABLE = (ValueError, OverflowError, LookupError, NotImplementedError)
 
 #: Parts of the names of Arrow's types of points in time.
 TEMPORAL = ("timestamp", "duration", "date", "time", "month_day")
+
+#: Arrow's types for which it lacks functions, such as `take`.
+VIEWS = ("string_view", "binary_view", "list_view")
 
 
 class RawRow(NamedTuple):
@@ -70,7 +74,7 @@ def input_errors(name: str) -> Generator[None]:
     """Raises: InputError: the file cannot be read."""
     try:
         yield
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name}: cannot be read: {error}. Replace the file.") from None
 
 
@@ -136,6 +140,11 @@ def read_batches(name: str, wanted: Collection[str]) -> Iterator[tuple[list[str]
                 yield names, batch
     except pa.ArrowException as error:
         raise InputError(f"{name}: not a parquet file: {error}. Replace the file.") from None
+    except UnicodeDecodeError as error:  # texts of rows are made later
+        raise InputError(
+            f"{name}: damaged: a column's name is not UTF-8: {error.object[:20]!r}. "
+            "Replace the file."
+        ) from None
 
 
 def batch_to_records(names: list[str], batch: Any) -> list[dict[str, Any] | BadRow]:
@@ -158,11 +167,12 @@ def batch_to_records(names: list[str], batch: Any) -> list[dict[str, Any] | BadR
 def is_readable(batch: Any) -> bool:
     """Whether all values of a record batch are ones that Python has, for certain.
 
-    Texts are UTF-8, which a parquet file does not ensure; and there are no points in time.
+    Texts are UTF-8, which a parquet file does not ensure; and there are no points in time, nor
+    views.
     """
     import pyarrow as pa
 
-    if any(word in str(field.type) for field in batch.schema for word in TEMPORAL):
+    if any(word in str(field.type) for field in batch.schema for word in (*TEMPORAL, *VIEWS)):
         return False
     try:
         batch.validate(full=True)

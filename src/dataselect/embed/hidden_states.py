@@ -70,6 +70,7 @@ def _load(
     from dataselect.models.load import load_encoder
     from dataselect.models.packed import packed, to_device
     from dataselect.models.parts import encode_part
+    from dataselect.models.rotary import length_key
 
     encoder, chat = load_encoder(model), load_chat(model)
     device, token_flops = compute_device(encoder), forward_flops(encoder, head=False)
@@ -78,6 +79,7 @@ def _load(
     vectors_of = partial(_padded, encoder) if net is None else partial(_packed, net)
     budget = PADDED_TOKENS if net is None else PACKED_TOKENS
     batches = Batches.on(device.type, gpu=budget, packed=net is not None)
+    key = length_key(encoder)
 
     def featurize(rows: list, side: str, progress: Progress) -> dict[str, np.ndarray]:
         # They stay on the device until all are there: no batch waits for the one before.
@@ -98,7 +100,7 @@ def _load(
             blocks = filled(blocks, batches.max_padded_tokens)
         for numbers, encoded in blocks:
             lengths = [len(row.ids) for row in encoded]
-            batches.run(lengths, partial(embed_batch, numbers, encoded))
+            batches.run(lengths, partial(embed_batch, numbers, encoded), key)
         return {"vectors": vectors.cpu().numpy()}
 
     return featurize

@@ -83,7 +83,7 @@ def read_run(home: Path) -> FinishedRun:
     tests = tables.read("tests", out / "tests.parquet")
     with (out / "train.jsonl").open("rb") as file:
         lines = sum(1 for _ in file)
-    sources = pl.scan_parquet(out / "pool.parquet").group_by("source").len().collect()
+    sources = pl.scan_parquet(out / "pool.parquet", glob=False).group_by("source").len().collect()
     return FinishedRun(
         plan,
         _rows(selection, out),
@@ -98,7 +98,7 @@ def read_run(home: Path) -> FinishedRun:
 
 
 def _rows(selection: pl.DataFrame, out: Path) -> pl.DataFrame:
-    pool = pl.scan_parquet(out / "pool.parquet")
+    pool = pl.scan_parquet(out / "pool.parquet", glob=False)
     tables.check("pool", pool.head(0).collect(), "out/pool.parquet")
     groups = tables.read("groups", out / "groups.parquet").select("group", group_name="name")
     chosen = pool.filter(pl.col("row").is_in(selection["row"].to_list())).collect()

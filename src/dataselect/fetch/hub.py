@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,7 +83,8 @@ def _is_expected(error: Exception) -> bool:
     from datasets.exceptions import DatasetsError
 
     texts = ("Couldn't cast", "Dataset scripts")  # a TypeError and a RuntimeError of the library
-    kinds = (OSError, ValueError, KeyError, EOFError, BadZipFile, DatasetsError)
+    damaged = (EOFError, BadZipFile, zlib.error)
+    kinds = (OSError, ValueError, KeyError, *damaged, DatasetsError)
     return isinstance(error, kinds) or _is_http(error) or str(error).startswith(texts)
 
 

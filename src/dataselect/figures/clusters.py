@@ -59,13 +59,13 @@ def clusters(material: Material) -> Clusters:
     run = next((run for run in material.runs if _has_clusters(run)), None)
     if run is None:
         raise MissingData("no run has clusters of trajectories, as those of the method s2l")
-    groups = pl.read_parquet(output(run, "groups.parquet"))
+    groups = pl.read_parquet(output(run, "groups.parquet"), glob=False)
     paths = find_outputs(run, "features", "pool")
     if not paths:
         raise MissingData(f"out/features of {run.name} is gone from DVC's cache")
     parts = [shards.read_arrays(path, ["nll"])["nll"] for path in paths]
     trajectories = np.concatenate(parts)
-    numbers = pl.read_parquet(output(run, "scores.parquet"), columns=["group"])["group"]
+    numbers = pl.read_parquet(output(run, "scores.parquet"), columns=["group"], glob=False)["group"]
     cluster = np.where(np.isfinite(trajectories).all(axis=1), numbers.to_numpy(), -1)
     return Clusters(
         run, trajectories, cluster, groups["name"].to_list(), groups["parent"].to_list()
@@ -74,4 +74,7 @@ def clusters(material: Material) -> Clusters:
 
 def _has_clusters(run: Run) -> bool:
     path = find_output(run, "groups.parquet")
-    return path is not None and not pl.read_parquet(path, columns=["parent"])["parent"].has_nulls()
+    return (
+        path is not None
+        and not pl.read_parquet(path, columns=["parent"], glob=False)["parent"].has_nulls()
+    )

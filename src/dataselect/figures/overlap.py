@@ -30,7 +30,7 @@ def overlap(material: Material) -> Figure:
     groups = list(material.conditions.values())[:MOST]
     counts = [len(group) for group in groups]
     selections = [
-        pl.read_parquet(output(run, "selection.parquet"), columns=["id"])["id"]
+        pl.read_parquet(output(run, "selection.parquet"), columns=["id"], glob=False)["id"]
         for group in groups
         for run in group
     ]

@@ -61,13 +61,13 @@ def purity(material: Material) -> Figure:
 def _labels(found: Clusters, column: str) -> np.ndarray:
     """The label of every row as a number (int64, n)."""
     path = output(found.run, "pool.parquet")
-    columns = pl.read_parquet_schema(path)
+    columns = pl.scan_parquet(path, glob=False).collect_schema()
     if column not in columns or columns[column].is_nested():
         known = [name for name, kind in columns.items() if not kind.is_nested()]
         raise InputError(
             f"--label: the pool has no column `{column}`. {did_you_mean(column, known)}"
         )
-    values = pl.read_parquet(path, columns=[column])[column]
+    values = pl.read_parquet(path, columns=[column], glob=False)[column]
     return values.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
 
 

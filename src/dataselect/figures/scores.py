@@ -33,7 +33,7 @@ def scores(material: Material) -> Figure:
     """
     chosen: dict[str, Run] = {}
     for (method, _, _), runs in material.conditions.items():
-        if pl.read_parquet(output(runs[0], "groups.parquet"))["parent"].null_count():
+        if pl.read_parquet(output(runs[0], "groups.parquet"), glob=False)["parent"].null_count():
             chosen[method] = runs[0]  # in clusters, scores are a random order
     if not chosen:
         raise MissingData("no run has scores but of a random order in clusters")
@@ -64,8 +64,10 @@ def histograms(run: Run) -> dict[str, list[dict[str, Any]]]:
     Raises:
         MissingData: the run's scores are gone.
     """
-    groups = pl.read_parquet(output(run, "groups.parquet"))
-    selection = pl.read_parquet(output(run, "selection.parquet"), columns=["row", "task"])
+    groups = pl.read_parquet(output(run, "groups.parquet"), glob=False)
+    selection = pl.read_parquet(
+        output(run, "selection.parquet"), columns=["row", "task"], glob=False
+    )
     path = output(run, "scores.parquet")
     step = max(1, tables.row_count(path) // SAMPLE)
     columns = _columns(groups, tables.list_size(path, "score"))

@@ -50,7 +50,7 @@ def _shares(runs: list[Run]) -> pl.DataFrame:
 
 
 def _share(path: Path) -> pl.DataFrame:
-    counted = pl.scan_parquet(path).group_by("source").len().collect(engine="streaming")
+    counted = pl.scan_parquet(path, glob=False).group_by("source").len().collect(engine="streaming")
     return counted.select("source", share=pl.col("len") / counted["len"].sum())
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
     from dataselect.models.chat import Encoded
 
 
-def batches(lengths: list[int], max_padded_tokens: int, *, packed: bool = False) -> list[list[int]]:
+#: Length of a row → what the lengths of a batch's rows have in common.
+Key = Callable[[int], Any]
+
+
+def one_key(length: int) -> None:
+    """The `Key` with which rows of any lengths may be in a batch together."""
+
+
+def batches(
+    lengths: list[int], max_padded_tokens: int, *, packed: bool = False, key: Key = one_key
+) -> list[list[int]]:
     """Groups rows of like length so that no batch, padded, is larger than the budget.
 
     Longest first, so that memory runs out at once or never. A row longer than the budget is a
@@ -28,6 +39,7 @@ def batches(lengths: list[int], max_padded_tokens: int, *, packed: bool = False)
 
     Args:
         packed: rows are not padded.
+        key: rows are in a batch only with rows of the same key. Those of sorted lengths are sorted.
 
     Returns:
         Row numbers, batch by batch; every row exactly once.
@@ -38,7 +50,8 @@ def batches(lengths: list[int], max_padded_tokens: int, *, packed: bool = False)
     for row in order:
         # The first row of a batch is its longest: the width that the others are padded to.
         added = lengths[row] if packed or not groups else lengths[groups[-1][0]]
-        if groups and size + added <= max_padded_tokens:
+        fits = size + added <= max_padded_tokens
+        if groups and fits and key(lengths[row]) == key(lengths[groups[-1][0]]):
             groups[-1].append(row)
             size += added
         else:
@@ -93,7 +106,9 @@ class Batches:
         """The budget `gpu`, which keeps a GPU busy, or `cpu`, which suits a processor's caches."""
         return cls(gpu if device == "cuda" else cpu, packed=packed)
 
-    def run(self, lengths: list[int], work: Callable[[list[int]], None]) -> None:
+    def run(
+        self, lengths: list[int], work: Callable[[list[int]], None], key: Key = one_key
+    ) -> None:
         """Calls `work` with the row numbers of one batch after another, until all rows are done.
 
         A batch that runs out of memory is given again in smaller batches: what `work` did for it
@@ -101,11 +116,13 @@ class Batches:
 
         Args:
             lengths: tokens of every row.
+            key: see `batches`.
 
         Raises:
             InputError: memory does not suffice for a single row.
         """
-        pending = deque(batches(lengths, self.max_padded_tokens, packed=self.packed))
+        group = partial(batches, packed=self.packed, key=key)
+        pending = deque(group(lengths, self.max_padded_tokens))
         while pending:
             if _try_batch(work, pending[0]):
                 pending.popleft()
@@ -114,7 +131,7 @@ class Batches:
             remaining = [row for batch in pending for row in batch]
             self._shrink(pending[0], lengths)
             lengths_left = [lengths[row] for row in remaining]
-            smaller = batches(lengths_left, self.max_padded_tokens, packed=self.packed)
+            smaller = group(lengths_left, self.max_padded_tokens)
             pending = deque([remaining[i] for i in batch] for batch in smaller)
 
     def _shrink(self, batch: list[int], lengths: list[int]) -> None:

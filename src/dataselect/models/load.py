@@ -16,6 +16,7 @@ from dataselect.models.device_map import remove_with, spread_options
 from dataselect.models.positions import check_positions, table_length
 from dataselect.models.precision import torch_dtype
 from dataselect.models.quantized import nf4_settings
+from dataselect.models.rotary import forget_lengths
 from dataselect.models.weights import check_finite, check_loaded
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ def _load_weights(
         torch.backends.cuda.enable_cudnn_sdp(False)
     net = net.eval().to(place) if place and not spread_to else net.eval()
     check_finite(net, model.name)
+    forget_lengths(net)
     return net
 
 

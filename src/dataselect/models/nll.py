@@ -12,6 +12,7 @@ from dataselect.models.device_map import compute_device
 from dataselect.models.flops import forward_flops
 from dataselect.models.packed import Packed, segment_sums, to_device
 from dataselect.models.parts import encode_responses
+from dataselect.models.rotary import length_key
 from dataselect.report import Progress, part_of
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _padded_losses(
         tokens = int(real.sum())
         progress(len(batch), tokens, flops_per_token * tokens)
 
-    batches.run([len(row.ids) for row in rows], compute)
+    batches.run([len(row.ids) for row in rows], compute, length_key(net))
     return losses
 
 
@@ -121,7 +122,7 @@ def _packed_losses(
         tokens = sum(len(row.ids) for row in encoded)
         progress(len(batch), tokens, flops_per_token * tokens)
 
-    batches.run([len(row.ids) for row in rows], compute)
+    batches.run([len(row.ids) for row in rows], compute, length_key(packed.net))
     return Losses(*means.cpu().numpy())
 
 

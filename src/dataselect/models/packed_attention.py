@@ -58,6 +58,11 @@ def attend(
     Raises:
         ValueError: the model asks for what the kernel does not have.
     """
+    import torch
+
+    # A model is tried before it is compiled, and once for all layers, which must be alike for that.
+    if not torch.compiler.is_compiling():
+        _check_window(module, sliding_window)
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     if attention_mask is not None or not causal:
         raise ValueError("a mask, or attention to later tokens")
@@ -66,6 +71,23 @@ def attend(
     q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))  # t h d
     window = -1 if sliding_window is None else sliding_window - 1
     return flash(q, k, v, cu_seq_lens_q, max_length_q, scaling, window)[None], None
+
+
+def _check_window(module: torch.nn.Module, given: int | None) -> None:
+    """Checks that an attention is given the window of its model's configuration.
+
+    Some models have it in their masks alone, of which this attention gets none; the rows that a
+    model is tried on are too short to show it.
+
+    Raises:
+        ValueError: it is not.
+    """
+    config = getattr(module, "config", None)
+    kinds = dict(enumerate(getattr(config, "layer_types", None) or ()))
+    full = kinds.get(getattr(module, "layer_idx", None)) == "full_attention"
+    window = None if full else getattr(config, "sliding_window", None)
+    if getattr(config, "attention_chunk_size", None) or (window and given is None):
+        raise ValueError("a window that masks alone have")
 
 
 def flash(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dataselect.models.batches import Batches, pad
 from dataselect.models.chat import Encoded
 from dataselect.models.device_map import compute_device
+from dataselect.models.rotary import length_key
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +44,7 @@ def row_gradients(
             flat = [grad.flatten(1).to(gradients.device) for grad in by_parameter]
             gradients[part] = torch.cat(flat, dim=1).float()
 
-    batches.run([len(row.ids) for row in rows], differentiate)
+    batches.run([len(row.ids) for row in rows], differentiate, length_key(net))
     return gradients
 
 

@@ -40,7 +40,7 @@ class TokenCounts:
         Raises:
             InputError: the tokenizer cannot be loaded, or lacks something.
         """
-        wanted = pl.scan_parquet(self._pool).filter(pl.col("row").is_in(rows))
+        wanted = pl.scan_parquet(self._pool, glob=False).filter(pl.col("row").is_in(rows))
         columns = [
             name for name in ("row", "messages", *TOOL_USE) if name in wanted.collect_schema()
         ]

@@ -138,7 +138,7 @@ def _measure_instructions(
     from dataselect.models.precision import dtype_name
 
     table = home / "instructions.parquet"
-    frame = pl.scan_parquet(pool).filter(pl.col("row").is_in(rows.tolist())).collect()
+    frame = pl.scan_parquet(pool, glob=False).filter(pl.col("row").is_in(rows.tolist())).collect()
     places = dict(zip(rows.tolist(), range(len(rows)), strict=True))
     frame = frame.with_columns(row=pl.col("row").replace_strict(places)).sort("row")
     tables.write("pool", frame, table)

@@ -104,7 +104,7 @@ def score(section: ScoreSection, out: Path, features: Path, engine: Engine | Non
 
 
 def _pool_info(table: Path) -> PoolInfo:
-    sources = pl.scan_parquet(table).select("source").unique().collect()["source"]
+    sources = pl.scan_parquet(table, glob=False).select("source").unique().collect()["source"]
     return PoolInfo(tables.row_count(table), sorted(sources))
 
 

@@ -27,7 +27,7 @@ FOLDERS = ("out", "metrics", ".dvc/tmp/scratch")
 #: What must be equal whatever happened: the rest of `metrics` tells of seconds.
 COMPARED = ("out/", "metrics/plots/", "metrics/live/plots/")
 
-#: What is written line by line while a model is trained: a run that fails leaves it as far as it got.
+#: What is written line by line in training: a run that fails leaves it as far as it got.
 GROWING = "metrics/live/"
 
 #: What a message says of each failure.

@@ -1,5 +1,6 @@
 """The files that a path stands for, and their hashes."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,9 @@ def test_links_in_a_pools_folder_have_an_end_and_are_no_devices(in_scratch):
     found = [file.path for file in matching_files("data/**/*.jsonl", "x")]
     assert found == ["data/a.jsonl", "data/b.jsonl"]
     assert "no such file" in mistake(matching_files, "data/zero.jsonl", "x")
+
+
+def test_a_file_whose_name_is_not_utf_8_is_a_mistake(in_scratch):
+    Path(os.fsdecode(b"p\xff.jsonl")).write_text("rows")
+    message = mistake(matching_files, "*.jsonl", "pool.path")
+    assert message.startswith(r"pool.path: `p\xff.jsonl`: the file's name is not UTF-8")

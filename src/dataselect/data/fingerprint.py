@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def matching_files(path: str | list[str], where: str) -> list[File]:
         where: the key of params.yaml, for messages.
 
     Raises:
-        InputError: nothing matches, or a file cannot be read.
+        InputError: nothing matches, a file cannot be read, or its name is not UTF-8.
     """
     patterns = [path] if isinstance(path, str) else path
     matches = [match for pattern in patterns for match in _matches(pattern, where)]
@@ -39,6 +40,9 @@ def matching_files(path: str | list[str], where: str) -> list[File]:
     paths = list(found.values())
     if not paths:
         raise InputError(f"{where}: an empty list. Name at least one file.")
+    for name in paths:
+        if (shown := os.fsencode(name).decode(errors="backslashreplace")) != name:
+            raise InputError(f"{where}: `{shown}`: the file's name is not UTF-8. Rename the file.")
     try:
         return [File(path=p, md5=h) for p, h in zip(paths, file_hashes(paths), strict=True)]
     except OSError as error:

@@ -259,6 +259,7 @@ def test_whatever_decides_a_run_gives_it_a_scratch_folder_of_its_own(file, monke
         return Trained(1, 0, 1.0, 1, 1, 0, 1.0, 1, 1, 1.0)
 
     monkeypatch.setattr("dataselect.train.run.fit_distributed", record)
+    monkeypatch.setattr("dataselect.models.load.check_planned_model", lambda name, md5: None)
     section, path = TrainSection(MODEL, FAST, "code"), file(rows(2))
     sections = [
         section,

@@ -149,6 +149,7 @@ def test_the_next_training_of_a_workspace_removes_the_last_and_none_that_is_unfi
 
 def test_what_another_workspace_has_trained_or_taken_stays_until_its_own_next(finished, in_scratch):
     home = finished("last")
+    (home / "users/.torn").touch()  # of a process that was killed here
     other = in_scratch / "copy-1"
     other.mkdir()
     with contextlib.chdir(other):

@@ -52,14 +52,18 @@ def remove_finished(home: Path) -> None:
     trained or taken it last, whose DVC may not have stored its model yet.
     """
     for figures in home.parent.glob(f"*/{FIGURES}"):
-        other = figures.parent
-        if other == home:
-            continue
-        with locks.if_free(other.with_suffix(".lock")) as is_free:
-            if is_free and not _is_awaited(other) and not _is_used_elsewhere(other):
-                # The figures go last: after a kill here, the next training removes the rest.
-                shutil.rmtree(other / MODEL, ignore_errors=True)
-                shutil.rmtree(other)
+        if figures.parent != home:
+            with suppress(PermissionError):  # of another user
+                _remove_if_free(figures.parent)
+
+
+def _remove_if_free(home: Path) -> None:
+    with locks.if_free(home.with_suffix(".lock")) as is_free:
+        still = (home / FIGURES).exists()  # another process may have removed it
+        if is_free and still and not _is_awaited(home) and not _is_used_elsewhere(home):
+            # The figures go last: after a kill here, the next training removes the rest.
+            shutil.rmtree(home / MODEL, ignore_errors=True)
+            shutil.rmtree(home)
 
 
 def _is_awaited(home: Path) -> bool:
@@ -68,7 +72,7 @@ def _is_awaited(home: Path) -> bool:
 
 def _is_used_elsewhere(home: Path) -> bool:
     """Whether a workspace other than this one, that is still there, has trained or taken it."""
-    folders = [Path(path.read_text(encoding="utf-8")) for path in (home / USERS).glob("*")]
+    folders = [Path(os.fsdecode(path.read_bytes())) for path in (home / USERS).glob("[!.]*")]
     return any(folder != Path.cwd() and folder.is_dir() for folder in folders)
 
 
@@ -121,7 +125,7 @@ def _note_use(home: Path) -> None:
     """Notes that this workspace, the working directory, needs a training until its next one."""
     folder = str(Path.cwd())
     with files.atomic_write(home / USERS / files.content_key(folder)) as temporary:
-        temporary.write_text(folder, encoding="utf-8")
+        temporary.write_bytes(os.fsencode(folder))
 
 
 def _remove_others(home: Path) -> None:

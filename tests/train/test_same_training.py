@@ -111,8 +111,8 @@ def finished(in_scratch):
     return finish
 
 
-def begin_another():
-    home = Path.cwd() / "train/another"
+def begin_another(scratch=None):
+    home = (scratch or Path.cwd()) / "train/another"
     with same_training.turn(home):
         same_training.remove_finished(home)
 
@@ -147,7 +147,8 @@ def test_the_next_training_of_a_workspace_removes_the_last_and_none_that_is_unfi
     assert unfinished.exists()
 
 
-def test_what_another_workspace_has_trained_or_taken_stays_until_its_own_next(finished, in_scratch):
+@pytest.mark.parametrize("ends", ["with another training", "with its folder"])
+def test_what_another_workspace_has_taken_stays_until_that_ends(finished, in_scratch, ends):
     home = finished("last")
     (home / "users/.torn").touch()  # of a process that was killed here
     other = in_scratch / "copy-1"
@@ -156,8 +157,12 @@ def test_what_another_workspace_has_trained_or_taken_stays_until_its_own_next(fi
         same_training.restore(home, Path("out/model"), Path("out/curve"))
     begin_another()
     assert home.exists()
-    other.rename(in_scratch / "copy-2")  # the workspace is gone
-    begin_another()
+    if ends == "with its folder":
+        other.rename(in_scratch / "copy-2")
+        begin_another()
+    else:
+        with contextlib.chdir(other):
+            begin_another(in_scratch)
     assert not home.exists()
 
 

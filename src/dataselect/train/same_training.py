@@ -58,6 +58,7 @@ def remove_finished(home: Path) -> None:
 
 
 def _remove_if_free(home: Path) -> None:
+    _note_of_use(home).unlink(missing_ok=True)  # this workspace goes on to another training
     with locks.if_free(home.with_suffix(".lock")) as is_free:
         still = (home / FIGURES).exists()  # another process may have removed it
         if is_free and still and not _is_awaited(home) and not _is_used_elsewhere(home):
@@ -71,9 +72,9 @@ def _is_awaited(home: Path) -> bool:
 
 
 def _is_used_elsewhere(home: Path) -> bool:
-    """Whether a workspace other than this one, that is still there, has trained or taken it."""
+    """Whether a workspace that is still there has trained or taken it, and begun no other."""
     folders = [Path(os.fsdecode(path.read_bytes())) for path in (home / USERS).glob("[!.]*")]
-    return any(folder != Path.cwd() and folder.is_dir() for folder in folders)
+    return any(folder.is_dir() for folder in folders)
 
 
 def _is_alive(note: Path) -> bool:
@@ -122,10 +123,14 @@ def restore(home: Path, model: Path, curve: Path) -> dict[str, Any] | None:
 
 
 def _note_use(home: Path) -> None:
-    """Notes that this workspace, the working directory, needs a training until its next one."""
-    folder = str(Path.cwd())
-    with files.atomic_write(home / USERS / files.content_key(folder)) as temporary:
-        temporary.write_bytes(os.fsencode(folder))
+    """Notes that this workspace needs a training, until its next one begins."""
+    with files.atomic_write(_note_of_use(home)) as temporary:
+        temporary.write_bytes(os.fsencode(Path.cwd()))
+
+
+def _note_of_use(home: Path) -> Path:
+    """The file that holds the path of this workspace, the working directory."""
+    return home / USERS / files.content_key(str(Path.cwd()))
 
 
 def _remove_others(home: Path) -> None:

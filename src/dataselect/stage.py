@@ -67,10 +67,10 @@ def stage(name: str, section: type[S]) -> Generator[StageRun[S]]:
     Args:
         section: the dataclass of the stage's section of plan.json.
     """
-    start = time.perf_counter()
     try:
         begin()
         with _exclusive(name):
+            start = time.perf_counter()
             files.remove_partials(Path("out"))
             for folder in Path("out").glob("*/"):
                 files.remove_partials(folder, ".*.????????")

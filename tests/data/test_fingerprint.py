@@ -1,10 +1,17 @@
 """The files that a path stands for, and their hashes."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from dataselect.data.fingerprint import matching_files
+from dataselect.data import fingerprint
+from dataselect.data.fingerprint import (
+    check_planned_files,
+    check_planned_model,
+    folder_hash,
+    matching_files,
+)
 from tests.helpers import mistake
 
 
@@ -44,3 +51,40 @@ def test_links_in_a_pools_folder_have_an_end_and_are_no_devices(in_scratch):
     found = [file.path for file in matching_files("data/**/*.jsonl", "x")]
     assert found == ["data/a.jsonl", "data/b.jsonl"]
     assert "no such file" in mistake(matching_files, "data/zero.jsonl", "x")
+
+
+def test_a_file_whose_name_is_not_utf_8_is_a_mistake(in_scratch):
+    Path(os.fsdecode(b"p\xff.jsonl")).write_text("rows")
+    message = mistake(matching_files, "*.jsonl", "pool.path")
+    assert message.startswith(r"pool.path: `p\xff.jsonl`: the file's name is not UTF-8")
+
+
+def test_planned_files_are_compared_with_what_is_there(in_scratch, monkeypatch):
+    for name in ("a.jsonl", "b.jsonl"):
+        Path(name).write_text("rows")
+    planned = matching_files("*.jsonl", "pool.path")
+    with monkeypatch.context() as patch:
+        patch.setattr(fingerprint.hashlib, "file_digest", None)  # nothing is read again
+        check_planned_files(planned)
+    Path("b.jsonl").write_text("swor")
+    assert "`b.jsonl` has changed" in mistake(check_planned_files, planned)
+    Path("b.jsonl").unlink()
+    assert "`b.jsonl` has changed" in mistake(check_planned_files, planned)
+
+
+def test_a_planned_model_is_compared_with_its_folder(in_scratch, monkeypatch):
+    Path("model").mkdir()
+    Path("model/weights").write_text("weights")
+    md5 = folder_hash("model")
+    memory = (in_scratch / ".scratch/plan/hashes.json").read_bytes()
+    Path("model/weights").touch()
+    check_planned_model("model", md5)
+    with monkeypatch.context() as patch:
+        patch.setattr(fingerprint.hashlib, "file_digest", None)  # it was read again, once
+        check_planned_model("model", md5)
+    assert (in_scratch / ".scratch/plan/hashes.json").read_bytes() == memory
+    Path("model/more").write_text("")
+    assert "the folder of the model `model` has changed" in mistake(
+        check_planned_model, "model", md5
+    )
+    check_planned_model("of/a-hub", None)

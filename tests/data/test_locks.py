@@ -103,3 +103,15 @@ def test_a_process_that_stood_still_and_lost_its_lock_ends(in_scratch):
             Path("end").touch()
             assert other.wait() == 0
     assert Path("log").read_text().splitlines() == ["start node7", "start node8", "end node8"]
+
+
+@pytest.mark.parametrize("flock", FLOCK)
+def test_a_lock_that_another_machine_has_is_not_free(in_scratch, flock):
+    with machine("node7", flock, "end") as first:
+        assert first.stdout.readline() == "holds\n"
+        with locks.if_free(Path("the.lock")) as is_free:
+            assert not is_free
+        Path("end").touch()
+        first.wait()
+    with locks.if_free(Path("the.lock")) as is_free:
+        assert is_free

@@ -44,6 +44,14 @@ def section(in_scratch):
     )
 
 
+def planned(section):
+    """The section as a plan makes it of the files as they are now."""
+    for side in ("pool", "queries", "tests"):
+        paths = [file.path for file in getattr(section, side)]
+        section = replace(section, **{side: matching_files(paths, f"{side}.path")})
+    return section
+
+
 def test_the_tables_and_what_became_of_the_rows(section, in_scratch):
     rows = []
     done = dedup(section, in_scratch / "out", rows.append)
@@ -101,8 +109,8 @@ def test_every_test_has_a_kind_set_named_or_guessed(section, in_scratch):
 
 
 def test_a_row_whose_response_is_cut_off_is_kept_on_request(section, in_scratch):
-    tiny = replace(section, model=replace(section.model, max_tokens=30))
     write("pool.jsonl", [row("a " * 50, "y", id="long"), row("a", "y", id="short")])
+    tiny = replace(planned(section), model=replace(section.model, max_tokens=30))
     assert dedup(tiny, in_scratch / "out", no_progress).dropped == {
         "response entirely cut off by max_tokens": 1
     }
@@ -157,7 +165,7 @@ def test_a_merged_pool_under_its_own_names(section, in_scratch):
 def test_conversations_that_end_with_a_user_turn_are_kept_and_counted(section, in_scratch):
     talk = row("x", "y")["messages"]
     write("pool.jsonl", [{"messages": [*talk, talk[0]]}, {"messages": talk[1:]}, row("x", "y")])
-    done = dedup(section, in_scratch / "out", no_progress)
+    done = dedup(planned(section), in_scratch / "out", no_progress)
     assert (done.kept, done.turns) == (
         3,
         {"begins with the assistant": 1, "ends with a user turn": 1},
@@ -167,6 +175,7 @@ def test_conversations_that_end_with_a_user_turn_are_kept_and_counted(section, i
 def test_rows_that_overlap_tests_are_counted_or_dropped_by_task(section, in_scratch):
     rows = [row("Say: 1?", "y", id="a"), row("z", "y", id="b"), row("1? 2? C?", "y", id="c")]
     write("pool.jsonl", rows)
+    section = planned(section)
     off = dedup(section, in_scratch / "off", no_progress)
     reported = replace(section, decontaminate=DecontaminateSettings())
     done = dedup(reported, in_scratch / "out", no_progress)
@@ -187,8 +196,17 @@ def test_rows_that_overlap_tests_are_counted_or_dropped_by_task(section, in_scra
 
 def test_queries_that_overlap_a_test_are_found_too(section, in_scratch):
     write("queries.jsonl", [row("Sum: 2?", "a", id="q", task="sums"), row("1", "a", task="sums")])
+    section = planned(section)
     assert dedup(section, in_scratch / "out", no_progress).queries_in_tests == []
     looked_for = replace(section, decontaminate=DecontaminateSettings())
     done = dedup(looked_for, in_scratch / "out", no_progress)
     made = tables.read("queries", in_scratch / "out/queries.parquet")["id"][1]
     assert done.queries_in_tests == [("sums", "q"), ("sums", made)]
+
+
+@pytest.mark.parametrize("side", ["pool", "queries", "tests"])
+def test_a_file_that_changes_between_plan_and_stage_is_a_mistake(section, in_scratch, side):
+    rows = [row("x", "y", task="sums"), row("w", "y", task="chats"), row("v", "y", task="words")]
+    write(f"{side}.jsonl", rows)
+    message = mistake(dedup, section, in_scratch / "out", no_progress)
+    assert message.startswith(f"`{side}.jsonl` has changed since the run was planned")

@@ -4,6 +4,7 @@ import pickle
 import shutil
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from dataselect.data import files, shards, tables
 from dataselect.data.checkpoints import REFERENCE_FILE, Checkpoint, write_checkpoints
+from dataselect.data.fingerprint import folder_hash
 from dataselect.data.shard_records import read_record
 from dataselect.data.shards import shard_paths
 from dataselect.embed import Feature
@@ -45,6 +47,21 @@ def out(in_scratch):
 def write_query(out, row, *encoding):
     frame = table("queries", [("t", "q", row, None, *encoding)])
     tables.write("queries", frame, out / "queries.parquet")
+
+
+@pytest.mark.parametrize("feature", ["hidden_states", "lengths", "losses"])
+def test_nothing_is_stored_of_a_model_that_changes_between_plan_and_stage(out, feature):
+    shutil.copytree(MODEL.name, "model")
+    model = replace(MODEL, name="model", md5=folder_hash("model"))
+    part = SECTION.features if feature == "hidden_states" else Part(feature, {})
+    section = replace(SECTION, features=part, model=model)
+    config = Path("model/config.json")
+    content = config.read_text()
+    config.write_text(f"{content}\n")
+    assert "model `model` has changed since the run was planned" in mistake(embed, section, out)
+    assert not list(files.scratch_folder().rglob("*.safetensors"))
+    config.write_text(content)
+    assert embed(section, out)["pool"].computed == 1
 
 
 def test_a_querys_prefill_is_measured_and_names_its_shard(out):
@@ -218,6 +235,11 @@ def test_more_checkpoints_than_are_stored_are_computed(fitted):
         np.testing.assert_array_equal(array, whole[:, columns])
 
 
+def test_checkpoints_are_not_compared_with_the_plans_hash_of_the_model(fitted):
+    planned = replace(TRAJECTORIES, model=replace(MODEL, md5=folder_hash(MODEL.name)))
+    assert embed(planned, fitted)["pool"].computed == 1
+
+
 def test_what_another_model_reference_or_code_left_is_never_taken(fitted):
     section = replace(TRAJECTORIES, checkpoints=2)
     embed(TRAJECTORIES, fitted)
@@ -299,7 +321,7 @@ def test_a_feature_without_a_need_of_checkpoints_measures_with_the_last(
 
     feature = Feature(load, ("x",), lambda hidden_size, checkpoints: 0, needs)
     monkeypatch.setattr(embed_run, "load_part", lambda folder, part: feature)
-    section = replace(SECTION, model=replace(MODEL, revision="main"))
+    section = replace(SECTION, model=replace(MODEL, revision="main", md5="planned"))
     checkpoints = [Checkpoint(tmp_path / name, 1.0) for name in ("first", "second")]
     load_feature(section, checkpoints)
     load_feature(section, [])
@@ -308,7 +330,8 @@ def test_a_feature_without_a_need_of_checkpoints_measures_with_the_last(
         str(tmp_path / "second") if needs is None else expected,
         checkpoints,
     )
-    assert model.revision == (None if needs is None else "main")
+    planned = (None, None) if needs is None else ("main", "planned")
+    assert (model.revision, model.md5) == planned
     assert (base, none) == (section.model, [])
     load_feature(replace(section, checkpoints=1), checkpoints)
     model, given = loaded[-1]

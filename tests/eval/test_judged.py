@@ -2,12 +2,13 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from dataselect.data import tables
+from dataselect.data import files, tables
 from dataselect.errors import InputError
 from dataselect.eval import judge_client, judged
 from dataselect.eval.judge import JudgeSettings
@@ -169,6 +170,13 @@ def test_a_failed_run_leaves_nothing_and_generates_nothing_again(monkeypatch):
 
 def generates_again(*_):
     raise AssertionError("the outputs were generated again")
+
+
+def test_outputs_of_a_model_that_has_changed_since_the_plan_are_not_kept():
+    changed = replace(MODEL, md5="planned")
+    message = mistake(evaluate_and_judge, changed, table_of_tests(), options(), TARGET, "code")
+    assert "has changed since the run was planned" in message
+    assert not list(files.scratch_folder().rglob("evaluation.parquet"))
 
 
 def test_without_its_key_nothing_is_generated(monkeypatch):

@@ -159,3 +159,42 @@ def test_a_link_to_nothing_that_an_editor_leaves_is_no_mistake(planned):
     assert not holds()
     make_plan(surroundings())
     assert holds()
+
+
+def test_an_edit_of_what_a_link_leads_to_is_found(planned):
+    Path("elsewhere.yaml").write_text("a: 1\n")
+    Path("eval_kinds").mkdir(exist_ok=True)
+    Path("eval_kinds/mine.yaml").symlink_to("../elsewhere.yaml")
+    make_plan(surroundings())
+    assert holds()
+    Path("elsewhere.yaml").write_text("a: 2, longer\n")
+    assert not holds()
+
+
+def test_a_file_that_goes_while_it_looks_is_no_mistake(planned, monkeypatch):
+    walk = [("package", [], ["gone.py", "part.py"])]
+    monkeypatch.setattr(os, "walk", lambda folder: iter(walk))
+    (gone, there) = unchanged._files(Path("package"))
+    assert gone == ["package/gone.py", None]
+    assert there[1][0] == len("a = 1\n")
+
+
+def test_a_folder_of_packages_that_may_not_be_looked_into_is_passed_over(planned, monkeypatch):
+    place, stat = str(planned / "closed/lib"), os.stat
+
+    def closed(path, **options):
+        if str(path) == place:
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", closed)
+    monkeypatch.syspath_prepend(place)
+    assert surroundings()["packages"][place] is None
+
+
+def test_an_environment_that_is_not_utf_8_is_compared(planned, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setitem(os.environb, b"FULL_NAME", b"Jos\xe9")
+        assert not holds()
+        make_plan(surroundings())
+        assert holds()

@@ -10,16 +10,25 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
+from dataselect.data import files
 from dataselect.train.run import TrainSection, train
+from dataselect.train.same_training import FIGURES
 from tests.helpers import MODEL
 
 
 def trained(path, name, model=MODEL, *, recipe, **settings):
-    """Trains on a file; returns what was done, and the weights."""
+    """Trains on a file, whatever is finished already; returns what was done, and the weights."""
+    forget_finished()
     out = path.parent / name
     section = TrainSection(model, replace(recipe, **settings), "code")
     done = train(section, path, out, path.parent / f"{name}-curve")
     return done, load_file(out / "model.safetensors")
+
+
+def forget_finished():
+    """Removes the figures of finished trainings, so that the same one is done again."""
+    for figures in (files.scratch_folder() / "train").glob(f"*/{FIGURES}"):
+        figures.unlink()
 
 
 def one_thread():

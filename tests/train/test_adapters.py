@@ -11,6 +11,7 @@ from dataselect.train.adapters import add_adapters, trainable_parameters
 from dataselect.train.fit import Recipe
 from dataselect.train.run import TrainSection, train
 from tests.helpers import GOLDEN, MODEL
+from tests.train import forget_finished
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +31,7 @@ def trained(in_scratch, monkeypatch):
 
     def run(name, **changes):
         section = TrainSection(replace(MODEL, name="base"), replace(RECIPE, **changes), "")
+        forget_finished()
         done = train(section, path, in_scratch / name, in_scratch / f"{name}-curve")
         return done, in_scratch / name
 

@@ -21,6 +21,7 @@ from dataselect.train.nets import (
 )
 from dataselect.train.run import TrainSection, train
 from tests.helpers import MODEL, mistake
+from tests.train import forget_finished
 
 RECIPE = Recipe(epochs=2, learning_rate=1e-2, batch_size=4, micro_batch_size=2, threads=1)
 LORA = {"method": "lora", "lora_rank": 4, "lora_alpha": 8}
@@ -39,6 +40,7 @@ def trained(in_scratch):
 
     def run(name, **changes):
         section = TrainSection(MODEL, replace(RECIPE, **changes), "")
+        forget_finished()
         done = train(section, path, in_scratch / name, in_scratch / f"{name}-curve")
         return in_scratch / name, done
 

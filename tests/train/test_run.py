@@ -2,7 +2,6 @@
 
 import json
 import sys
-from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -12,10 +11,8 @@ import torch
 import transformers
 from safetensors.numpy import load_file
 
-from dataselect.data import files
 from dataselect.errors import InputError
 from dataselect.train import run as train_run
-from dataselect.train import same_training
 from dataselect.train.fit import Recipe
 from dataselect.train.run import Trained, TrainSection, train
 from tests.helpers import MODEL
@@ -254,11 +251,15 @@ def test_two_processes_train_to_the_weights_of_one(file, changes):
 def test_whatever_decides_a_run_gives_it_a_scratch_folder_of_its_own(file, monkeypatch):
     homes = []
 
-    def record(work, model, examples, home, *args, recipe):
+    def record(work, model, examples, home, out, curve, recipe):
         homes.append(home)
+        out.mkdir(exist_ok=True)
+        (out / "weights").write_text("weights")
+        curve.mkdir(exist_ok=True)
         return Trained(1, 0, 1.0, 1, 1, 0, 1.0, 1, 1, 1.0)
 
     monkeypatch.setattr("dataselect.train.run.fit_distributed", record)
+    monkeypatch.setattr("dataselect.models.load.check_planned_model", lambda name, md5: None)
     section, path = TrainSection(MODEL, FAST, "code"), file(rows(2))
     sections = [
         section,
@@ -269,24 +270,24 @@ def test_whatever_decides_a_run_gives_it_a_scratch_folder_of_its_own(file, monke
     for changed in sections:
         train(changed, path, path.parent / "model", path.parent / "curve")
     train(section, file(rows(3), "more.jsonl"), path.parent / "model", path.parent / "curve")
-    assert len(set(homes)) == 5
+    monkeypatch.setattr("dataselect.train.run.computes_in_bfloat16", lambda recipe: True)
+    train(section, path, path.parent / "model", path.parent / "curve")
+    assert len(set(homes)) == 6
+    monkeypatch.setattr("dataselect.train.run.computes_in_bfloat16", lambda recipe: False)
     train(section, file(rows(2), "again.jsonl"), path.parent / "other", path.parent / "curve")
     assert homes[-1] == homes[0]
 
 
-def test_a_run_takes_the_model_of_another_that_was_at_the_same_training(file, monkeypatch):
+def test_a_training_that_finished_before_its_model_was_stored_is_not_done_again(file, monkeypatch):
     path = file(rows())
-    with monkeypatch.context() as patch:
-        patch.setattr(same_training, "turn", lambda home: nullcontext(lambda: True))
-        done, weights = run(path, "one")
-    (home,) = (files.scratch_folder() / "train").glob("*/model")
+    section = TrainSection(MODEL, FAST, "code")
+    done, weights = run(path, "one")
     monkeypatch.setattr(train_run, "fit", None)  # nothing is fitted again
-    again, taken = run(path, "two")
-    assert same(weights, taken)
+    again = train(section, path, path.parent / "two", path.parent / "two-curve")
+    assert same(weights, load_file(path.parent / "two/model.safetensors"))
     assert curve(path, "one") == curve(path, "two")
     assert again._replace(other_seconds=0.0) == done
     assert again.other_seconds > 0
-    assert not home.exists()
 
 
 KILLED = """

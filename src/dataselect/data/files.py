@@ -58,7 +58,8 @@ def resolve(path: str) -> str:
 def content_key(*parts: Any) -> str:
     """A hash (24 hexadecimal digits) of values that JSON can hold."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    # The system's names and variables may be no UTF-8: Python has them with surrogates.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 @contextmanager
@@ -100,6 +101,11 @@ def sync_folder(folder: Path) -> None:
         sync(path)
 
 
+def partial_folder(folder: Path) -> Path:
+    """Where a folder is written, until `rename_folder` puts it in its place."""
+    return folder.with_name(f".{folder.name}")
+
+
 def rename_folder(partial: Path, folder: Path) -> None:
     """Gives a folder that is written its name, in place of one that has it.
 
@@ -139,7 +145,7 @@ def write_json(path: Path, value: Any) -> None:
     """Writes a JSON file whole or not at all."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     with atomic_write(Path(path)) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="surrogatepass")
 
 
 def hardlink_or_copy(source: Path, target: Path) -> None:

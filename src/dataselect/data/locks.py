@@ -67,13 +67,7 @@ def exclusive(
         purpose: what is done under the lock, or what to print of its holder once it has waited.
         patience: after so many seconds; None: PATIENCE.
     """
-    lease = SoftFileLease(
-        path.with_suffix(".lease"),
-        lease_duration=DURATION,
-        heartbeat_interval=DURATION / TOUCHES,
-        on_compromise=_end_this_process,
-    )
-    lock = FileLock(path, fallback_to_soft=False)
+    lock, lease = _locks(path)
     try:
         # First: it has no term, so a process that was only stopped keeps it.
         try:
@@ -86,6 +80,42 @@ def exclusive(
     finally:
         lock.release()
         lease.release()
+
+
+@contextmanager
+def if_free(path: Path) -> Generator[bool]:
+    """Holds a lock if no other process has it, and waits for none; yields whether it holds it.
+
+    Args:
+        path: its file, as of `exclusive`.
+    """
+    locks = _locks(path)
+    try:
+        yield all(_is_acquired(lock) for lock in locks)
+    finally:
+        for lock in locks:
+            lock.release()
+
+
+def _is_acquired(lock: FileLock | SoftFileLease) -> bool:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    return True
+
+
+def _locks(path: Path) -> tuple[FileLock, SoftFileLease]:
+    lease = SoftFileLease(
+        path.with_suffix(".lease"),
+        lease_duration=DURATION,
+        heartbeat_interval=DURATION / TOUCHES,
+        on_compromise=_end_this_process,
+    )
+    return FileLock(path, fallback_to_soft=False), lease
 
 
 def _acquire(

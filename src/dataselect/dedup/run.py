@@ -11,7 +11,7 @@ import polars as pl
 from dataselect import report
 from dataselect.data import files, tables
 from dataselect.data.contamination import TaskOverlap, pool_overlaps
-from dataselect.data.fingerprint import File
+from dataselect.data.fingerprint import File, check_planned_files
 from dataselect.dedup.contamination import queries_among_tests
 from dataselect.dedup.long_prompts import PromptLimits, check_prompts
 from dataselect.dedup.pool import NearDuplicateCounts
@@ -99,8 +99,8 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
 
     Raises:
         InputError: a file or a row that cannot be understood, an id that is not unique, a task
-            without queries or tests, an unknown kind, a prompt that does not fit, or no row of
-            the pool is left.
+            without queries or tests, an unknown kind, a prompt that does not fit, no row of the
+            pool is left, or a file has changed since it was planned.
     """
     queries = read_queries(_paths(section.queries), section.query_tasks)
     tests = read_tests(_paths(section.tests), section.tasks)
@@ -119,6 +119,7 @@ def dedup(section: DedupSection, out: Path, progress: Progress) -> Deduped:
         decontaminate=section.decontaminate,
         near_duplicates=section.near_duplicates,
     )
+    check_planned_files([*section.pool, *section.queries, *section.tests])
     tables.write("queries", queries, out / "queries.parquet")
     tables.write("tests", tests, out / "tests.parquet")
     with report.spinner("counting tokens"):

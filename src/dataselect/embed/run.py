@@ -99,7 +99,7 @@ def load_feature(section: EmbedSection, checkpoints: list[Checkpoint]) -> Featur
     model = section.model
     checkpoints = [checkpoints[number - 1] for number in _chosen(section, len(checkpoints))]
     if checkpoints and feature.needs_reference is None:
-        model = replace(model, name=str(checkpoints[-1].folder), revision=None)
+        model = replace(model, name=str(checkpoints[-1].folder), revision=None, md5=None)
     return feature.load(model, checkpoints)
 
 

@@ -12,6 +12,7 @@ from dataselect.compute.memory import is_out_of_memory
 from dataselect.data import files
 from dataselect.data.checkpoints import Checkpoint
 from dataselect.data.examples import own_limit as limit_of
+from dataselect.data.fingerprint import check_planned_model
 from dataselect.data.shard_records import RemoteFeaturizer
 from dataselect.data.shards import Featurizer
 from dataselect.embed import Feature
@@ -88,6 +89,7 @@ def _load(
     from dataselect.models.weights import check_finite, check_stored
 
     net = _load_sentence_model(model, python, options)
+    check_planned_model(model.name, model.md5)
     if not net.weights:
         raise InputError(f"model.name: `{model.name}`: not a transformer. Choose one that is.")
     check_stored(net.weights, model.name)

@@ -50,7 +50,8 @@ def _load(model: ModelSettings, checkpoints: list[Checkpoint]) -> Featurizer:
 
     chat = load_chat(model)
     batches = {packs: Batches.on(device(), gpu=TOKENS, packed=packs) for packs in (False, True)}
-    fitted = [replace(model, name=str(point.folder), revision=None) for point in checkpoints]
+    own = {"revision": None, "md5": None}
+    fitted = [replace(model, name=str(point.folder), **own) for point in checkpoints]
     models = [model, *fitted]
 
     def featurize(rows: list, side: str, progress: Progress) -> dict[str, np.ndarray]:

@@ -80,7 +80,7 @@ def _evaluation(
 
     So a run that ends while the judge is asked, or one with another judge, generates nothing again.
     """
-    if Path(model.name).is_dir():
+    if model.md5 is None and Path(model.name).is_dir():
         model = replace(model, md5=fingerprint.folder_hash(model.name))
     key = files.content_key(
         *(asdict(model), asdict(replace(options, judge=None)), tests.to_dicts()),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dataselect.compute.memory import is_out_of_memory
 from dataselect.compute.placement import current_placement
 from dataselect.data import files
+from dataselect.data.fingerprint import check_planned_model
 from dataselect.errors import InputError, is_librarys
 from dataselect.models.access import access_refused
 from dataselect.models.architecture import Architecture, from_config, read_architecture
@@ -206,7 +207,7 @@ def _load(loader: Any, model: TokenizerSettings, **options: Any) -> Any:
     logging.set_verbosity_error()  # a missing LM head is intended
     folder = Path(files.resolve(model.name))
     try:
-        return loader.from_pretrained(
+        loaded = loader.from_pretrained(
             str(folder) if folder.is_dir() else model.name,
             revision=model.revision,
             trust_remote_code=model.trust_remote_code,
@@ -216,6 +217,8 @@ def _load(loader: Any, model: TokenizerSettings, **options: Any) -> Any:
         if not is_librarys(error) or is_out_of_memory(error):
             raise
         raise _cannot_load(error, model) from None
+    check_planned_model(model.name, model.md5)
+    return loaded
 
 
 def _cannot_load(error: BaseException, model: TokenizerSettings) -> InputError:

@@ -110,7 +110,10 @@ def _content(name: str) -> str | None:
 
 
 def _time(path: Path) -> int | None:
-    return path.stat().st_mtime_ns if path.exists() else None
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:  # not there, or not to be looked at: Python passes over it, too
+        return None
 
 
 def _kinds() -> Path:
@@ -121,14 +124,25 @@ def _kinds() -> Path:
 
 
 def _files(folder: Path) -> list[list[Any]]:
-    """Every file below a folder, with its size, time of change and inode."""
-    found = []
+    """Every file below a folder, with its state; of a link also what it leads to."""
+    found: list[list[Any]] = []
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         for name in sorted(names):
-            stat = (Path(place) / name).lstat()  # an editor leaves links to nothing
-            found.append([f"{place}/{name}", stat.st_size, stat.st_mtime_ns, stat.st_ino])
+            path = Path(place) / name
+            found.append([f"{place}/{name}", _state(path, follow=False)])
+            if path.is_symlink():  # an editor leaves some that lead to nothing
+                found.append([f"{place}/{name}", _state(path, follow=True)])
     return found
+
+
+def _state(path: Path, *, follow: bool) -> list[int] | None:
+    """A file's size, time of change and inode; None where it has gone."""
+    try:
+        stat = path.stat(follow_symlinks=follow)
+    except OSError:
+        return None
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
 
 
 def _environment() -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +20,7 @@ from dataselect.train.divergence import skipped_steps
 from dataselect.train.fit import Recipe, check_batch, fit, fit_distributed, mean_loss
 from dataselect.train.loss_curve import loss_curve
 from dataselect.train.memory_limits import TRAIN_SETTINGS, check_memory
-from dataselect.train.nets import check_types, load_trainable, merged
+from dataselect.train.nets import check_types, computes_in_bfloat16, load_trainable, merged
 from dataselect.train.rows import encode_file
 
 if TYPE_CHECKING:
@@ -76,9 +78,9 @@ def train(section: TrainSection, rows: Path, out: Path, curve: Path) -> Trained:
     """Trains on a JSON-lines file of conversations and saves the model, ready to load, to `out`.
 
     A run that was killed continues from its last checkpoint, which lies in the scratch folder, and
-    ends with the same weights as one that was not. Where another run is at the same training, it
-    waits and takes that model. LoRA's adapters are merged into the model, and
-    kept in its folder `adapter`.
+    ends with the same weights as one that was not. A model that is finished lies there too, until
+    the next training begins: a run of the same training takes it, and waits for one that is at
+    work on it. LoRA's adapters are merged into the model, and kept in its folder `adapter`.
 
     Args:
         rows: the selected rows, with `messages`.
@@ -95,23 +97,33 @@ def train(section: TrainSection, rows: Path, out: Path, curve: Path) -> Trained:
     check_batch(recipe.batch_size, recipe.micro_batch_size, "train")
     check_types(recipe, "train")
     use_threads(recipe.threads)
-    key = files.content_key(asdict(section), fingerprint.file_hashes([str(rows)]))
+    # What `auto` is here: machines that compute in other types may share a scratch folder.
+    key = files.content_key(
+        asdict(section), fingerprint.file_hashes([str(rows)]), computes_in_bfloat16(recipe)
+    )
     home = files.scratch_folder() / "train" / key
-    home.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
-    with same_training.turn(home) as others_wait:
+    with same_training.turn(home), _nothing_half_saved(out):
         start = time.perf_counter()
+        same_training.remove_finished(home)
         figures = same_training.restore(home, out, curve)
         if figures is not None:
             figures["other_seconds"] -= start - begin  # this run has them of its own
         else:
             figures = _train(section, rows, home, out, curve)._asdict()
-            if others_wait():
-                seconds = time.perf_counter() - start
-                same_training.keep(home, out, curve, {**figures, "other_seconds": seconds})
-        if not others_wait():
-            shutil.rmtree(home)
+            seconds = time.perf_counter() - start
+            same_training.keep(home, out, curve, {**figures, "other_seconds": seconds})
     return Trained(**figures)
+
+
+@contextmanager
+def _nothing_half_saved(out: Path) -> Generator[None]:
+    """Removes a part of a model, which may be large, where saving it fails: on a full disk."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(files.partial_folder(out), ignore_errors=True)
+        raise
 
 
 def _train(section: TrainSection, rows: Path, home: Path, out: Path, curve: Path) -> Trained:
@@ -165,7 +177,7 @@ def _save(net: Any, chat: Chat, model: ModelSettings, out: Path, recipe: Recipe)
 
     Called in every process; the main one writes, whole or not at all.
     """
-    partial, main = out.with_name(f".{out.name}"), distributed.is_main_process()
+    partial, main = files.partial_folder(out), distributed.is_main_process()
     if main:
         shutil.rmtree(partial, ignore_errors=True)  # of a killed run
         partial.mkdir(parents=True)

@@ -90,7 +90,7 @@ def stored_rows(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locks.exclusive(folder.with_suffix(".lock"), "the tokens to train on"):
         if not checksums.is_sealed(folder):
-            partial = folder.with_name(f".{folder.name}")
+            partial = files.partial_folder(folder)
             shutil.rmtree(partial, ignore_errors=True)  # of a killed process
             partial.mkdir()
             try:

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from dataselect.errors import InputError
 from dataselect.train import run as train_run
 from dataselect.train.fit import Recipe
-from dataselect.train.run import Trained, TrainSection, train
+from dataselect.train.run import Trained, TrainSection, _nothing_half_saved, train
 from tests.helpers import MODEL
 from tests.train import kill_at_checkpoint, resume, trained
 
@@ -294,7 +294,7 @@ KILLED = """
 import json, sys
 from pathlib import Path
 from dataselect.settings import from_json
-from dataselect.train.run import TrainSection, train
+from dataselect.train.run import TrainSection, train, _nothing_half_saved
 section, path = json.loads(sys.argv[1])
 done = train(from_json(TrainSection, section), Path(path), Path("killed"), Path("killed-curve"))
 print(json.dumps(done), flush=True)
@@ -316,3 +316,11 @@ def test_a_killed_run_resumes_and_ends_with_the_same_weights(file, in_scratch, p
     assert same(uninterrupted, load_file(in_scratch / "killed/model.safetensors"))
     assert curve(path, "killed") == curve(path, "uninterrupted")
     assert not list(home.glob("*/checkpoint-*"))  # nothing is left behind
+
+
+def test_a_part_of_a_model_is_removed_where_saving_it_fails(in_scratch):
+    """Gigabytes, where the disk may be full."""
+    Path("out/.model").mkdir(parents=True)
+    with pytest.raises(OSError, match="No space"), _nothing_half_saved(Path("out/model")):
+        raise OSError(28, "No space left on device")
+    assert list(Path("out").iterdir()) == []

@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import asdict, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -294,7 +295,7 @@ KILLED = """
 import json, sys
 from pathlib import Path
 from dataselect.settings import from_json
-from dataselect.train.run import TrainSection, train, _nothing_half_saved
+from dataselect.train.run import TrainSection, train
 section, path = json.loads(sys.argv[1])
 done = train(from_json(TrainSection, section), Path(path), Path("killed"), Path("killed-curve"))
 print(json.dumps(done), flush=True)

@@ -124,3 +124,22 @@ def test_a_sum_is_of_every_byte_and_of_their_order(tmp_path, monkeypatch):
         sums.append(tuple(checksums.file_sum(path)))
     assert len(set(sums)) == len(sums)
     assert sums[-1] == (0, 0)
+
+
+def test_a_folder_that_cannot_be_removed_is_an_error_and_a_missing_one_is_none(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/file").touch()
+    (tmp_path / "new").mkdir()
+    files.remove_folder(tmp_path / "missing")
+
+    def fail(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="Input/output"):
+        patch.setattr(os, "unlink", fail)
+        files.rename_folder(tmp_path / "new", tmp_path / "folder")
+    assert (tmp_path / "folder/file").exists() and (tmp_path / "new").exists()
+    files.rename_folder(tmp_path / "new", tmp_path / "folder")
+    assert list((tmp_path / "folder").iterdir()) == []

@@ -111,11 +111,17 @@ def rename_folder(partial: Path, folder: Path) -> None:
 
     What is in it must be on the disk: see `checksums.seal`.
     """
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_folder(folder)
     partial.rename(folder)
     sync(folder.parent)
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a folder, if there is one. Raises: OSError: it cannot be removed as a whole."""
+    import shutil
+
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
 
 
 def remove_partial(path: Path) -> None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataselect.data import files
+
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
@@ -35,6 +37,8 @@ def loss_curve(folder: Path) -> Generator[TrainerCallback]:
 
             self.entries = list(state.log_history)
             self.written = 0.0
+            # dvclive passes over what it cannot remove, and would write behind it.
+            files.remove_folder(folder / "plots")
             self.live = Live(str(folder), dvcyaml=None, report=None, save_dvc_exp=False)
 
         def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dataselect.project.repositories import add_settings, check_place, git_root
+from dataselect.project.repositories import add_settings, check_place, edited, git_root
 from tests.helpers import mistake, run
 
 
@@ -38,3 +38,15 @@ def test_settings_are_added_and_never_changed(tmp_path):
     assert lines[:2] == ["[core]", "autostage = false"]
     assert {"analytics = false", "url = b", "[plots]", "x = y"} <= set(lines)
     assert "autostage = true" not in lines
+
+
+def test_files_that_differ_from_the_last_commit_are_named(tmp_path):
+    assert edited(tmp_path) == []  # an installed package: no repository
+    run("git", "init", "--quiet", cwd=tmp_path)
+    for name in ("params.yaml", "methods.yaml"):
+        (tmp_path / name).write_text("seed: 0\n")
+    run("git", "add", "--all", cwd=tmp_path)
+    run("git", "commit", "--quiet", "--message", "first", cwd=tmp_path)
+    assert edited(tmp_path) == []
+    (tmp_path / "params.yaml").write_text("seed: 7\n")
+    assert edited(tmp_path) == ["params.yaml"]

@@ -50,6 +50,13 @@ def show(done: Deduped) -> None:
         )
     statistics_report.show(done.statistics)
     report.table("Tasks", done.tasks, ("task", "queries", "tests"))
+    if _are_apart(done.tasks):
+        report.console.print(
+            "No task has both queries and tests: what is chosen by queries is scored on other "
+            "tasks. Give the rows of both files the same `task`; without that column, a task is "
+            "named after its file.",
+            markup=False,
+        )
     contamination.show_overlaps("Tests that rows of the pool overlap", done.overlaps)
     if shared := done.queries_in_tests:
         named = first_few(f"`{name}` of {task}" for task, name in shared)
@@ -59,3 +66,10 @@ def show(done: Deduped) -> None:
             "tests.",
             markup=False,
         )
+
+
+def _are_apart(tasks: list[tuple[str, int, int]]) -> bool:
+    """Whether there are queries and tests, but of no task both; the last tuple has the sums."""
+    *each, (_, all_queries, all_tests) = tasks or [("", 0, 0)]
+    apart = not any(queries and tests for _, queries, tests in each)
+    return bool(all_queries and all_tests) and apart

@@ -52,6 +52,9 @@ def create(folder: Path, inputs: Inputs, *, demo: bool) -> None:
     with all_or_nothing() as writer:
         _write(folder, files, repository, writer)
     _show(folder, len(files), found, [] if demo else open_points(inputs), repository)
+    if edited := [name for name in repositories.edited(templates.root()) if name in files]:
+        line = f"As in {templates.root()}, where they have been edited: {first_few(edited)}."
+        report.console.print(Text(line), soft_wrap=True)
 
 
 def _check_absent(folder: Path, files: dict[str, bytes]) -> None:

@@ -28,6 +28,13 @@ def git_root(folder: Path) -> Path | None:
     raise InputError(f"{existing}: git cannot read this repository: {_last_line(done.stderr)}")
 
 
+def edited(folder: Path) -> list[str]:
+    """The files of a folder that differ from its last commit; none where it is no repository."""
+    if shutil.which("git") is None or not (folder / ".git").exists():
+        return []
+    return _run("git", "diff", "--name-only", "HEAD", cwd=folder).stdout.splitlines()
+
+
 def check_place(folder: Path, repository: Path | None) -> None:
     """Refuses a folder in which no project can be made.
 

@@ -221,6 +221,7 @@ def test_queries_among_the_tests_are_counted_and_named(project):
 @pytest.mark.torture
 def test_another_model_may_measure_the_pool(project):
     other = {"name": "demo/base_model"}
+    repro(project, "aggregate", method="rds")
     assert "embed" in repro(project, "aggregate", method="rds", selector_model=other)
     sections = json.loads((project / "plan.json").read_text())
     assert sections["embed"]["model"]["name"] == "demo/base_model"

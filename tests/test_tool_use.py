@@ -161,7 +161,7 @@ def test_a_selector_whose_template_loses_calls_says_what_to_do(project):
     dedup(sections.dedup, project / "out", no_progress)
     plain = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
     (project / "model/chat_template.jinja").write_text(plain)
-    message = mistake(embed, sections.embed, project / "out")
+    message = mistake(embed, planned().embed, project / "out")
     assert "tools left out by the template of" in message
     assert "set `chat: tulu`" in message
 

@@ -18,7 +18,8 @@ from dataselect.settings import Part
 from tests.compute.conftest import SECTION, shard_bytes
 from tests.compute.test_local import kill_a_worker, numbers
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+#: A cluster takes half a minute to start.
+pytestmark = [pytest.mark.slow, pytest.mark.torture, pytest.mark.xdist_group("ray")]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,6 @@ def on_ray(cluster):
     return partial(ray, address=cluster.address)  # an engine, once it is called
 
 
-@pytest.mark.torture
 def test_a_cluster_writes_the_same_bytes(pool, by_one_process, on_ray):
     done = embed(SECTION, pool, rows=8, engine=on_ray())
     assert shard_bytes(pool) == by_one_process
@@ -65,7 +65,6 @@ def once_deadly(flag):
     return compute
 
 
-@pytest.mark.torture
 def test_a_killed_workers_shard_is_done_by_another(in_scratch, on_ray):
     from ray import cloudpickle
 
@@ -80,7 +79,7 @@ def test_a_killed_workers_shard_is_done_by_another(in_scratch, on_ray):
     assert {k.name: v for k, v in shard_bytes(in_scratch / "ray").items()} == ours
 
 
-@pytest.mark.parametrize("cpus", [1, pytest.param(2, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("cpus", [1, 2])
 def test_a_cluster_scores_to_the_bit(pool, on_ray, cpus):
     embed(SECTION, pool, rows=8)
     scorer = ScoreSection(Part("cosine", {"groups": "queries"}), code="")

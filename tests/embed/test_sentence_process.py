@@ -27,6 +27,7 @@ from tests.helpers import MODEL, ROOT, mistake
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("sentence process"),  # which takes seconds to start: once
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for them in /proc"),
 ]
 
